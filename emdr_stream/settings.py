@@ -1,0 +1,198 @@
+"""All settings in small frozen groups with their defaults, units and reasons; handed in, never imported as a global."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from emdr_stream.domain import Limits, Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSettings:
+    """When the service says that it does not see the client. Times in milliseconds of session time."""
+
+    stale_after_ms: int = 2_000
+    lost_after_ms: int = 8_000
+    late_limit_ms: int = 2_000
+    """Samples up to this much older than the newest are sorted in, older ones are dropped and counted."""
+    hold_ms: int = 500
+    """How long one sample stands for the time until the next; longer gaps count as missing."""
+    degraded_quality: float = 0.5
+    degraded_rate_hz: float = 3.0
+    """Below this sample rate, or below this mean quality, the signal is `degraded`."""
+    many_faces_ms: int = 1_000
+    """How long more than one face must be seen before it counts."""
+    clock_jump_ms: int = 5_000
+    """A client clock that moves by more than this against ours is taken as reset and measured anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineSettings:
+    """The personal baseline: the first calm minute."""
+
+    duration_s: float = 60.0
+    prior_weight_s: float = 10.0
+    """How many seconds of own signal the population prior weighs."""
+
+
+@dataclass(frozen=True, slots=True)
+class SafetySettings:
+    """The safety monitor's thresholds and times. Persistence and refractory times: domain notes, alarms."""
+
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    advise_persist_ms: int = 3_000
+    pause_persist_ms: int = 2_000
+    immediate_persist_ms: int = 1_000
+    dissociation_threshold: float = 0.7
+    dissociation_persist_ms: int = 5_000
+    watch_margin: float = 0.15
+    """WATCH begins this much below the risk threshold."""
+    hysteresis: float = 0.2
+    """A condition ends only this much below its threshold (0.7 begins, 0.5 ends)."""
+    clear_ms: int = 10_000
+    """How long risk must stay below its exit before an advisory alert is resolved."""
+    refractory_ms: int = 60_000
+    """Repeats of the same cause are withheld this long after an authorised resume; a rising priority never is."""
+    score_deadline_ms: int = 1_000
+    """Scores that take longer are a missed deadline: a safety event."""
+    max_gap_ms: int = 500
+    """Persistence never counts more than this between two evaluations."""
+    sud_alarm: float = 8.0
+    """Two rises in a row that end at this SUD or above raise an advisory alert, with every model off too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """Confirmation of control messages and the life of a session, in milliseconds (protocol, section 2)."""
+
+    receipt_ms: int = 250
+    unconfirmed_ms: int = 1_000
+    rest_hard_ms: int = 1_000
+    rest_ease_ms: int = 3_000
+    rest_finish_margin_ms: int = 1_000
+    resend_every_ms: int = 1_000
+    disconnect_alert_ms: int = 5_000
+    grace_ms: int = 60_000
+    ack_critical_ms: int = 15_000
+    ack_high_ms: int = 30_000
+    heartbeat_ms: int = 500
+    timeout_ms: int = 2_000
+    durable_kept: int = 256
+    """Durable messages kept for a client that comes back; a longer gap gets the snapshot alone."""
+    require_readiness: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptationSettings:
+    """Bounds of the automatic adaptation (domain notes, stimulation parameters)."""
+
+    speed_min_hz: float = 0.3
+    speed_max_hz: float = 1.5
+    speed_step_hz: float = 0.1
+    in_set_speed_step_hz: float = 0.2
+    intensity_min: float = 0.2
+    intensity_step: float = 0.2
+    duration_min_s: float = 12.0
+    duration_step_s: float = 4.0
+    dwell_ms: int = 10_000
+    ramp_ms: int = 2_000
+    calm_risk: float = 0.3
+    """A set whose risk stayed below this may be followed by one step back towards the therapist's own setting."""
+    hard_risk: float = 0.5
+    """A set whose risk reached this is followed by one step down."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """Everything the pure core needs to know."""
+
+    signal: SignalSettings = field(default_factory=SignalSettings)
+    baseline: BaselineSettings = field(default_factory=BaselineSettings)
+    safety: SafetySettings = field(default_factory=SafetySettings)
+    control: ControlSettings = field(default_factory=ControlSettings)
+    adaptation: AdaptationSettings = field(default_factory=AdaptationSettings)
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketSettings:
+    """Limits of both sockets."""
+
+    hello_timeout_s: float = 5.0
+    max_malformed_per_minute: int = 30
+    outbox_bytes: int = 1_048_576
+    """Unsent bytes above which a watcher, or a client that cannot be told of a pause, is closed with 4408."""
+    conflate_bytes: int = 65_536
+    """Unsent bytes above which results and live states are dropped rather than queued."""
+    allowed_origins: tuple[str, ...] = ()
+    """Browser origins besides the service's own; "*" allows all."""
+    state_rate_hz: float = 10.0
+    watcher_lag_s: float = 30.0
+    """A console is closed with 4408 when it has not confirmed an alert, or not read what waits, for this long."""
+
+
+class Mode(StrEnum):
+    """Where the service runs: in development `serve` prints a token for each role, in production it never does."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class TokenAlgorithm(StrEnum):
+    """How tokens are signed: HS256 with our own secret, the others by an identity provider whose public key we have."""
+
+    HS256 = "HS256"
+    EDDSA = "EdDSA"
+    RS256 = "RS256"
+    ES256 = "ES256"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where the service listens and how it runs."""
+
+    host: str = "127.0.0.1"
+    port: int = 8001
+    workers: int = 1
+    max_sessions: int = 1_000
+    """Live sessions a worker takes; further ones are told `overloaded`."""
+    log_level: str = "INFO"
+    mode: Mode = Mode.DEVELOPMENT
+    record_dir: Path | None = None
+    """Where sessions are recorded for replay; None records nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where the stores are. Unless both have a URL, both are started in the data folder; a URL that is given counts."""
+
+    data_dir: Path
+    redis_url: str | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
+    valkey_binary: Path | None = None
+    postgres_bin_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """How tokens are checked. `key` is a secret of at least 32 bytes, or the public key in PEM, as `algorithm` asks."""
+
+    key: bytes = field(repr=False)
+    algorithm: TokenAlgorithm = TokenAlgorithm.HS256
+    issuer: str | None = None
+    audience: str | None = None
+    leeway_s: float = 5.0
+    """How far the clock of who issues tokens may be off."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """Everything the service is configured with."""
+
+    server: ServerSettings
+    stores: StoreSettings
+    tokens: TokenSettings
+    session: SessionSettings = field(default_factory=SessionSettings)
+    socket: SocketSettings = field(default_factory=SocketSettings)
+    model_dir: Path | None = None
+    """Folder of the models; None: the ones that came with the package."""

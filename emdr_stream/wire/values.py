@@ -1,0 +1,233 @@
+"""Values that messages are made of: session configuration, estimates, safety, alerts; shared by both sockets."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from emdr_stream.domain import (
+    AlertKind,
+    AlertState,
+    PauseMode,
+    Phase,
+    ResumeRequires,
+    Severity,
+    SignalStatus,
+    StateLabel,
+    Status,
+    Thresholds,
+)
+
+LONGEST_ID = 128
+LARGEST_ID = 2**63 - 1
+Id = Annotated[int, Meta(ge=-LARGEST_ID, le=LARGEST_ID)] | Annotated[str, Meta(max_length=LONGEST_ID)]
+"""What a sender names its message by. Bounded: it is echoed, and it must fit into a snapshot, which has 64 bits."""
+
+Unit = Annotated[float, Meta(ge=0.0, le=1.0)]
+"""A number in [0, 1]."""
+Speed = Annotated[float, Meta(ge=0.2, le=2.0, description="Hz, one cycle being left-right-left")]
+SetSeconds = Annotated[float, Meta(ge=8.0, le=90.0, description="length of a set in seconds")]
+ShortText = Annotated[str, Meta(max_length=500)]
+# Python's `$` also stands before a line's end, so the patterns here say that none follows.
+Name = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]*$(?!\n)")]
+"""An identifier: session, user or alert."""
+Colour = Annotated[str, Meta(max_length=32)]
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Common form of the values: frozen, keyword-only."""
+
+
+class AudioConfig(Value, omit_defaults=True, kw_only=True, frozen=True):
+    binaural_frequency: Annotated[float, Meta(ge=0.0, le=1000.0)] | None = None
+    asmr_type: ShortText | None = None
+    volume: Unit = 0.5
+    spatial_audio: bool = True
+
+
+class ThresholdChange(Value, omit_defaults=True, kw_only=True, frozen=True):
+    """A wish to move thresholds; what is absent stays as it is."""
+
+    risk: Annotated[float, Meta(ge=0.2, le=0.95)] | None = None
+    crisis_pause: Annotated[float, Meta(ge=0.2, le=0.95)] | None = None
+    crisis_immediate: Annotated[float, Meta(ge=0.2, le=0.95)] | None = None
+
+
+class SessionConfig(Value, omit_defaults=True, kw_only=True, frozen=True):
+    """Stimulation settings. Every field is optional: a message carries what it changes."""
+
+    pattern_type: Annotated[str, Meta(max_length=32, pattern=r"^[a-z][a-z_]*$(?!\n)")] | None = None
+    speed: Speed | None = None
+    intensity: Unit | None = None
+    duration: SetSeconds | None = None
+    colors: Annotated[dict[Annotated[str, Meta(max_length=32)], Colour], Meta(max_length=16)] | None = None
+    audio_config: AudioConfig | None = None
+    safety_thresholds: ThresholdChange | None = None
+    predicted_effectiveness: Unit | None = None
+
+
+class Readiness(Value, kw_only=True, frozen=True):
+    """What a clinician has prepared before reprocessing; null means not told."""
+
+    consent: bool | None = None
+    location_verified: bool | None = None
+    emergency_contact: bool | None = None
+    therapist_present: bool | None = None
+    stop_rehearsed: bool | None = None
+    grounding_rehearsed: bool | None = None
+
+
+class Emotions(Value, kw_only=True, frozen=True):
+    joy: float | None = None
+    sadness: float | None = None
+    anger: float | None = None
+    fear: float | None = None
+    surprise: float | None = None
+    disgust: float | None = None
+    neutral: float | None = None
+
+
+class Dimensions(Value, kw_only=True, frozen=True):
+    """valence and arousal in [-1, 1], attention in [0, 1]."""
+
+    valence: float | None = None
+    arousal: float | None = None
+    attention: float | None = None
+
+
+class BodySignals(Value, kw_only=True, frozen=True):
+    """`blink_rate` and `heart_rate` per minute; `eye_closure` (PERCLOS) and `head_motion` in [0, 1]."""
+
+    face_present: bool | None = None
+    blink_rate: float | None = None
+    eye_closure: float | None = None
+    head_motion: float | None = None
+    heart_rate: float | None = None
+
+
+class StateEstimate(Value, kw_only=True, frozen=True):
+    """Label of the estimated state and the model's probability for it (0 while unknown)."""
+
+    label: StateLabel
+    confidence: float
+
+
+class SafetyAnalysis(Value, kw_only=True, frozen=True):
+    """`risk_level` and `crisis_probability` are null while no model speaks; `next_check_in` in seconds."""
+
+    risk_level: float | None
+    crisis_probability: float | None
+    should_pause_session: bool
+    warning_signs: tuple[str, ...]
+    protective_factors: tuple[str, ...]
+    next_check_in: float
+
+
+class SignalReport(Value, kw_only=True, frozen=True):
+    """Sight of the client: status, quality 0..1 (null before the first sample), age of the newest usable sample."""
+
+    status: SignalStatus
+    quality: float | None
+    age_ms: int | None
+
+
+class Timing(Value, kw_only=True, frozen=True):
+    """Where a result's time went, in milliseconds; null where a stage does not apply."""
+
+    age_ms: float | None = None
+    queue_ms: float | None = None
+    decode_ms: float | None = None
+    face_ms: float | None = None
+    infer_ms: float | None = None
+    total_ms: float | None = None
+
+
+class Intervention(Value, kw_only=True, frozen=True):
+    """`duration` in seconds; `type`: grounding, breathing or emergency_contact (for the therapist, never automatic)."""
+
+    type: str
+    instructions: str
+    duration: float
+    priority: Severity
+
+
+class Evidence(Value, kw_only=True, frozen=True):
+    """One signal that drove a decision: its value, and the person's own baseline where there is one."""
+
+    signal: str
+    value: float | None
+    baseline: float | UnsetType | None = UNSET
+
+
+class ModelRef(Value, kw_only=True, frozen=True):
+    name: str
+    version: str
+    sha256: str
+
+
+class ClientSnapshot(Value, kw_only=True, frozen=True):
+    """What a client needs to show the session as it stands."""
+
+    status: Status
+    control_epoch: int
+    config: SessionConfig
+    phase: Phase | None
+    set_no: int | None
+    reason: str | UnsetType = UNSET
+    mode: PauseMode | UnsetType = UNSET
+    resume_requires: ResumeRequires | UnsetType = UNSET
+
+
+class SessionSummary(Value, kw_only=True, frozen=True):
+    """What a console needs to list a session."""
+
+    session_id: str
+    user: str
+    source: str
+    started_ts: int
+    status: Status
+    control_epoch: int
+    config: SessionConfig
+    thresholds: Thresholds
+    phase: Phase | None
+    set_no: int | None
+    signal: SignalReport
+    resume_requires: ResumeRequires | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    sud: float | UnsetType = UNSET
+    voc: float | UnsetType = UNSET
+
+
+class Totals(Value, kw_only=True, frozen=True):
+    """Counts of a session at its end."""
+
+    samples: int
+    dropped_late: int
+    duplicates: int
+    results: int
+    pauses: int
+    adaptations: int
+    interventions: int
+    alerts: int
+    sets: int
+    duration_s: float
+
+
+class AlertBody(Value, kw_only=True, frozen=True):
+    """An alert as the core knows it; `cursor` is added where it is told to watchers."""
+
+    alert_id: str
+    session_id: str
+    alert_seq: int
+    kind: AlertKind
+    severity: Severity
+    state: AlertState
+    ts: int
+    raised_ts: int
+    evidence: tuple[Evidence, ...]
+    probability: float | UnsetType = UNSET
+    threshold: float | UnsetType = UNSET
+    model: ModelRef | UnsetType = UNSET
+    by: str | UnsetType = UNSET
+    note: str | UnsetType = UNSET
+    ack_deadline_ts: int | UnsetType = UNSET
