@@ -1,0 +1,25 @@
+"""A feature row in, scores out: the ports between the sessions and the models, and the form that scores take."""
+
+from typing import Any, Protocol
+
+from emdr_stream.domain import Scores
+from emdr_stream.pipeline.features import Array
+
+
+class Scored(Protocol):
+    """Who asked for scores."""
+
+    def scores_ready(self, ticket: int, scores: Scores | None, queued_s: float, infer_s: float) -> None:
+        """Take the answer to `ticket`; None when the model failed. Seconds: waiting for the batch, and its run."""
+
+
+class Predictor(Protocol):
+    """Scores rows for all sessions of a worker."""
+
+    def submit(self, row: Array, ticket: int, asker: Scored) -> None:
+        """Copy `row` (float64, shape (ROW_LENGTH,)) and answer soon, never within this call."""
+
+
+def to_scores(states: Any, risk: Any, crisis: Any, change: Any) -> Scores:
+    """Scores of one row from plain Python numbers, as the model's outputs give them with `tolist()`."""
+    return Scores(tuple(states), risk, crisis, (change[0], change[1], change[2]))

@@ -1,0 +1,165 @@
+"""One session's way from an observation to a feature row: timeline, quality gate, moments, baseline, row.
+
+observation ─▶ timeline (client time → session time) ─▶ gate (late, duplicate, unusable)
+            ─▶ moments (1, 5, 20, 60 s) ─▶ baseline (first calm minute) ─▶ row for the predictor
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from emdr_stream.domain import Observation
+from emdr_stream.pipeline.baseline import Baseline, BaselinePrior, BaselineState
+from emdr_stream.pipeline.features import Array, Row
+from emdr_stream.pipeline.moments import COLUMNS, ROWS, TICK_S, Moments
+from emdr_stream.pipeline.sight import Sight, SightState
+from emdr_stream.pipeline.timeline import Timeline
+from emdr_stream.settings import SessionSettings
+
+_FIRST_WEIGHT_S: Final = 0.1
+_SET_TIME_FULL_S: Final = 60.0
+_TICKS_PER_MS: Final = 0.1
+_RECENT_BYTES: Final = 64
+"""Room for the ticks of the newest 5 s; late samples are taken for 2 s."""
+_RECENT_MASK: Final = (1 << 8 * _RECENT_BYTES) - 1
+_CORE_FIELDS: Final = 10
+"""Dimensions and emotions; the body signals are a bonus, their absence is no fault."""
+
+
+class Intake(StrEnum):
+    """What became of an observation."""
+
+    ACCEPTED = "accepted"
+    LATE = "late"
+    """Older than the newest, sorted in."""
+    TOO_LATE = "too_late"
+    """Older than the limit, dropped."""
+    DUPLICATE = "duplicate"
+    UNUSABLE = "unusable"
+    """A lost face, or nothing in it."""
+
+
+class PerceptionState(msgspec.Struct):
+    """Everything that another worker needs to go on; arrays as bytes of float64."""
+
+    sums: bytes
+    tick: int | None
+    timeline: Timeline
+    sight: SightState
+    baseline: BaselineState
+    recent: bytes = b""
+    """Which of the newest ticks a sample was taken for; see `Perception`."""
+
+
+class Perception:
+    """Sees one session. `row` is handed to the predictor; `present` is what a result shows.
+
+    A bit for each recent tick tells whether a sample was taken for it, so that a late one sent twice counts once.
+    """
+
+    __slots__ = ("_hold_s", "_late_ticks", "_moments", "_recent", "_settings", "baseline", "row", "sight", "timeline")
+
+    def __init__(
+        self, settings: SessionSettings, prior: BaselinePrior | None = None, state: PerceptionState | None = None
+    ) -> None:
+        self._settings = settings.signal
+        self._hold_s = settings.signal.hold_ms / 1_000
+        self._late_ticks = min(int(settings.signal.late_limit_ms * _TICKS_PER_MS), 8 * _RECENT_BYTES - 1)
+        self._moments = Moments()
+        self.row = Row()
+        self._recent = 0
+        self.timeline = state.timeline if state else Timeline(jump_ms=settings.signal.clock_jump_ms)
+        self.sight = Sight(settings.signal, state.sight if state else None)
+        self.baseline = Baseline(settings.baseline, prior, state.baseline if state else None)
+        if state:
+            sums = np.frombuffer(state.sums, dtype=np.float64).reshape(ROWS, COLUMNS)
+            self._moments.restore(sums, state.tick)
+            self._recent = int.from_bytes(state.recent, "little")
+        if self.baseline.ready:
+            self.row.set_baseline(self.baseline.mean, self.baseline.deviation)
+
+    def observe(self, observation: Observation, at_ms: int, calm: bool) -> Intake:
+        """Take one observation that arrived at session time `at_ms`.
+
+        `calm`: whether this time may count for the personal baseline.
+        """
+        if not observation.usable:
+            return Intake.UNUSABLE
+        sample_ms = min(self.timeline.to_session(observation.ts_ms, at_ms), float(at_ms))
+        tick = int(sample_ms * _TICKS_PER_MS)
+        values = observation.values
+        newest = self._moments.tick
+        if newest is None:
+            weight = clock = _FIRST_WEIGHT_S
+            self._recent = 1
+        else:
+            ticks = tick - newest
+            if ticks <= 0:
+                return self._take_late(-ticks, observation)
+            clock = ticks * TICK_S
+            weight = min(clock, self._hold_s)
+            self._recent = (self._recent << ticks | 1) & _RECENT_MASK if ticks <= self._late_ticks else 1
+        self._moments.add(tick, values, weight, clock)
+        shows_face = observation.shows_face
+        if shows_face:
+            self.sight.see(observation, sample_ms, self._quality(observation))
+        if calm and shows_face and self.baseline.take(values, weight):
+            self.row.set_baseline(self.baseline.mean, self.baseline.deviation)
+        return Intake.ACCEPTED
+
+    def present(self) -> list[float]:
+        """Smoothed present values in the order of SIGNALS; NaN where nothing was seen of late."""
+        return self._moments.present_values()
+
+    def pass_time(self, at_ms: int) -> None:
+        """Let what is not seen become missing."""
+        tick, newest = int(at_ms * _TICKS_PER_MS), self._moments.tick
+        if newest is not None and tick > newest:
+            self._recent = self._recent << min(tick - newest, 8 * _RECENT_BYTES) & _RECENT_MASK
+            self._moments.pass_time(tick)
+
+    def fill_row(self, set_ms: int | None) -> Array:
+        """The row as it stands. `set_ms`: how long the present set has run, None between sets."""
+        in_set = 0.0 if set_ms is None else 1.0
+        set_time = 0.0 if set_ms is None else min(1.0, set_ms / 1_000 / _SET_TIME_FULL_S)
+        return self.row.fill(self._moments.sums, (in_set, set_time, self.baseline.sureness))
+
+    def current_row(self) -> Array:
+        """The row with the sums as they stand; its context is that of the newest `fill_row`."""
+        return self.row.fill_sums(self._moments.sums)
+
+    def baseline_of(self, signal: int) -> float | None:
+        """The person's own mean of a signal, None while there is none."""
+        mean = float(self.baseline.mean[signal])
+        return mean if self.baseline.ready and mean == mean else None
+
+    def snapshot(self) -> PerceptionState:
+        return PerceptionState(
+            sums=self._moments.sums.tobytes(),
+            tick=self._moments.tick,
+            timeline=self.timeline,
+            sight=self.sight.state,
+            baseline=self.baseline.state,
+            recent=self._recent.to_bytes(_RECENT_BYTES, "little"),
+        )
+
+    def _take_late(self, ticks_ago: int, observation: Observation) -> Intake:
+        if ticks_ago > self._late_ticks:
+            return Intake.TOO_LATE
+        if self._recent >> ticks_ago & 1:
+            return Intake.DUPLICATE
+        self._recent |= 1 << ticks_ago
+        weight = min(self.sight.state.interval_ms, self._settings.hold_ms) / 1_000
+        self._moments.add_late(ticks_ago, observation.values, weight)
+        return Intake.LATE
+
+    @staticmethod
+    def _quality(observation: Observation) -> float:
+        """Share of dimensions and emotions that are there, times the source's own trust in its reading."""
+        values = observation.values[:_CORE_FIELDS]
+        total = sum(values)
+        if total == total:
+            return observation.quality
+        return observation.quality * sum(v == v for v in values) / _CORE_FIELDS

@@ -1,0 +1,131 @@
+"""From observations to rows: the gate, late and repeated samples, and going on from a snapshot."""
+
+from dataclasses import replace
+from math import nan
+
+import msgspec
+import numpy as np
+import pytest
+
+from emdr_stream.domain import MISSING, N_SIGNALS, Observation
+from emdr_stream.pipeline.features import Deriver
+from emdr_stream.pipeline.perception import Intake, Perception, PerceptionState
+from emdr_stream.settings import BaselineSettings, SessionSettings
+
+SETTINGS = replace(SessionSettings(), baseline=BaselineSettings(duration_s=5.0))
+CLOCK = 1_650_000_000_000.0
+
+
+def observed(ms: float, value: float = 0.5, **changes: object) -> Observation:
+    return Observation(CLOCK + ms, (value,) * N_SIGNALS, **changes)  # type: ignore[arg-type]
+
+
+def watched(until_ms: int = 5_000, every_ms: int = 100) -> Perception:
+    perception = Perception(SETTINGS)
+    for ms in range(0, until_ms + 1, every_ms):
+        assert perception.observe(observed(ms), ms, True) is Intake.ACCEPTED
+    return perception
+
+
+def sums(perception: Perception) -> np.ndarray:
+    return np.frombuffer(perception.snapshot().sums)
+
+
+@pytest.mark.parametrize(
+    ("ms", "intake"),
+    [(5_000, Intake.DUPLICATE), (4_950, Intake.LATE), (3_010, Intake.LATE), (2_980, Intake.TOO_LATE)],
+)
+def test_old_samples_are_sorted_in_or_dropped(ms: float, intake: Intake) -> None:
+    perception = watched()
+    before = sums(perception).copy()
+    assert perception.observe(observed(ms, 0.9), 5_050, True) is intake
+    assert (sums(perception) == before).all() is np.bool_(intake is not Intake.LATE)
+
+
+def test_a_late_sample_sent_twice_counts_once() -> None:
+    perception = watched()
+    assert perception.observe(observed(4_950, 0.9), 5_050, True) is Intake.LATE
+    before = sums(perception).copy()
+    for ms in (4_950, 4_900, 4_000):
+        assert perception.observe(observed(ms, 0.9), 5_060, True) is Intake.DUPLICATE
+    assert (sums(perception) == before).all()
+
+
+@pytest.mark.parametrize("order", [(1, 0), (0, 1)])
+def test_the_order_of_arrival_makes_no_difference_to_the_sums(order: tuple[int, int]) -> None:
+    perception, samples = watched(), [observed(5_100, 0.9), observed(5_200, 0.1)]
+    for index in order:
+        perception.observe(samples[index], 5_250, True)
+    in_order = watched()
+    for sample in samples:
+        in_order.observe(sample, 5_250, True)
+    weights = sums(perception).reshape(-1, N_SIGNALS + 1)[:, :N_SIGNALS]
+    expected = sums(in_order).reshape(-1, N_SIGNALS + 1)[:, :N_SIGNALS]
+    if order == (0, 1):
+        np.testing.assert_allclose(weights, expected)
+    else:  # the first to come stood for the gap before it as well
+        np.testing.assert_allclose(weights, expected, rtol=0.5)
+
+
+@pytest.mark.parametrize(
+    "observation",
+    [Observation(CLOCK, (MISSING,) * N_SIGNALS), observed(0, face_present=False)],
+    ids=["nothing in it", "a lost face"],
+)
+def test_what_is_no_sight_of_the_client_is_unusable_and_counts_for_nothing(observation: Observation) -> None:
+    perception = watched()
+    before = sums(perception).copy()
+    assert perception.observe(observation, 5_100, True) is Intake.UNUSABLE
+    assert (sums(perception) == before).all() and perception.sight.age_ms(7_100) == 2_100
+
+
+def test_what_is_not_seen_becomes_missing() -> None:
+    perception = watched()
+    assert perception.present()[0] == pytest.approx(0.5)
+    perception.pass_time(9_000)
+    assert all(value != value for value in perception.present())
+
+
+def test_only_calm_time_counts_for_the_baseline() -> None:
+    perception = Perception(SETTINGS)
+    for ms in range(0, 12_000, 100):
+        perception.observe(observed(ms, 0.9 if ms >= 6_000 else 0.1), ms, calm=ms >= 6_000)
+    assert perception.baseline.ready
+    assert Perception(SETTINGS).baseline_of(0) is None and perception.baseline_of(0) == pytest.approx(0.9)
+
+
+def test_one_sample_stands_for_half_a_second_at_most() -> None:
+    """A gap is missing time, not a long look at its last sample."""
+    perception = Perception(SETTINGS)
+    for ms in range(0, 60_001, 5_000):
+        perception.observe(observed(ms), ms, True)
+    features = Deriver(1)(perception.fill_row(None)[None])[0]
+    assert 0.05 < float(features[-(3 + N_SIGNALS)]) < 0.2, "presence over 60 s"
+
+
+def test_partial_samples_lower_the_quality_and_body_signals_are_a_bonus() -> None:
+    perception = Perception(SETTINGS)
+    perception.observe(Observation(CLOCK, (0.5,) * 10 + (nan,) * 4), 0, True)
+    assert perception.sight.state.quality == 1.0
+    other = Perception(SETTINGS)
+    other.observe(Observation(CLOCK, (0.5,) * 3 + (nan,) * 11, quality=0.8), 0, True)
+    assert other.sight.state.quality == pytest.approx(0.24)
+
+
+def test_the_row_knows_the_set() -> None:
+    perception = watched()
+    assert list(perception.fill_row(None)[-3:]) == [0.0, 0.0, 1.0]
+    assert list(perception.fill_row(30_000)[-3:]) == [1.0, 0.5, 1.0]
+    assert list(perception.fill_row(10**9)[-3:]) == [1.0, 1.0, 1.0]
+
+
+def test_it_goes_on_from_its_snapshot_to_the_bit() -> None:
+    one = watched()
+    one.observe(observed(4_950, 0.9), 5_050, True)
+    payload = msgspec.msgpack.encode(one.snapshot())
+    other = Perception(SETTINGS, None, msgspec.msgpack.decode(payload, type=PerceptionState))
+    for perception in (one, other):
+        assert perception.observe(observed(4_950, 0.9), 5_060, True) is Intake.DUPLICATE
+        perception.observe(observed(5_300, 0.2), 5_300, True)
+    assert one.fill_row(None).tobytes() == other.fill_row(None).tobytes()
+    assert one.present() == other.present()
