@@ -1,0 +1,158 @@
+"""Reasons for alarm in, steps in the lives of alerts out: raised, acknowledged, escalated, resolved.
+
+One alert of a kind is open at a time. Each step gets the next `alert_seq` of the session, so that a watcher can tell
+a gap. Acknowledging silences, it does not resolve; an unacknowledged high or critical alert escalates once.
+"""
+
+import msgspec
+from msgspec import UNSET
+
+from emdr_stream.domain import AlertKind, AlertState, Severity
+from emdr_stream.session.pacing import NEVER
+from emdr_stream.settings import ControlSettings
+from emdr_stream.wire.values import AlertBody, Evidence, ModelRef
+
+_CLOSED_KEPT = 256
+"""Resolved alerts that are remembered, so that a late acknowledgement of one is no error."""
+
+
+class AlertBookState(msgspec.Struct):
+    """Open alerts by id, and the counters; restorable."""
+
+    open: dict[str, AlertBody] = msgspec.field(default_factory=dict)
+    closed: dict[str, str] = msgspec.field(default_factory=dict)
+    """Resolved alerts by id, with the name of who acknowledged them: a late acknowledgement is not an error."""
+    deadlines_ms: dict[str, float] = msgspec.field(default_factory=dict)
+    count: int = 0
+    alert_seq: int = 0
+
+
+class AlertBook:
+    """The alerts of one session. Times `at_ms` are session times, `ts` in alerts is wall clock."""
+
+    __slots__ = ("_session_id", "_settings", "_started_ts", "state")
+
+    def __init__(
+        self, session_id: str, started_ts: int, settings: ControlSettings, state: AlertBookState | None = None
+    ) -> None:
+        self._session_id = session_id
+        self._started_ts = started_ts
+        self._settings = settings
+        self.state = state or AlertBookState()
+
+    def raise_alert(
+        self,
+        kind: AlertKind,
+        severity: Severity,
+        at_ms: int,
+        evidence: tuple[Evidence, ...],
+        *,
+        probability: float | None = None,
+        threshold: float | None = None,
+        model: ModelRef | None = None,
+        again: bool = False,
+    ) -> AlertBody | None:
+        """A new alert; None when one of its kind is open already, unless `again` and its threshold is a higher one."""
+        known = self.find(kind)
+        if known is not None and not (again and _rose(known, threshold)):
+            return None
+        state = self.state
+        state.count += 1
+        wait = {Severity.CRITICAL: self._settings.ack_critical_ms, Severity.HIGH: self._settings.ack_high_ms}.get(
+            severity
+        )
+        ts = self._started_ts + at_ms
+        alert_seq = self._step()
+        body = AlertBody(
+            alert_id=alert_id_of(self._session_id, alert_seq),
+            session_id=self._session_id,
+            alert_seq=alert_seq,
+            kind=kind,
+            severity=severity,
+            state=AlertState.RAISED,
+            ts=ts,
+            raised_ts=ts,
+            evidence=evidence,
+            probability=UNSET if probability is None else probability,
+            threshold=UNSET if threshold is None else threshold,
+            model=UNSET if model is None else model,
+            ack_deadline_ts=UNSET if wait is None else ts + wait,
+        )
+        state.open[body.alert_id] = body
+        if wait is not None:
+            state.deadlines_ms[body.alert_id] = at_ms + wait
+        return body
+
+    def find(self, kind: AlertKind) -> AlertBody | None:
+        """The newest open alert of a kind."""
+        return next((body for body in reversed(self.state.open.values()) if body.kind is kind), None)
+
+    def knows(self, alert_id: str) -> bool:
+        return alert_id in self.state.open or alert_id in self.state.closed
+
+    def acknowledge(self, alert_id: str, by: str, note: str | None, at_ms: int) -> AlertBody | None:
+        """The acknowledged alert; None when it is resolved or somebody was first: the first one wins."""
+        body = self.state.open.get(alert_id)
+        if body is None or body.by is not UNSET:
+            return None
+        self.state.deadlines_ms.pop(alert_id, None)
+        return self._move(body, AlertState.ACKNOWLEDGED, at_ms, by=by, note=UNSET if note is None else note)
+
+    def resolve(self, kind: AlertKind, at_ms: int) -> list[AlertBody]:
+        """Close every open alert of a kind."""
+        return [self.close(body.alert_id, at_ms) for body in list(self.state.open.values()) if body.kind is kind]
+
+    def close(self, alert_id: str, at_ms: int) -> AlertBody:
+        """Close one open alert."""
+        state = self.state
+        moved = self._move(state.open[alert_id], AlertState.RESOLVED, at_ms)
+        del state.open[alert_id]
+        state.deadlines_ms.pop(alert_id, None)
+        state.closed[alert_id] = "" if moved.by is UNSET else str(moved.by)
+        if len(state.closed) > _CLOSED_KEPT:
+            del state.closed[next(iter(state.closed))]
+        return moved
+
+    def close_seen(self, at_ms: int) -> list[AlertBody]:
+        """Close what nobody must still see: all but the high and critical alerts that wait for an acknowledgement."""
+        state = self.state
+        waiting = {body.alert_id for body in state.open.values() if body.state is AlertState.ESCALATED}
+        waiting |= state.deadlines_ms.keys()
+        return [self.close(alert_id, at_ms) for alert_id in list(state.open) if alert_id not in waiting]
+
+    def escalate_due(self, at_ms: int) -> list[AlertBody]:
+        """Escalate what nobody acknowledged in time; each alert once."""
+        due = [alert_id for alert_id, deadline in self.state.deadlines_ms.items() if at_ms >= deadline]
+        for alert_id in due:
+            del self.state.deadlines_ms[alert_id]
+        return [self._move(self.state.open[alert_id], AlertState.ESCALATED, at_ms) for alert_id in due]
+
+    def next_deadline(self) -> float:
+        deadlines = self.state.deadlines_ms
+        return min(deadlines.values()) if deadlines else NEVER
+
+    def _move(self, body: AlertBody, state: AlertState, at_ms: int, **changes: object) -> AlertBody:
+        moved = msgspec.structs.replace(
+            body, state=state, alert_seq=self._step(), ts=self._started_ts + at_ms, **changes
+        )
+        self.state.open[body.alert_id] = moved
+        return moved
+
+    def _step(self) -> int:
+        self.state.alert_seq += 1
+        return self.state.alert_seq
+
+
+def alert_id_of(session_id: str, alert_seq: int) -> str:
+    """An alert is named by its first step: no number is used twice, even after a takeover from an old snapshot."""
+    return f"{session_id}.a{alert_seq}"
+
+
+def session_of(alert_id: str) -> str | None:
+    """The session of `alert_id_of`, None for what is no alert id."""
+    session_id, dot, number = alert_id.rpartition(".a")
+    return session_id if dot and number.isascii() and number.isdigit() else None
+
+
+def _rose(known: AlertBody, threshold: float | None) -> bool:
+    return threshold is not None and (known.threshold is UNSET or threshold > known.threshold)

@@ -1,0 +1,206 @@
+"""Messages of the client and commands of its watchers in; what they do to the session out, or why it cannot be done."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from emdr_stream.domain import REPROCESSING_PHASES, Observation, PauseCause, Phase, ResumeRequires, Source, Status
+from emdr_stream.errors import ErrorCode, ProtocolError
+from emdr_stream.pipeline.decode import check_time, decode_sample
+from emdr_stream.pipeline.morphcast import MorphcastAdapter
+from emdr_stream.pipeline.perception import Intake
+from emdr_stream.session.care import Care
+from emdr_stream.session.effects import Send
+from emdr_stream.session.facts import apply_thresholds
+from emdr_stream.session.judging import Judging
+from emdr_stream.session.seeing import Seeing
+from emdr_stream.wire.stream import (
+    Applied,
+    Bye,
+    ClientMessage,
+    Done,
+    Frame,
+    Landmarks,
+    Morphcast,
+    PhaseMark,
+    Rating,
+    ResumeRequest,
+    Sample,
+    SetMark,
+    Stop,
+)
+from emdr_stream.wire.values import Id
+from emdr_stream.wire.watch import Command, ConfigSet, EndCommand, PauseCommand, ResumeCommand, ResumeRequested
+
+_SCALES: Final = {"sud": (0.0, 10.0), "voc": (1.0, 7.0)}
+_INFINITY: Final = float("inf")
+
+
+class Hearing:
+    """Listens for one session. `last_intake`: what became of the newest observation."""
+
+    __slots__ = (
+        "_care",
+        "_facts",
+        "_handlers",
+        "_judging",
+        "_ledger",
+        "_morphcast",
+        "_require_readiness",
+        "_seeing",
+        "_state",
+        "last_intake",
+    )
+
+    def __init__(self, care: Care, seeing: Seeing, judging: Judging, require_readiness: bool) -> None:
+        self.last_intake: Intake | None = None
+        self._care = care
+        self._facts = care.facts
+        self._ledger = care.ledger
+        self._state = care.state
+        self._seeing = seeing
+        self._judging = judging
+        self._require_readiness = require_readiness
+        self._morphcast = MorphcastAdapter()
+        self._handlers: dict[type, Callable[[Any, int], None]] = {
+            Sample: self._on_sample,
+            Morphcast: self._on_morphcast,
+            Frame: self._on_picture,
+            Landmarks: self._on_picture,
+            SetMark: self._on_set,
+            Rating: self._on_rating,
+            PhaseMark: self._on_phase,
+            Stop: self._on_stop,
+            Applied: self._on_applied,
+            ResumeRequest: self._on_resume_request,
+            Bye: self._on_bye,
+        }
+
+    def hear(self, message: ClientMessage, at_ms: int) -> None:
+        """Do what a client's message asks. Raises ProtocolError when it cannot be done."""
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            raise ProtocolError(ErrorCode.BAD_MESSAGE, "this message is not expected here")
+        handler(message, at_ms)
+
+    # messages of the client ---------------------------------------------------------------------------------------
+
+    def _on_sample(self, message: Sample, at_ms: int) -> None:
+        if self._facts.source is not Source.EMOTION:
+            raise _wrong_source(self._facts.source)
+        self._observe(decode_sample(message), message.id, at_ms)
+
+    def _on_morphcast(self, message: Morphcast, at_ms: int) -> None:
+        if self._facts.source is not Source.MORPHCAST:
+            raise _wrong_source(self._facts.source)
+        check_time(message.ts)
+        observation = self._morphcast.feed(message)
+        if observation is not None:
+            self._observe(observation, message.id, at_ms)
+
+    def _observe(self, observation: Observation, re: Id | None, at_ms: int) -> None:
+        """What a socket that is gone had sent is not looked at."""
+        if self._state.status is not Status.DETACHED:
+            self.last_intake = self._seeing.observe(observation, re, at_ms)
+
+    def _on_picture(self, message: Frame | Landmarks, at_ms: int) -> None:
+        kind = "frame" if isinstance(message, Frame) else "landmarks"
+        raise ProtocolError(
+            ErrorCode.SOURCE_UNAVAILABLE, f"this service does not read `{kind}`: send `sample` or `morphcast`"
+        )
+
+    def _on_set(self, message: SetMark, at_ms: int) -> None:
+        stimulation = self._care.stimulation
+        if message.action == "end":
+            stimulation.end_set(message.set_no, at_ms)
+        elif self._state.status is not Status.RUNNING:
+            raise ProtocolError(ErrorCode.PAUSED, "the session is paused: no set can start until it is resumed")
+        else:
+            self._check_readiness(self._state.phase)
+            stimulation.begin_set(message.set_no, at_ms)
+        self._done(message.id)
+
+    def _on_rating(self, message: Rating, at_ms: int) -> None:
+        low, high = _SCALES[message.scale]
+        if not low <= message.value <= high:
+            why = f"`value` of {message.scale} must be between {low:g} and {high:g}"
+            raise ProtocolError(ErrorCode.INVALID_FIELD, why, param="value")
+        self._judging.note_rating(message.scale, message.value)
+        self._ledger.keep("rating", at_ms, scale=message.scale, value=message.value)
+        if message.scale == "sud":
+            self._judging.rate_sud(message.value, at_ms)
+        self._done(message.id)
+
+    def _on_phase(self, message: PhaseMark, at_ms: int) -> None:
+        self._check_readiness(message.phase)
+        self._state.phase = message.phase
+        self._ledger.keep("session", at_ms, action="phase", phase=message.phase.value)
+        self._done(message.id)
+
+    def _on_stop(self, message: Stop, at_ms: int) -> None:
+        self._care.pause(PauseCause.CLIENT_STOP, at_ms)
+        self._done(message.id)
+
+    def _on_applied(self, message: Applied, at_ms: int) -> None:
+        stopped = message.stopped_ts
+        at_rest = stopped is not None and -_INFINITY < stopped < _INFINITY
+        self._care.confirm(message.control_epoch, at_rest, at_ms)
+        self._done(message.id)
+
+    def _on_resume_request(self, message: ResumeRequest, at_ms: int) -> None:
+        control = self._care.control.state
+        if self._state.status is Status.PAUSED and control.requires is ResumeRequires.THERAPIST:
+            self._ledger.notify(ResumeRequested(session_id=self._facts.session_id))
+            raise ProtocolError(ErrorCode.RESUME_DENIED, "only a therapist may end this pause; yours has been asked")
+        self._resume("client", at_ms)
+
+    def _on_bye(self, message: Bye, at_ms: int) -> None:
+        self._care.end("bye", at_ms)
+
+    def _resume(self, by: str, at_ms: int) -> None:
+        self._care.resume(by, at_ms)
+        self._seeing.resumed(at_ms)
+
+    def _check_readiness(self, phase: Phase | None) -> None:
+        if not self._require_readiness or phase not in REPROCESSING_PHASES:
+            return
+        readiness = self._facts.readiness
+        missing = [name for name in readiness.__struct_fields__ if getattr(readiness, name) is not True]
+        if missing:
+            why = f"reprocessing needs `hello.readiness`; missing: {', '.join(missing)}"
+            raise ProtocolError(ErrorCode.NOT_READY, why, param=f"readiness.{missing[0]}")
+
+    def _done(self, re: Id | None) -> None:
+        if re is not None:
+            self._ledger.out.append(Send(Done(re=re)))
+
+    # commands -----------------------------------------------------------------------------------------------------
+
+    def obey(self, command: Command, by: str, at_ms: int) -> None:
+        """Do what a watcher commands. Raises ProtocolError when it cannot be done."""
+        if isinstance(command, PauseCommand):
+            self._care.pause(PauseCause.THERAPIST, at_ms, mode=command.mode)
+        elif isinstance(command, ResumeCommand):
+            self._resume(by, at_ms)
+        elif isinstance(command, EndCommand):
+            self._care.end(f"ended by the therapist: {command.reason}", at_ms)
+        else:
+            self._configure(command, at_ms)
+
+    def _configure(self, command: ConfigSet, at_ms: int) -> None:
+        care, wish = self._care, command.config
+        thresholds = apply_thresholds(self._state.thresholds, wish.safety_thresholds if wish else None)
+        thresholds = apply_thresholds(thresholds, command.thresholds)
+        if thresholds.crisis_immediate < thresholds.crisis_pause:
+            why = "`thresholds.crisis_immediate` must not be below `crisis_pause`"
+            raise ProtocolError(ErrorCode.INVALID_FIELD, why, param="thresholds.crisis_immediate")
+        self._state.thresholds = care.monitor.thresholds = thresholds
+        if wish is not None:
+            care.stimulation.wish(msgspec.structs.replace(wish, safety_thresholds=None), at_ms)
+
+
+def _wrong_source(source: Source) -> ProtocolError:
+    return ProtocolError(
+        ErrorCode.SOURCE_UNAVAILABLE, f"this session's source is `{source}`, as said in `hello`", param="source"
+    )

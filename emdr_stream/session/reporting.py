@@ -1,0 +1,147 @@
+"""Present values, scores and levels in; the words and numbers that people and programs read out."""
+
+from typing import Final
+
+import numpy as np
+
+from emdr_stream.domain import DIMENSIONS, EMOTIONS, MODEL_STATES, SIGNALS, SafetyLevel, Scores, StateLabel
+from emdr_stream.pipeline.features import Deriver, Features
+from emdr_stream.pipeline.perception import Perception
+from emdr_stream.session.facts import ViewState
+from emdr_stream.wire.values import Dimensions, Emotions, Evidence, SafetyAnalysis, StateEstimate
+
+UNKNOWN: Final = StateEstimate(label=StateLabel.UNKNOWN, confidence=0.0)
+_SHOWN: Final = 3
+_LOOK_EVERY_MS: Final = 1_000
+_NOTABLE: Final = 1.5
+"""A level this many baseline standard deviations away is worth a word."""
+
+_PAUSING: Final = (SafetyLevel.PAUSE, SafetyLevel.ESCALATE)
+_CHECK_IN_S: Final = {
+    SafetyLevel.NORMAL: 60.0,
+    SafetyLevel.WATCH: 30.0,
+    SafetyLevel.ADVISE: 15.0,
+    SafetyLevel.PAUSE: 5.0,
+    SafetyLevel.ESCALATE: 5.0,
+}
+RECOMMENDATIONS: Final[dict[SafetyLevel, tuple[str, ...]]] = {
+    SafetyLevel.NORMAL: (),
+    SafetyLevel.WATCH: ("look more closely: the signals are leaving this person's own range",),
+    SafetyLevel.ADVISE: ("consider a shorter or slower set", "ask for a SUD rating after this set"),
+    SafetyLevel.PAUSE: ("the stimulus is stopped: speak with the client before going on",),
+    SafetyLevel.ESCALATE: ("nobody has acknowledged the alert: reach the client now",),
+}
+_NO_EMOTIONS: Final = Emotions()
+_DROWSY: Final = ("the client seems drowsy: a short break may help",)
+
+
+def emotions_of(present: list[float]) -> Emotions:
+    """`present`: N_SIGNALS floats in the order of SIGNALS, NaN where missing."""
+    joy, sadness, anger, fear, surprise, disgust, neutral = present[3:10]
+    if joy != joy:
+        return _NO_EMOTIONS
+    return Emotions(
+        joy=joy, sadness=sadness, anger=anger, fear=fear, surprise=surprise, disgust=disgust, neutral=neutral
+    )
+
+
+def dimensions_of(present: list[float]) -> Dimensions:
+    valence, arousal, attention = present[:3]
+    return Dimensions(
+        valence=valence if valence == valence else None,
+        arousal=arousal if arousal == arousal else None,
+        attention=attention if attention == attention else None,
+    )
+
+
+def state_of(scores: Scores | None) -> StateEstimate:
+    if scores is None:
+        return UNKNOWN
+    best = max(scores.states)
+    return StateEstimate(label=MODEL_STATES[scores.states.index(best)], confidence=best)
+
+
+def changes_of(scores: Scores | None) -> Dimensions | None:
+    if scores is None:
+        return None
+    valence, arousal, attention = scores.change
+    return Dimensions(valence=valence, arousal=arousal, attention=attention)
+
+
+def safety_of(scores: Scores | None, level: SafetyLevel, view: ViewState) -> SafetyAnalysis:
+    return SafetyAnalysis(
+        risk_level=None if scores is None else scores.risk,
+        crisis_probability=None if scores is None else scores.crisis,
+        should_pause_session=level in _PAUSING,
+        warning_signs=view.warning if level is not SafetyLevel.NORMAL else (),
+        protective_factors=view.protective,
+        next_check_in=_CHECK_IN_S[level],
+    )
+
+
+def recommendations_of(level: SafetyLevel, state: StateEstimate) -> tuple[str, ...]:
+    if state.label is StateLabel.DROWSY and level in (SafetyLevel.NORMAL, SafetyLevel.WATCH):
+        return _DROWSY
+    return RECOMMENDATIONS[level]
+
+
+class Signs:
+    """What stands out against the person's own baseline, in words; looked at once a second, not at each sample."""
+
+    __slots__ = ("_deriver", "_view")
+
+    def __init__(self, deriver: Deriver, view: ViewState) -> None:
+        """`deriver`: for one row at least. `view` holds the words, and when to look again."""
+        self._deriver = deriver
+        self._view = view
+
+    def look(self, perception: Perception, at_ms: int) -> None:
+        """Renew the words, if there is a baseline and it is time."""
+        view = self._view
+        if at_ms < view.next_look_ms or not perception.baseline.ready:
+            return
+        view.next_look_ms = at_ms + _LOOK_EVERY_MS
+        levels = self._levels(perception)
+        order = np.argsort(-np.abs(levels), kind="stable")[:_SHOWN]
+        view.warning = tuple(_worded(int(i), float(levels[i])) for i in order if abs(levels[i]) >= _NOTABLE)
+        view.protective = _protective(levels)
+
+    def evidence(self, perception: Perception) -> tuple[Evidence, ...]:
+        """The signals that stand out most at this moment, with their value and the person's own mean."""
+        levels = self._levels(perception)
+        present = perception.present()
+        order = np.argsort(-np.abs(levels), kind="stable")[:_SHOWN]
+        return tuple(
+            Evidence(
+                signal=SIGNALS[i],
+                value=None if present[i] != present[i] else round(present[i], 4),
+                baseline=_rounded(perception.baseline_of(i)),
+            )
+            for i in map(int, order)
+        )
+
+    def _levels(self, perception: Perception) -> Features:
+        """Levels over 5 s in baseline standard deviations, shape (N_SIGNALS,)."""
+        return self._deriver(perception.current_row()[None])[0, : len(SIGNALS)]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _worded(signal: int, level: float) -> str:
+    return f"{SIGNALS[signal]} {'above' if level > 0 else 'below'} own baseline"
+
+
+def _protective(levels: Features) -> tuple[str, ...]:
+    attention = levels[DIMENSIONS.index("attention")]
+    valence = levels[DIMENSIONS.index("valence")]
+    fear = levels[len(DIMENSIONS) + EMOTIONS.index("fear")]
+    found = []
+    if attention > -1.0:
+        found.append("attention as usual")
+    if valence > -1.0:
+        found.append("valence within own range")
+    if fear < 1.0:
+        found.append("no more fear than usual")
+    return tuple(found)

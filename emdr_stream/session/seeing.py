@@ -1,0 +1,243 @@
+"""Observations, scores and silence in; a status of the signal, rows to score and judgements out: how the core sees.
+
+observation ─▶ perception ─▶ row ─▶ (scores) ─▶ judging ─▶ telling. What is not seen now is never shown or judged.
+"""
+
+from typing import Final
+
+from emdr_stream.domain import AlertKind, Observation, PauseCause, Scores, Severity, SignalStatus, Status
+from emdr_stream.pipeline.perception import Intake, Perception
+from emdr_stream.session.care import Care
+from emdr_stream.session.effects import Analyse, Send
+from emdr_stream.session.facts import ViewState
+from emdr_stream.session.judging import Judging
+from emdr_stream.session.pacing import NEVER, Pace
+from emdr_stream.session.telling import Telling
+from emdr_stream.settings import SessionSettings
+from emdr_stream.wire.stream import Signal
+from emdr_stream.wire.values import Evidence, Id, Timing
+
+_LEAST_ANALYSES_HZ: Final = 10.0
+_CALM_MINUTE_MS: Final = 60_000
+_BLIND: Final = (SignalStatus.STALE, SignalStatus.LOST)
+
+
+class Seeing:
+    """Watches one client, and whether the models answer."""
+
+    __slots__ = (
+        "_care",
+        "_deadline_ms",
+        "_judging",
+        "_ledger",
+        "_lost_after_ms",
+        "_pace",
+        "_perception",
+        "_sight",
+        "_state",
+        "_telling",
+        "_view",
+    )
+
+    def __init__(
+        self,
+        care: Care,
+        perception: Perception,
+        judging: Judging,
+        telling: Telling,
+        view: ViewState,
+        settings: SessionSettings,
+    ) -> None:
+        self._care = care
+        self._ledger = care.ledger
+        self._state = care.state
+        self._perception = perception
+        self._sight = perception.sight
+        self._judging = judging
+        self._telling = telling
+        self._view = view
+        self._deadline_ms = settings.safety.score_deadline_ms
+        self._lost_after_ms = settings.signal.lost_after_ms
+        self._pace = Pace(max(care.facts.result_rate_hz, _LEAST_ANALYSES_HZ), view.next_analysis_ms)
+
+    # looking ------------------------------------------------------------------------------------------------------
+
+    def observe(self, observation: Observation, re: Id | None, at_ms: int) -> Intake:
+        """Take one observation: it is analysed, or reported at its turn. `re`: the `id` of its message."""
+        state, view = self._state, self._view
+        state.tally.samples += 1
+        if observation.faces is not None:
+            self._count_faces(observation.faces, at_ms)
+        # Whoever begins with a set has no calm minute: later, time within sets counts too, or no model would be heard.
+        calm = state.status is Status.RUNNING and (state.set_started_ms is None or at_ms > _CALM_MINUTE_MS)
+        perception = self._perception
+        intake = perception.observe(observation, at_ms, calm)
+        if intake is Intake.ACCEPTED:
+            view.face = view.face or observation.shows_face
+            view.pending = (re, observation.ts_ms)
+            if self._sight.update(at_ms):
+                self._tell_sight(at_ms)
+            if not (perception.baseline.ready and self._ask(at_ms)):
+                self._telling.report(at_ms, None)
+        elif intake is Intake.UNUSABLE:
+            perception.pass_time(at_ms)
+            self._forget()
+            view.pending = (re, observation.ts_ms)
+            self.check_sight(at_ms)
+            self._telling.report(at_ms, None)
+        elif intake is Intake.TOO_LATE:
+            state.tally.too_late += 1
+        elif intake is Intake.DUPLICATE:
+            state.tally.duplicates += 1
+        return intake
+
+    def check_sight(self, at_ms: int) -> None:
+        """Tell of a change in the status of the signal; losing it pauses."""
+        if self._sight.update(at_ms):
+            self._tell_sight(at_ms)
+
+    def attached(self, at_ms: int) -> None:
+        """A socket is there: the client has from now on to show itself, and nothing of the time before is answered."""
+        self.detached()
+        self._sight.restart(at_ms)
+        self._ledger.wake_ms = 0.0
+
+    def detached(self) -> None:
+        """Nobody is there to be seen or told."""
+        self._forget()
+        self._view.asked_ms = self._view.pending = None
+        self._view.blind_again_ms = NEVER
+
+    def resumed(self, at_ms: int) -> None:
+        """Somebody resumed: what still hides the client pauses again after the same time."""
+        sight = self._sight.state
+        if sight.status is SignalStatus.LOST or sight.many:
+            self._view.blind_again_ms = at_ms + self._lost_after_ms
+            self._ledger.wake_by(self._view.blind_again_ms)
+
+    def _count_faces(self, faces: int, at_ms: int) -> None:
+        changed = self._sight.count_faces(faces, at_ms)
+        if changed:
+            self._care.pause(PauseCause.MANY_FACES, at_ms, evidence=(Evidence(signal="faces", value=float(faces)),))
+        elif changed is False:
+            self._care.resolve(AlertKind.MANY_FACES, at_ms)
+
+    def _tell_sight(self, at_ms: int) -> None:
+        sight, care = self._sight, self._care
+        status, age = sight.state.status, sight.age_ms(at_ms)
+        self._ledger.out.append(Send(Signal(status=status, age_ms=age)))
+        self._ledger.wake_by(sight.next_deadline())
+        if status in _BLIND:
+            self._forget()
+        if status is SignalStatus.LOST:
+            evidence = (Evidence(signal="signal_age_ms", value=float(age)),)
+            care.pause(PauseCause.SIGNAL_LOST, at_ms, evidence=evidence)
+        elif status is not SignalStatus.STALE:
+            self._view.blind_again_ms = NEVER
+            care.resolve(AlertKind.SIGNAL_LOST, at_ms)
+
+    def _still_blind(self, at_ms: int) -> None:
+        self._view.blind_again_ms = NEVER
+        sight = self._sight.state
+        if sight.status is SignalStatus.LOST:
+            self._care.pause(PauseCause.SIGNAL_LOST, at_ms)
+        elif sight.many:
+            self._care.pause(PauseCause.MANY_FACES, at_ms)
+
+    def _forget(self) -> None:
+        """What was seen last is not what is there now."""
+        self._view.face, self._view.scores = False, None
+
+    # asking the models --------------------------------------------------------------------------------------------
+
+    def _ask(self, at_ms: int) -> bool:
+        """Hand a row out to be scored; True when scores are now awaited, which bring the result with them."""
+        view = self._view
+        if view.asked_ms is not None:
+            return True
+        if not self._pace.take(at_ms):
+            return False
+        view.next_analysis_ms = self._pace.next_ms
+        view.ticket += 1
+        view.asked_ms = at_ms
+        self._ledger.wake_by(at_ms + self._deadline_ms)
+        started = self._state.set_started_ms
+        row = self._perception.fill_row(None if started is None else at_ms - started)
+        self._ledger.out.append(Analyse(view.ticket, row))
+        return True
+
+    def scored(self, ticket: int, scores: Scores, at_ms: int, timing: Timing | None) -> None:
+        """Take the answer to a row; one that is late, superseded or for nobody is ignored."""
+        view = self._view
+        if view.asked_ms is None or ticket != view.ticket:
+            return
+        view.asked_ms = None
+        if not _sound(scores):
+            self._fail("the model gave a number that is none", at_ms)
+        else:
+            if self._state.model_down:
+                self._state.model_down = False
+                self._resolve_degraded(at_ms)
+            if view.face:
+                view.scores = scores
+            self._judging.judge(scores, at_ms)
+        self._telling.report(at_ms, timing)
+
+    def model_failed(self, ticket: int, at_ms: int) -> None:
+        """No scores can be had for a row: itself a safety event."""
+        view = self._view
+        if view.asked_ms is not None and ticket == view.ticket:
+            view.asked_ms = None
+            self._fail("the model could not be run", at_ms)
+            self._telling.report(at_ms, None)
+
+    def store_changed(self, store: str, up: bool, at_ms: int) -> None:
+        """A store went away or came back: watchers are told, the session goes on."""
+        down = self._state.stores_down
+        if up:
+            if store in down:
+                down.remove(store)
+            self._resolve_degraded(at_ms)
+        else:
+            if store not in down:
+                down.append(store)
+            evidence = (Evidence(signal=f"{store}_available", value=0.0),)
+            self._care.raise_alert(AlertKind.DEGRADED, Severity.MEDIUM, at_ms, evidence)
+
+    def _fail(self, why: str, at_ms: int) -> None:
+        """The first failure after a success pauses; who resumes then has chosen to go on with rules alone."""
+        self._view.scores = None
+        if self._state.model_down:
+            return
+        self._state.model_down = True
+        self._care.pause(PauseCause.DEGRADED, at_ms, evidence=(Evidence(signal=why, value=None),))
+
+    def _resolve_degraded(self, at_ms: int) -> None:
+        if not self._state.stores_down and not self._state.model_down:
+            self._care.resolve(AlertKind.DEGRADED, at_ms)
+
+    # time ---------------------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float:
+        view = self._view
+        scores = NEVER if view.asked_ms is None else view.asked_ms + self._deadline_ms
+        result = self._telling.next_ms if view.asked_ms is None and view.pending is not None else NEVER
+        return min(self._sight.next_deadline(), scores, view.blind_again_ms, result)
+
+    def check(self, at_ms: int) -> None:
+        """Everything that is due at `at_ms`, in a fixed order."""
+        view = self._view
+        self.check_sight(at_ms)
+        if at_ms >= view.blind_again_ms:
+            self._still_blind(at_ms)
+        if view.asked_ms is not None and at_ms >= view.asked_ms + self._deadline_ms:
+            view.asked_ms = None
+            self._fail("the model missed its deadline", at_ms)
+        if view.asked_ms is None:
+            self._telling.report(at_ms, None)
+
+
+def _sound(scores: Scores) -> bool:
+    """False when any number is NaN or infinite, or no probability: a model failure, never a reading."""
+    total = sum(scores.states, sum(scores.change))
+    return 0.0 <= scores.risk <= 1.0 and 0.0 <= scores.crisis <= 1.0 and total - total == 0.0

@@ -1,0 +1,176 @@
+"""What was seen in, what is said of it out: results for the client, live states and summaries for the watchers."""
+
+from typing import Any, Final
+
+from emdr_stream.domain import MISSING, N_SIGNALS, SIGNALS
+from emdr_stream.pipeline.perception import Perception
+from emdr_stream.session import reporting
+from emdr_stream.session.care import Care
+from emdr_stream.session.effects import Keep, Send
+from emdr_stream.session.facts import ViewState
+from emdr_stream.session.pacing import Pace
+from emdr_stream.settings import SessionSettings
+from emdr_stream.wire.stream import Result, Welcome
+from emdr_stream.wire.values import ClientSnapshot, SessionSummary, SignalReport, Timing
+from emdr_stream.wire.watch import StateMessage
+
+_UNSEEN: Final = [MISSING] * N_SIGNALS
+_SECOND_MS: Final = 1_000
+
+
+class Telling:
+    """Speaks for one session. `next_ms`: session time from which the next result is due."""
+
+    __slots__ = ("_care", "_ledger", "_pace", "_perception", "_settings", "_signs", "_state", "_view")
+
+    def __init__(
+        self, care: Care, perception: Perception, signs: reporting.Signs, view: ViewState, settings: SessionSettings
+    ) -> None:
+        self._care = care
+        self._ledger = care.ledger
+        self._state = care.state
+        self._perception = perception
+        self._signs = signs
+        self._view = view
+        self._settings = settings
+        self._pace = Pace(care.facts.result_rate_hz, view.next_result_ms)
+
+    @property
+    def next_ms(self) -> float:
+        return self._pace.next_ms
+
+    def report(self, at_ms: int, timing: Timing | None) -> None:
+        """Send the result for the newest sample that has none, unless its turn is yet to come."""
+        view, pace = self._view, self._pace
+        pending = view.pending
+        if pending is None:
+            return
+        if not pace.take(at_ms):
+            self._ledger.wake_by(pace.next_ms)
+            return
+        view.next_result_ms = pace.next_ms
+        view.pending = None
+        self._state.tally.results += 1
+        perception, signs, scores = self._perception, self._signs, view.scores
+        if at_ms >= view.next_look_ms:
+            signs.look(perception, at_ms)
+        level = self._care.monitor.level
+        present = perception.present() if view.face else _UNSEEN
+        estimate = reporting.state_of(scores)
+        out = self._ledger.out
+        out.append(
+            Send(
+                Result(
+                    re=pending[0],
+                    ts=pending[1],
+                    emotions=reporting.emotions_of(present),
+                    dimensions=reporting.dimensions_of(present),
+                    state=estimate,
+                    predicted_changes=reporting.changes_of(scores),
+                    recommendations=reporting.recommendations_of(level, estimate),
+                    safety=reporting.safety_of(scores, level, view),
+                    signal=self._signal_report(at_ms),
+                    timing=timing,
+                )
+            )
+        )
+        if at_ms >= view.next_second_ms:
+            view.next_second_ms = at_ms - at_ms % _SECOND_MS + _SECOND_MS
+            out.append(Keep("second", self._second(present, at_ms)))
+
+    def state_message(self, at_ms: int) -> StateMessage:
+        """What a watcher sees of the session now."""
+        state, view = self._state, self._view
+        present = self._perception.present() if view.face else _UNSEEN
+        return StateMessage(
+            session_id=self._care.facts.session_id,
+            ts=float(self._care.facts.started_ts + at_ms),
+            emotions=reporting.emotions_of(present),
+            dimensions=reporting.dimensions_of(present),
+            state=reporting.state_of(view.scores),
+            safety=reporting.safety_of(view.scores, self._care.monitor.level, view),
+            signal=self._signal_report(at_ms),
+            status=state.status,
+            config=state.config,
+            phase=state.phase,
+            set_no=state.set_no,
+            **self._ratings(),
+        )
+
+    def summary(self, at_ms: int) -> SessionSummary:
+        """What a console lists of the session."""
+        facts, state, control = self._care.facts, self._state, self._care.control.state
+        paused: dict[str, Any] = (
+            {"resume_requires": control.requires, "reason": control.reason} if control.paused else {}
+        )
+        return SessionSummary(
+            session_id=facts.session_id,
+            user=facts.user,
+            source=facts.source,
+            started_ts=facts.started_ts,
+            status=state.status,
+            control_epoch=control.control_epoch,
+            config=state.config,
+            thresholds=state.thresholds,
+            phase=state.phase,
+            set_no=state.set_no,
+            signal=self._signal_report(at_ms),
+            **paused,
+            **self._ratings(),
+        )
+
+    def welcome(self, resume_token: str, resumed: bool, seq: int, at_ms: int) -> Welcome:
+        """`seq`: that of the newest durable message which the welcome's snapshot replaces."""
+        care, settings = self._care, self._settings.control
+        control, state = care.control.state, self._state
+        paused: dict[str, Any] = {}
+        if control.paused:
+            paused = {"reason": control.reason, "mode": control.mode, "resume_requires": control.requires}
+        snapshot = ClientSnapshot(
+            status=state.status,
+            control_epoch=control.control_epoch,
+            config=state.config,
+            phase=state.phase,
+            set_no=state.set_no,
+            **paused,
+        )
+        return Welcome(
+            session_id=care.facts.session_id,
+            resume_token=resume_token,
+            epoch=state.epoch,
+            seq=seq,
+            resumed=resumed,
+            snapshot=snapshot,
+            heartbeat_ms=settings.heartbeat_ms,
+            timeout_ms=settings.timeout_ms,
+            grace_s=settings.grace_ms / 1_000,
+            limits=self._settings.limits,
+            thresholds=state.thresholds,
+            models=care.facts.models,
+            server_ts=care.facts.started_ts + at_ms,
+        )
+
+    def _ratings(self) -> dict[str, Any]:
+        return {scale: given[-1] for scale, given in self._state.ratings.items() if given}
+
+    def _signal_report(self, at_ms: int) -> SignalReport:
+        sight = self._perception.sight
+        return SignalReport(status=sight.state.status, quality=sight.state.quality, age_ms=sight.age_ms(at_ms))
+
+    def _second(self, present: list[float], at_ms: int) -> dict[str, Any]:
+        scores = self._view.scores
+        values = {name: _or_null(value) for name, value in zip(SIGNALS, present, strict=True)}
+        return {
+            "at_ms": at_ms,
+            **values,
+            "risk": None if scores is None else scores.risk,
+            "crisis": None if scores is None else scores.crisis,
+            "state": reporting.state_of(scores).label.value,
+            "level": self._care.monitor.level.value,
+            "signal": self._perception.sight.state.status.value,
+            "status": self._state.status.value,
+        }
+
+
+def _or_null(value: float) -> float | None:
+    return round(value, 4) if value == value else None

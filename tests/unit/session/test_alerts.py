@@ -1,0 +1,118 @@
+"""The lives of alerts: raised, acknowledged, escalated, resolved."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emdr_stream.domain import AlertKind, AlertState, Severity
+from emdr_stream.session.alerts import AlertBook
+from emdr_stream.session.pacing import NEVER
+from emdr_stream.settings import ControlSettings
+
+STARTED = 1_700_000_000_000
+
+
+def book() -> AlertBook:
+    return AlertBook("s1", STARTED, ControlSettings())
+
+
+def raised(alerts: AlertBook, kind: AlertKind = AlertKind.CRISIS, severity: Severity = Severity.CRITICAL) -> str:
+    body = alerts.raise_alert(kind, severity, 1_000, ())
+    assert body is not None
+    return body.alert_id
+
+
+@pytest.mark.parametrize(
+    ("severity", "wait_ms"), [("low", None), ("medium", None), ("high", 30_000), ("critical", 15_000)]
+)
+def test_high_and_critical_alerts_have_a_deadline(severity: str, wait_ms: int | None) -> None:
+    alerts = book()
+    body = alerts.raise_alert(AlertKind.CRISIS, Severity(severity), 1_000, ())
+    assert body is not None and body.ts == body.raised_ts == STARTED + 1_000
+    if wait_ms is None:
+        assert alerts.next_deadline() == NEVER and not isinstance(body.ack_deadline_ts, int)
+    else:
+        assert body.ack_deadline_ts == STARTED + 1_000 + wait_ms
+        assert not alerts.escalate_due(1_000 + wait_ms - 1)
+        (escalated,) = alerts.escalate_due(1_000 + wait_ms)
+        assert escalated.state is AlertState.ESCALATED and escalated.alert_id == body.alert_id
+        assert not alerts.escalate_due(1_000_000)
+
+
+def test_one_alert_of_a_kind_is_open_at_a_time() -> None:
+    alerts = book()
+    raised(alerts)
+    assert alerts.raise_alert(AlertKind.CRISIS, Severity.CRITICAL, 2_000, ()) is None
+    assert alerts.raise_alert(AlertKind.DISSOCIATION, Severity.HIGH, 2_000, ()) is not None
+
+
+def test_a_more_urgent_alert_of_a_kind_is_raised_once() -> None:
+    alerts = book()
+    alerts.raise_alert(AlertKind.CRISIS, Severity.CRITICAL, 0, (), threshold=0.7)
+    again = [alerts.raise_alert(AlertKind.CRISIS, Severity.CRITICAL, 1, (), threshold=0.8, again=True) for _ in "ab"]
+    assert again[0] is not None and again[1] is None
+
+
+def test_the_first_acknowledgement_wins_and_silences() -> None:
+    alerts = book()
+    alert_id = raised(alerts)
+    first = alerts.acknowledge(alert_id, "dr a", "with her", 2_000)
+    assert first is not None and (first.by, first.note, first.state) == ("dr a", "with her", AlertState.ACKNOWLEDGED)
+    assert alerts.acknowledge(alert_id, "dr b", None, 3_000) is None
+    assert alerts.state.open[alert_id].by == "dr a"
+    assert not alerts.escalate_due(1_000_000)
+
+
+def test_an_escalated_alert_can_still_be_acknowledged() -> None:
+    alerts = book()
+    alert_id = raised(alerts)
+    alerts.escalate_due(16_000)
+    assert alerts.acknowledge(alert_id, "dr", None, 17_000) is not None
+
+
+def test_an_acknowledgement_of_a_resolved_alert_is_no_error_and_changes_nothing() -> None:
+    alerts = book()
+    alert_id = raised(alerts)
+    alerts.resolve(AlertKind.CRISIS, 2_000)
+    assert alerts.knows(alert_id) and alerts.acknowledge(alert_id, "dr", None, 3_000) is None
+    assert not alerts.knows("s1.a99")
+
+
+def test_resolved_alerts_are_forgotten_in_the_end() -> None:
+    alerts = book()
+    for _ in range(1_000):
+        raised(alerts)
+        alerts.resolve(AlertKind.CRISIS, 2_000)
+    assert len(alerts.state.closed) <= 256 and not alerts.state.open and not alerts.state.deadlines_ms
+
+
+def test_the_end_closes_only_what_nobody_must_still_see() -> None:
+    alerts = book()
+    seen = raised(alerts)
+    alerts.acknowledge(seen, "dr", None, 2_000)
+    more_urgent = alerts.raise_alert(AlertKind.CRISIS, Severity.CRITICAL, 3_000, (), threshold=0.8, again=True)
+    assert more_urgent is not None
+    lost = raised(alerts, AlertKind.SIGNAL_LOST, Severity.MEDIUM)
+    closed = alerts.close_seen(4_000)
+    assert {body.alert_id for body in closed} == {seen, lost}
+    assert list(alerts.state.open) == [more_urgent.alert_id]
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.sampled_from(["raise", "ack", "resolve", "escalate"]), st.sampled_from(list(AlertKind)))))
+def test_steps_are_numbered_without_a_gap(steps: list[tuple[str, AlertKind]]) -> None:
+    alerts, seen, ms = book(), [], 0
+    for what, kind in steps:
+        ms += 7_000
+        if what == "raise":
+            body = alerts.raise_alert(kind, Severity.HIGH, ms, ())
+            seen += [body] if body else []
+        elif what == "resolve":
+            seen += alerts.resolve(kind, ms)
+        elif what == "escalate":
+            seen += alerts.escalate_due(ms)
+        elif (known := alerts.find(kind)) is not None:
+            body = alerts.acknowledge(known.alert_id, "dr", None, ms)
+            seen += [body] if body else []
+    assert [body.alert_seq for body in seen] == list(range(1, len(seen) + 1))
+    assert [body.ts for body in seen] == sorted(body.ts for body in seen)

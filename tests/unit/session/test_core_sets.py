@@ -1,0 +1,163 @@
+"""Sets, ratings and settings through the core: what the client and the therapist may change, and when."""
+
+import pytest
+
+from emdr_stream.domain import Phase
+from emdr_stream.errors import ProtocolError
+from emdr_stream.settings import ControlSettings, SessionSettings
+from emdr_stream.wire.stream import (
+    PatternAdapt,
+    PhaseMark,
+    Rating,
+    SetMark,
+    Stop,
+)
+from emdr_stream.wire.values import Readiness, SessionConfig, ThresholdChange
+from emdr_stream.wire.watch import ConfigSet
+from tests.unit.session.live import (
+    CALM,
+    CRISIS,
+    RISKY,
+    Live,
+    facts_of,
+)
+from tests.unit.session.test_core_causes import cause_crisis
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("state", ["paused", "detached"])
+def test_no_set_starts_unless_the_session_runs(state: str) -> None:
+    live = Live()
+    live.tell(Stop()) if state == "paused" else live.disconnect()
+    live.tell(SetMark(id=2, action="start", set_no=1))
+    assert live.errors() == ["paused"] and live.core.care.state.set_started_ms is None
+
+
+@pytest.mark.parametrize("value", [NAN, float("inf"), -0.1, 10.5])
+def test_a_rating_out_of_its_scale_is_refused(value: float) -> None:
+    live = Live()
+    live.tell(Rating(scale="sud", value=value))
+    assert live.errors() == ["invalid_field"] and not live.core.care.state.ratings
+
+
+def test_a_rising_sud_is_alerted_with_every_model_off_and_resolved_when_it_falls() -> None:
+    live = Live()
+    for value in (5.0, 7.0, 8.0):
+        live.tell(Rating(scale="sud", value=value))
+    assert live.raised() == ["high_risk"] and live.status == "running"
+    assert [evidence.value for evidence in live.alerts()[0].evidence] == [5.0, 7.0, 8.0]
+    live.tell(Rating(scale="sud", value=9.0))
+    assert live.open_alerts() == ["high_risk"]
+    live.tell(Rating(scale="sud", value=6.0))
+    assert live.open_alerts() == []
+
+
+def test_calm_models_do_not_resolve_what_the_rating_says() -> None:
+    live = Live()
+    live.settle()
+    live.watch_for(4.0, RISKY)
+    for value in (5.0, 7.0, 8.0):
+        live.tell(Rating(scale="sud", value=value))
+    live.watch_for(30.0, CALM)
+    assert live.open_alerts() == ["high_risk"]
+    live.tell(Rating(scale="sud", value=4.0))
+    assert live.open_alerts() == []
+
+
+@pytest.mark.parametrize("values", [(8.0, 8.0, 8.0), (9.0, 8.0, 9.0), (5.0, 6.0, 7.0), (7.0, 9.0)])
+def test_other_ratings_raise_nothing(values: tuple[float, ...]) -> None:
+    live = Live()
+    for value in values:
+        live.tell(Rating(scale="sud", value=value))
+    assert live.raised() == []
+
+
+def test_within_a_set_the_stimulus_only_becomes_gentler() -> None:
+    live = Live(facts=facts_of(config=SessionConfig(speed=1.0, intensity=0.8, duration=24.0)))
+    live.settle()
+    live.tell(SetMark(action="start", set_no=1))
+    wish = ConfigSet(session_id="s1", config=SessionConfig(speed=1.8, intensity=0.5))
+    live.took(live.core.command(wish, "dr", live.now))
+    live.watch_for(30.0, RISKY)
+    speeds, intensities = [1.0], [0.8]
+    for message in live.sent(PatternAdapt):
+        speeds += [message.config.speed] if message.config.speed is not None else []
+        intensities += [message.config.intensity] if message.config.intensity is not None else []
+    assert len(speeds) > 1 and speeds == sorted(speeds, reverse=True)
+    assert len(intensities) > 1 and intensities == sorted(intensities, reverse=True)
+    count = len(live.sent(PatternAdapt))
+    live.tell(SetMark(action="end", set_no=1))
+    assert live.sent(PatternAdapt)[count].config == SessionConfig(speed=1.8)
+
+
+def test_the_newest_word_on_a_field_counts() -> None:
+    live = Live()
+    live.tell(SetMark(action="start", set_no=1))
+    for speed in (1.8, 0.6):
+        wish = ConfigSet(session_id="s1", config=SessionConfig(speed=speed))
+        live.took(live.core.command(wish, "dr", live.now))
+    live.tell(SetMark(action="end", set_no=1))
+    assert [message.config.speed for message in live.sent(PatternAdapt)] == [0.6]
+
+
+def test_nothing_is_adapted_while_paused_and_the_wish_is_granted_after_it() -> None:
+    live = Live()
+    live.therapist_pauses()
+    wish = ConfigSet(session_id="s1", config=SessionConfig(speed=1.4))
+    live.took(live.core.command(wish, "dr", live.now))
+    live.watch_for(20.0, RISKY)
+    assert not live.sent(PatternAdapt)
+    live.therapist_resumes()
+    assert live.sent(PatternAdapt)[0].config.speed == 1.4
+
+
+def test_a_set_after_a_crisis_begins_gentler() -> None:
+    live = Live()
+    cause_crisis(live)
+    live.therapist_resumes()
+    (adapt,) = live.sent(PatternAdapt)
+    assert adapt.effective == "next_set" and adapt.config.speed == 0.9
+
+
+def test_a_crisis_during_a_therapists_pause_makes_the_next_set_gentler_too() -> None:
+    live = Live()
+    live.settle()
+    live.therapist_pauses()
+    live.watch_for(3.0, CRISIS)
+    live.therapist_resumes()
+    assert len(live.sent(PatternAdapt)) == 1
+
+
+def test_a_repeated_start_mark_changes_nothing_and_a_forgotten_end_is_made_up_for() -> None:
+    live = Live()
+    live.tell(SetMark(action="start", set_no=1))
+    live.now = 5_000
+    live.tell(SetMark(action="start", set_no=1))
+    assert live.core.care.state.set_started_ms == 0
+    live.tell(SetMark(action="start", set_no=2))
+    assert live.core.care.state.tally.sets == 2 and live.core.care.state.set_started_ms == 5_000
+
+
+def test_only_a_therapist_relaxes_a_threshold_and_no_set_of_them_may_contradict_itself() -> None:
+    live = Live()
+    relaxed = ThresholdChange(crisis_pause=0.9, crisis_immediate=0.95)
+    live.took(live.core.command(ConfigSet(session_id="s1", thresholds=relaxed), "dr", 0))
+    assert live.core.care.monitor.thresholds.crisis_pause == 0.9
+    live.settle()
+    live.watch_for(10.0, CRISIS)
+    assert live.status == "running"
+    with pytest.raises(ProtocolError, match="crisis_immediate"):
+        live.core.command(ConfigSet(session_id="s1", thresholds=ThresholdChange(crisis_immediate=0.5)), "dr", live.now)
+
+
+def test_reprocessing_waits_for_what_must_be_ready_where_the_setting_asks_for_it() -> None:
+    strict = SessionSettings(control=ControlSettings(require_readiness=True))
+    live = Live(strict)
+    live.tell(PhaseMark(id=1, phase=Phase.DESENSITIZATION))
+    live.tell(PhaseMark(id=2, phase=Phase.PREPARATION))
+    assert live.errors() == ["not_ready"] and live.core.care.state.phase == "preparation"
+    ready = Readiness(**dict.fromkeys(Readiness.__struct_fields__, True))
+    live = Live(strict, facts=facts_of(readiness=ready))
+    live.tell(PhaseMark(id=1, phase=Phase.DESENSITIZATION))
+    assert live.errors() == []
