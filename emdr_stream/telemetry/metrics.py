@@ -1,0 +1,242 @@
+"""What happened goes in as plain method calls, `/metrics` text comes out: every metric with its labels and buckets.
+
+Base units; no session or user in a label; every label has a fixed set of values. One worker answers for itself. With
+several workers on one port a scrape would reach any one of them: give each its own port for `/metrics`, or sum them in
+front; the Prometheus client's multiprocess folder does not see the instruments used here.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from itertools import product
+from typing import Final
+
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import CollectorRegistry
+
+from emdr_stream.domain import AlertKind, Role, Severity, SignalStatus
+from emdr_stream.errors import CloseCode, ErrorCode
+from emdr_stream.telemetry.instruments import Histogram, Instruments, Level, Tally
+
+METRICS_CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+
+
+class SampleOutcome(StrEnum):
+    """What became of a `sample` or `morphcast` message."""
+
+    ACCEPTED = "accepted"
+    MALFORMED = "malformed"
+    """Refused; of a message that cannot be decoded nobody knows whether it was one of these."""
+    LATE = "late"
+    """Older than the newest, sorted in."""
+    TOO_LATE = "too_late"
+    """Older than the limit, dropped."""
+    DUPLICATE = "duplicate"
+    UNUSABLE = "unusable"
+    """A lost face, or nothing in it."""
+    RATE_LIMITED = "rate_limited"
+    EMPTY = "empty"
+    """No event in it says anything about the client."""
+
+
+class Stage(StrEnum):
+    """Where a message's time goes, for those whose result brings scores."""
+
+    QUEUE = "queue"
+    """Its row waits for the batch."""
+    INFER = "infer"
+    """The batch's features are derived and its graph is run."""
+    TOTAL = "total"
+    """From receipt to the answer's write."""
+
+
+class ResumeResult(StrEnum):
+    """How `hello.resume` ended."""
+
+    REPLAYED = "replayed"
+    """Everything that the client missed is sent again."""
+    SNAPSHOT = "snapshot"
+    """Something is forgotten: the snapshot in `welcome` stands for it."""
+    DENIED = "denied"
+    OVER = "over"
+    FAILED = "failed"
+    """No such session, no room for it, or a malformed claim."""
+
+
+class AuthFailure(StrEnum):
+    """Why somebody was not let in."""
+
+    MISSING = "missing"
+    UNAUTHORIZED = "unauthorized"
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a label, no secret
+    FORBIDDEN = "forbidden"
+    ORIGIN = "origin"
+
+
+class Journal(StrEnum):
+    """Which local write failed."""
+
+    ALERT = "alert"
+    RECORDING = "recording"
+
+
+# Fine below 10 ms, where the goals lie; the last bounds are the score deadline (1 s) and what no session should see.
+_LATENCY: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+# Up to the age at which the signal is stale (2 s) and lost (8 s).
+_AGE: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+# Receipt is due after 0.25 s, alarm after 1 s, rest after 1 s (hard) or 3 s (ease).
+_CONFIRM: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0)
+# Deadlines: critical 15 s, high 30 s.
+_ACK: Final = (1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
+_LAG: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+_OTHER: Final = "other"
+_CLOSE_CODES: Final = frozenset(str(int(code)) for code in CloseCode)
+
+
+class Metrics:
+    """All metrics of one worker; use from the event loop's thread only. A value outside a label's set is a KeyError."""
+
+    def __init__(self, registry: CollectorRegistry, *, version: str) -> None:
+        self._registry = registry
+        # per message: kept cheap -------------------------------------------------------------------------------------
+        self._latency = Histogram(
+            "emdr_frame_latency_seconds", "Time a message spends in a stage.", _LATENCY, ("stage",), Stage
+        )
+        self._age = Histogram("emdr_frame_age_seconds", "Age of the newest sample when its result is sent.", _AGE)
+        self._samples = Tally("emdr_samples", "Emotion samples by what became of them.", ("outcome",), SampleOutcome)
+        self._results = Tally("emdr_results", "Results sent to clients.")
+        self._conflated = Tally("emdr_results_conflated", "Results replaced by a newer one before they were sent.")
+        self._notices = Tally("emdr_notices_dropped", "Live states that a newer one replaced, or a slow console lost.")
+        # per session, socket or alert ---------------------------------------------------------------------------------
+        self._signal = Level("emdr_signal_state", "Sessions by sight of the client.", ("state",), SignalStatus)
+        self._alerts = Tally(
+            "emdr_alerts", "Alerts raised.", ("kind", "severity"), product(map(str, AlertKind), map(str, Severity))
+        )
+        self._unacknowledged = Level("emdr_alerts_unacknowledged", "Alerts that nobody has acknowledged yet.")
+        self._ack = Histogram("emdr_alert_ack_seconds", "From raising an alert to its acknowledgement.", _ACK)
+        self._confirm = Histogram("emdr_pause_confirm_seconds", "From sending a pause to its confirmation.", _CONFIRM)
+        self._connections = Level("emdr_ws_connections", "Open WebSockets.", ("role",), Role)
+        self._closes = Tally("emdr_ws_closes", "Closed WebSockets.", ("code",), sorted(_CLOSE_CODES | {_OTHER}))
+        self._resumes = Tally("emdr_resumes", "Attempts to resume a session.", ("result",), ResumeResult)
+        self._errors = Tally("emdr_errors", "Error messages sent to peers.", ("code",), ErrorCode)
+        self._auth = Tally("emdr_auth_failures", "Peers that were not let in.", ("code",), AuthFailure)
+        # the service itself -------------------------------------------------------------------------------------------
+        self._watcher_lag = Histogram("emdr_watcher_lag_seconds", "How far a console is behind.", _LAG)
+        self._loop_lag = Histogram("emdr_event_loop_lag_seconds", "How late the event loop runs its timers.", _LAG)
+        self._pubsub_lag = Histogram("emdr_pubsub_lag_seconds", "From publishing a notice to its arrival.", _LAG)
+        self._unsent = Tally("emdr_notices_unsent", "Live notices that other workers lost: a full buffer, or no Redis.")
+        self._queue = Level("emdr_inference_queue_depth", "Feature rows that wait for the models.")
+        self._backlog = Level("emdr_store_backlog", "Records that wait to be written.")
+        self._rows = Tally("emdr_store_rows", "Records written to PostgreSQL.")
+        self._lost = Tally("emdr_store_lost", "Records lost: the queue was full, or PostgreSQL never takes them.")
+        self._stale = Tally("emdr_stale_epoch_refusals", "Writes refused because the session has a newer owner.")
+        self._journal = Tally("emdr_journal_failures", "Local writes that failed.", ("journal",), Journal)
+        self._models = Level("emdr_model_info", "Models in use.", ("model", "version", "sha256"), ())
+        self._build = Level("emdr_build_info", "Version that runs.", ("version",), (version,))
+        self._build.put(1, version)
+        Instruments(registry, (part for part in vars(self).values() if isinstance(part, Tally | Level | Histogram)))
+        ProcessCollector(registry=registry)
+
+    def render(self) -> bytes:
+        """The text of `/metrics`; its media type is METRICS_CONTENT_TYPE."""
+        return generate_latest(self._registry)
+
+    # messages ---------------------------------------------------------------------------------------------------------
+    def latency_of(self, stage: Stage) -> Callable[[float], None]:
+        """What takes a stage's seconds; resolved once, for the line that each message travels."""
+        return self._latency.of[stage].observe
+
+    def age_observer(self) -> Callable[[float], None]:
+        """What takes ages in seconds, resolved once."""
+        return self._age.of[()].observe
+
+    def sample(self, outcome: SampleOutcome) -> None:
+        self._samples.counts[outcome] += 1
+
+    def result(self) -> None:
+        self._results.counts[()] += 1
+
+    def conflated(self, amount: int = 1) -> None:
+        self._conflated.counts[()] += amount
+
+    def notices_dropped(self, amount: int = 1) -> None:
+        self._notices.counts[()] += amount
+
+    def error(self, code: ErrorCode) -> None:
+        self._errors.add(code)
+
+    # sessions, alerts, sockets ----------------------------------------------------------------------------------------
+    def signal_moved(self, old: SignalStatus | None, new: SignalStatus | None) -> None:
+        """A session's signal changed; `old` is None when the session opens, `new` when it is over."""
+        if old is not None:
+            self._signal.add(old, -1)
+        if new is not None:
+            self._signal.add(new)
+
+    def alert_raised(self, kind: AlertKind, severity: Severity) -> None:
+        self._alerts.add((kind, severity))
+
+    def alerts_unacknowledged(self, change: int) -> None:
+        """So many more of a session's alerts wait, or fewer."""
+        self._unacknowledged.add((), change)
+
+    def alert_acknowledged(self, seconds: float) -> None:
+        self._ack.of[()].observe(seconds)
+
+    def pause_confirmed(self, seconds: float) -> None:
+        self._confirm.of[()].observe(seconds)
+
+    def connection_opened(self, role: Role) -> None:
+        self._connections.add(role)
+
+    def connection_closed(self, role: Role | None, code: int) -> None:
+        """A socket is gone; `role` is None when it closed before it had one. Codes that peers make up are `other`."""
+        if role is not None:
+            self._connections.add(role, -1)
+        text = str(int(code))
+        self._closes.add(text if text in _CLOSE_CODES else _OTHER)
+
+    def resume(self, result: ResumeResult) -> None:
+        self._resumes.add(result)
+
+    def auth_failed(self, code: AuthFailure) -> None:
+        self._auth.add(code)
+
+    # the service itself -----------------------------------------------------------------------------------------------
+    def watcher_lag(self, seconds: float) -> None:
+        self._watcher_lag.of[()].observe(seconds)
+
+    def event_loop_lag(self, seconds: float) -> None:
+        self._loop_lag.of[()].observe(seconds)
+
+    def pubsub_lag(self, seconds: float) -> None:
+        self._pubsub_lag.of[()].observe(seconds)
+
+    def notices_unsent(self, total: int) -> None:
+        self._unsent.counts[()] = total
+
+    def inference_queue(self, rows: int) -> None:
+        self._queue.levels[()] = rows
+
+    def store_backlog(self, records: int) -> None:
+        self._backlog.levels[()] = records
+
+    def store_rows(self, total: int) -> None:
+        self._rows.counts[()] = total
+
+    def store_lost(self, total: int) -> None:
+        self._lost.counts[()] = total
+
+    def stale_epoch_refusals(self, total: int) -> None:
+        self._stale.counts[()] = total
+
+    def alert_journal_failed(self) -> None:
+        self._journal.add(Journal.ALERT)
+
+    def recordings_failed(self, total: int) -> None:
+        self._journal.counts[Journal.RECORDING] = total
+
+    def model_loaded(self, model: str, version: str, sha256: str) -> None:
+        """Name a model in use."""
+        self._models.declare((model, version, sha256), 1)
