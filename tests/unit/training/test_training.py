@@ -1,0 +1,283 @@
+"""Training: what is asked, rows, scoring, calibration, the graph, and a tiny run from end to end; the shipped model."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emdr_stream.inference.models import OnnxModel, load_current
+from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES
+from emdr_stream.simulation import CRISES, Family, Parameters, SimulatedSession, draw_sensor, simulate_session
+from training.calibration import Calibration, calibration_error, fit_platt, fit_temperature, fold
+from training.config import CohortConfig, TrainingConfig, load_config
+from training.dataset import TRAINING, VALIDATION, training_cohort
+from training.graph import BATCH, build_graph
+from training.network import CHANGE, CRISIS, N_OUTPUTS, N_STATES, RISK, Network, activated, loss_and_gradients
+from training.network import BatchTargets as Wanted
+from training.package import NAME, Record, expected_outputs, put_in_use, write_version
+from training.replay import Scored, monitor
+from training.rows import SetClock, rows_of
+from training.run import train
+from training.scoring import Course, TrueEvent, merged, score, tally
+from training.served import serve
+from training.swift import swift_rows
+from training.targets import HORIZON_S, leading_maximum, targets_of
+
+TINY = CohortConfig(
+    training_sessions=12,
+    validation_sessions=4,
+    test_sessions=4,
+    randomised_share=0.5,
+    validation_randomised_share=0.5,
+    duration_s=(185.0, 200.0),
+    row_every_ms=2_000,
+    held_out_families=(Family.NOISY_SENSOR,),
+    held_out_sensor="camera_slow",
+    weights={Family.PANIC: 1.0, Family.CALM: 1.0},
+)
+
+
+def small_network(seed: int = 1) -> Network:
+    rng = np.random.default_rng(seed)
+    widths = [(N_FEATURES, 20), (20, 12), (12, N_OUTPUTS)]
+    layers = tuple(
+        (rng.normal(0.0, 0.2, size).astype(np.float32), rng.normal(0.0, 0.2, size[1]).astype(np.float32))
+        for size in widths
+    )
+    scale = rng.uniform(0.5, 2.0, N_FEATURES).astype(np.float32)
+    return Network(rng.normal(0.0, 0.3, N_FEATURES).astype(np.float32), scale, layers, np.ones(3, dtype=np.float32))
+
+
+def some_features(rows: int, seed: int = 2) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0.0, 4.0, (rows, N_FEATURES)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def panic() -> SimulatedSession:
+    """A session with a crisis that shows, and that the client does not stop."""
+    for seed in range(200):
+        session = simulate_session(np.random.default_rng(seed), Family.PANIC, duration_s=240)
+        if any(e.kind in CRISES and e.observable for e in session.events) and session.stop_press_ms is None:
+            return session
+    pytest.fail("no seed gave an observable panic")
+
+
+def test_a_crisis_is_asked_for_from_fifteen_seconds_before_its_onset_to_its_end(panic: SimulatedSession) -> None:
+    event = next(e for e in panic.events if e.kind in CRISES)
+    crisis = targets_of(panic).crisis
+    onset, offset = int(event.onset_s), int(event.offset_s)
+    assert crisis[onset - HORIZON_S : offset].all()
+    assert crisis[onset - HORIZON_S - 1] == 0.0
+    assert offset >= len(crisis) or crisis[offset] == 0.0
+
+
+def test_risk_is_soft_hard_and_looks_ahead(panic: SimulatedSession) -> None:
+    targets = targets_of(panic)
+    onset = int(next(e for e in panic.events if e.kind in CRISES).onset_s)
+    assert targets.risk[onset - 10] == 1.0
+    assert targets.soft_risk[onset - 10] > 0.5
+    assert targets.soft_risk.min() < 0.05
+    assert np.all((targets.soft_risk > 0.5) == (targets.risk > 0.5))
+
+
+def test_seconds_after_a_stop_signal_count_nothing(panic: SimulatedSession) -> None:
+    stopped = targets_of(replace(panic, stop_press_ms=100_500))
+    assert stopped.state_weight[:100].any()
+    assert not stopped.state_weight[100:].any() and not stopped.safety_weight[100:].any()
+
+
+def test_a_leading_maximum_sees_the_horizon_and_no_more() -> None:
+    path = np.array([0.0, 0.0, 0.0, 1.0, 0.0])
+    assert leading_maximum(path, 2).tolist() == [0.0, 1.0, 1.0, 1.0, 0.0]
+
+
+def test_the_set_clock_knows_when_a_set_runs() -> None:
+    clock = SetClock(((100, 200), (300, 400)))
+    assert [clock.running_ms(at) for at in (0, 100, 150, 200, 350, 500)] == [None, 0, 50, None, 50, None]
+
+
+def test_swift_rows_are_the_services_rows_where_no_sample_is_late() -> None:
+    rng = np.random.default_rng(5)
+    sensor = replace(draw_sensor(rng, Parameters()), disorder_share=0.0, gaps_per_min=2.0, missing_share=0.05)
+    session = simulate_session(rng, Family.FACE_LOST, sensor=sensor, duration_s=200)
+    exact, swift = rows_of(session, 1_000), swift_rows(session, 1_000)
+    assert len(exact.times_ms) > 60
+    assert np.array_equal(exact.times_ms, swift.times_ms)
+    assert float(np.abs(exact.features - swift.features).max()) < 1e-4
+    assert np.allclose(exact.levels, swift.levels, equal_nan=True)
+
+
+def test_persons_sensors_and_families_held_out_are_held_out() -> None:
+    config = replace(TINY, weights={Family.PANIC: 1.0, Family.NOISY_SENSOR: 5.0})
+    training, validation = ([*training_cohort(config, 1, cohort)] for cohort in (TRAINING, VALIDATION))
+    assert {s.family for s in training} == {Family.PANIC}
+    assert not any(s.sensor_profile.name.endswith("camera_slow") for s in training)
+    assert not {s.person_id for s in training} & {s.person_id for s in validation}
+
+
+def course(alarms: tuple[float, ...], events: tuple[TrueEvent, ...] = (), person: str = "a") -> Course:
+    return Course(person, "panic", alarms, events, 3_600.0)
+
+
+def test_alarms_close_together_are_one() -> None:
+    assert merged([50.0, 10.0, 15.0, 100.0]) == [10.0, 50.0, 100.0]
+
+
+@pytest.mark.parametrize(
+    ("alarm", "found", "false"),
+    [(65.0, 0, 1), (75.0, 1, 0), (100.0, 1, 0), (155.0, 1, 0), (165.0, 0, 0), (255.0, 0, 0), (265.0, 0, 1)],
+)
+def test_an_alarm_finds_an_event_around_its_onset_and_is_false_away_from_it(
+    alarm: float, found: int, false: int
+) -> None:
+    result = tally(course((alarm,), (TrueEvent(100.0, 200.0),)))
+    assert (len(result.delays_s), result.false_alarms) == (found, false)
+
+
+def test_an_alarm_near_an_event_that_does_not_show_is_neither_hit_nor_false() -> None:
+    result = tally(course((110.0,), (TrueEvent(100.0, 200.0, observable=False),)), observable_only=True)
+    assert (result.events, result.delays_s, result.false_alarms) == (0, (), 0)
+
+
+def test_scores_add_up_and_the_interval_is_over_persons() -> None:
+    event = TrueEvent(100.0, 150.0)
+    result = score([course((104.0,), (event,)), course((500.0,), (event,), "b"), course((), (), "c")])
+    assert (result.events, result.sensitivity, result.median_delay_s) == (2, 0.5, 4.0)
+    assert result.false_alarms_per_hour == pytest.approx(1 / 3)
+    assert (result.low, result.high) == (0.0, 1.0)
+
+
+def test_the_monitor_pauses_on_a_lasting_crisis_and_not_on_a_short_one() -> None:
+    times = np.arange(0, 20_000, 200)
+    states = np.zeros((len(times), N_STATES), dtype=np.float32)
+    low = np.full(len(times), 0.1, dtype=np.float32)
+    short, lasting = low.copy(), low.copy()
+    short[50:55], lasting[50:80] = 0.75, 0.75
+    assert monitor(Scored(times, states, low, short)).pauses_s == ()
+    assert monitor(Scored(times, states, low, lasting)).pauses_s == pytest.approx((11.8,))
+
+
+def test_gradients_are_those_of_the_loss() -> None:
+    rng = np.random.default_rng(3)
+    layers = [(w.copy(), b.copy()) for w, b in small_network().layers]
+    x = rng.normal(size=(32, N_FEATURES)).astype(np.float32)
+    wanted = activated(rng.normal(size=(32, N_OUTPUTS)).astype(np.float32))
+    # Weights differ by output, but are equal within the five states, as in training.
+    weight = np.repeat(rng.uniform(0.5, 1.0, (32, 4)).astype(np.float32), (N_STATES, 1, 1, 3), axis=1)
+    targets = Wanted(wanted, weight)
+    _, gradients = loss_and_gradients(layers, x, targets)
+    for layer in range(3):
+        at = (4, 5)
+        losses = []
+        for step in (1e-2, -1e-2):
+            layers[layer][0][at] += step
+            losses.append(loss_and_gradients(layers, x, targets)[0])
+            layers[layer][0][at] -= step
+        assert gradients[layer][0][at] == pytest.approx((losses[0] - losses[1]) / 2e-2, abs=2e-3)
+
+
+def test_platt_finds_the_line_that_made_the_outcomes_even_far_off() -> None:
+    rng = np.random.default_rng(4)
+    z = rng.normal(0.0, 12.0, 20_000)
+    happens = (rng.random(len(z)) < 1.0 / (1.0 + np.exp(-(0.4 * z - 1.0)))).astype(np.float64)
+    slope, offset = fit_platt(z, happens, np.ones(len(z)))
+    assert slope == pytest.approx(0.4, abs=0.03)
+    assert offset == pytest.approx(-1.0, abs=0.1)
+    said = 1.0 / (1.0 + np.exp(-(slope * z + offset)))
+    assert calibration_error(said, happens, np.ones(len(z))) < 0.02
+
+
+def test_temperature_undoes_overconfidence() -> None:
+    rng = np.random.default_rng(5)
+    z = rng.normal(0.0, 1.5, (10_000, N_STATES))
+    share = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    state = (share.cumsum(axis=1) < rng.random((len(z), 1))).sum(axis=1).clip(max=N_STATES - 1)
+    assert fit_temperature(3.0 * z, state, np.ones(len(z))) == pytest.approx(3.0, rel=0.1)
+
+
+def test_the_fused_graph_says_what_its_parts_say() -> None:
+    network = replace(small_network(), change_sd=np.array([0.1, 0.2, 0.3], dtype=np.float32))
+    calibration = Calibration(temperature=2.0, risk=(0.5, 0.1), crisis=(2.0, -1.0))
+    features = some_features(BATCH)
+    states, risk, crisis, change = serve(build_graph(fold(network, calibration)))(features)
+    z = network.outputs(features)
+    by_hand = z.copy()
+    by_hand[:, :N_STATES] /= 2.0
+    by_hand[:, RISK] = 0.5 * z[:, RISK] + 0.1
+    by_hand[:, CRISIS] = 2.0 * z[:, CRISIS] - 1.0
+    said = activated(by_hand)
+    for part, wanted in [
+        (states, said[:, :N_STATES]),
+        (risk, said[:, RISK]),
+        (crisis, said[:, CRISIS]),
+        (change, z[:, CHANGE] * network.change_sd),
+    ]:
+        assert part.shape == wanted.shape
+        assert np.allclose(part, wanted, atol=1e-5)
+
+
+def places_differ(predictor: OnnxModel, row: np.ndarray) -> Iterator[bool]:
+    """Whether the row's results differ from those of a batch of its own, at each place among random neighbours."""
+    alone = [part[0].tobytes() for part in predictor.run(np.repeat(row[None], BATCH, axis=0))]
+    for place in range(BATCH):
+        for seed in range(4):
+            batch = some_features(BATCH, seed)
+            batch[place] = row
+            yield [part[place].tobytes() for part in predictor.run(batch)] != alone
+
+
+def test_a_tiny_run_gives_a_model_that_the_service_loads(tmp_path: Path) -> None:
+    config = load_config(quick=True)
+    config = TrainingConfig(3, TINY, replace(config.network, hidden=(16, 8), epochs=2, batch=64))
+    report = train(config, tmp_path, Record("7", "python -m training train", 3, "", {}))
+    model = load_current(tmp_path, feature_names=FEATURE_NAMES)
+    assert (model.name, model.version) == (NAME, "7")
+    assert len(report.cohorts) == 3
+    text = (tmp_path / NAME / "7" / "CARD.md").read_text(encoding="utf-8")
+    assert "Sensitivity with real clients is unknown" in text and "nan" not in text
+    assert not any(places_differ(model.graph, some_features(1, 9)[0]))
+
+
+def test_the_same_network_gives_the_same_bytes_and_leaves_other_models_alone(tmp_path: Path) -> None:
+    record = Record("1", "command", 1, "data", {})
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "current.json").write_text('{"other": "4"}', encoding="utf-8")
+        write_version(folder, small_network(), Calibration(1.0, (1.0, 0.0), (1.0, 0.0)), some_features(40), record)
+        put_in_use(folder, "1")
+    for name in ("model.onnx", "manifest.json", "vectors.json"):
+        first, second = ((folder / NAME / "1" / name).read_bytes() for folder in folders)
+        assert first == second, name
+    assert json.loads((folders[0] / "current.json").read_text(encoding="utf-8")) == {"other": "4", NAME: "1"}
+
+
+def test_a_wrong_configuration_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text("seed = 1\n[cohort]\n[network]\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"wrong\.toml"):
+        load_config(path)
+
+
+def test_the_shipped_model_holds_what_its_manifest_promises(repository: Path) -> None:
+    models = repository / "models"
+    version = json.loads((models / "current.json").read_text(encoding="utf-8"))[NAME]
+    folder = models / NAME / version
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for file, sha256 in (("model.onnx", "sha256"), ("vectors.json", "vectors_sha256")):
+        assert hashlib.sha256((folder / file).read_bytes()).hexdigest() == manifest[sha256], file
+    model = load_current(models, feature_names=FEATURE_NAMES)
+    assert not any(places_differ(model.graph, some_features(1, 9)[0]))
+    assert manifest["training"]["command"].startswith("python -m training")
+    assert "unknown" in (folder / "CARD.md").read_text(encoding="utf-8")
+
+
+def test_expected_outputs_are_probabilities() -> None:
+    said = expected_outputs(small_network(), some_features(10))
+    assert np.allclose(said["emotion_state"].sum(axis=1), 1.0, atol=1e-5)
+    for name in ("safety_risk", "safety_crisis"):
+        assert said[name].shape == (10,) and said[name].min() >= 0.0 and said[name].max() <= 1.0

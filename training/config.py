@@ -1,0 +1,74 @@
+"""In: a TOML file. Out: the settings of one training run, checked and frozen."""
+
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from emdr_stream.simulation import Family
+
+DEFAULT_PATH = Path(__file__).with_name("config.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class CohortConfig:
+    """Which sessions are simulated. Each of the five cohorts has persons of its own."""
+
+    training_sessions: int
+    validation_sessions: int
+    test_sessions: int
+    randomised_share: float
+    validation_randomised_share: float
+    duration_s: tuple[float, float]
+    row_every_ms: int
+    held_out_families: tuple[Family, ...]
+    held_out_sensor: str
+    weights: dict[Family, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """Shape of the network and how it learns; shares in 0..1, `input_noise` in standardised units."""
+
+    hidden: tuple[int, ...]
+    epochs: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    input_noise: float
+    drop_body_share: float
+    drop_sets_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """Everything a run depends on."""
+
+    seed: int
+    cohort: CohortConfig
+    network: NetworkConfig
+    quick: bool = False
+
+
+def load_config(path: Path = DEFAULT_PATH, *, quick: bool = False) -> TrainingConfig:
+    """Read the settings. Raises ValueError naming the file for a missing, unknown or impossible entry."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        cohort, network = dict(table["cohort"]), dict(table["network"])
+        cohort["held_out_families"] = tuple(Family(name) for name in cohort["held_out_families"])
+        cohort["weights"] = {Family(name): float(weight) for name, weight in cohort["weights"].items()}
+        cohort["duration_s"] = (float(cohort["duration_s"][0]), float(cohort["duration_s"][1]))
+        network["hidden"] = tuple(int(width) for width in network["hidden"])
+        config = TrainingConfig(int(table["seed"]), CohortConfig(**cohort), NetworkConfig(**network))
+        return _quickened(config, table["quick"]) if quick else config
+    except (KeyError, TypeError, ValueError) as problem:
+        raise ValueError(f"{path}: {problem}; compare it with {DEFAULT_PATH.name}") from problem
+
+
+def _quickened(config: TrainingConfig, table: dict[str, int]) -> TrainingConfig:
+    cohort = replace(
+        config.cohort,
+        training_sessions=table["training_sessions"],
+        validation_sessions=table["validation_sessions"],
+        test_sessions=table["test_sessions"],
+    )
+    return replace(config, cohort=cohort, network=replace(config.network, epochs=table["epochs"]), quick=True)

@@ -1,0 +1,101 @@
+"""In: a configuration. Out: a trained, calibrated and measured model in the models folder."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol
+
+from training.calibration import Calibration, calibrate, fold
+from training.card import card, describe_data, metrics
+from training.config import TrainingConfig
+from training.controls import check_controls
+from training.dataset import TRAINING, VALIDATION, Dataset, build_dataset, training_cohort
+from training.evaluation import Report, evaluate
+from training.graph import build_graph
+from training.network import Network, fit_network
+from training.package import Record, put_in_use, write_version
+from training.served import serve
+
+VALIDATION_ROW_EVERY_MS: Final = 1_000
+
+
+class Progress(Protocol):
+    """Is told what is being done, how much of it there is, and how far it has come."""
+
+    def begin(self, what: str, total: int) -> None:
+        """A new piece of work of `total` steps."""
+
+    def reach(self, done: int) -> None:
+        """`done` steps of it are done."""
+
+
+class Silence:
+    """Progress that nobody looks at."""
+
+    def begin(self, what: str, total: int) -> None:
+        """Nothing is shown."""
+
+    def reach(self, done: int) -> None:
+        """Nothing is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A calibrated network and the data it is from."""
+
+    network: Network
+    calibration: Calibration
+    training_rows: int
+    validation: Dataset
+
+
+def train_network(config: TrainingConfig, progress: Progress) -> Trained:
+    """Simulate, fit and calibrate."""
+    cohort = config.cohort
+    progress.begin("simulating clients to train on", cohort.training_sessions)
+    sessions = training_cohort(cohort, config.seed, TRAINING, progress.reach)
+    share = config.network.drop_sets_share
+    training = build_dataset(sessions, cohort.row_every_ms, config.seed, share, exact=False)
+    progress.begin("simulating clients to calibrate on", cohort.validation_sessions)
+    sessions = training_cohort(cohort, config.seed, VALIDATION, progress.reach)
+    validation = build_dataset(sessions, VALIDATION_ROW_EVERY_MS, config.seed + 1, share)
+    progress.begin("fitting the network", config.network.epochs)
+    losses: list[float] = []
+
+    def passed(loss: float) -> None:
+        losses.append(loss)
+        progress.reach(len(losses))
+
+    network = fit_network(training, config.network, config.seed, passed)
+    calibration = calibrate(network, validation)
+    return Trained(fold(network, calibration), calibration, len(training), validation)
+
+
+def train(
+    config: TrainingConfig, models: Path, record: Record, data: Path | None = None, progress: Progress | None = None
+) -> Report:
+    """Train, measure, write `models/emotion_safety/<version>/`, and put that version in use.
+
+    `data`: folder of recordings for the control with real speakers; without it the card says that it was not measured.
+    """
+    progress = progress or Silence()
+    trained = train_network(config, progress)
+    model = serve(build_graph(trained.network))
+    progress.begin("replaying test clients, three cohorts", 3 * config.cohort.test_sessions)
+    done = 0
+
+    def replayed(_: int) -> None:
+        nonlocal done
+        done += 1
+        progress.reach(done)
+
+    report = evaluate(model, config, replayed)
+    if data is not None:
+        progress.begin("replaying real speakers", 1)
+        report = replace(report, controls=check_controls(model, data))
+        progress.reach(1)
+    about = describe_data(config, trained.training_rows, len(trained.validation))
+    record = replace(record, data=about, metrics=metrics(report))
+    folder = write_version(models, trained.network, trained.calibration, trained.validation.features, record)
+    (folder / "CARD.md").write_text(card(record, config, report), encoding="utf-8")
+    put_in_use(models, record.version)
+    return report
