@@ -1,0 +1,136 @@
+"""Rows of many sessions in, scores out: one graph over a batch of one fixed shape, for all sessions of a worker.
+
+The shape never changes, and features are derived with exact operations only, so a row's scores do not depend on its
+neighbours, to the bit. A run costs nearly the same for one row as for a full batch. A worker with little to do scores
+a row when the loop turns; a busy one lets a batch gather company for two milliseconds. A full batch never waits.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from emdr_stream.domain import Scores
+from emdr_stream.errors import ModelFailed
+from emdr_stream.pipeline.classify import Scored, to_scores
+from emdr_stream.pipeline.features import N_FEATURES, ROW_LENGTH, Array, Deriver
+
+BATCH_ROWS: Final = 16
+"""Rows a run; more sessions than that take several runs, so that no step of the loop grows long."""
+LINGER_S: Final = 0.002
+"""How long a busy worker's batch gathers rows."""
+_BUSY_S: Final = 0.005
+"""A worker is busy when its last run is no longer ago than this: 200 rows a second, twenty sessions."""
+
+_LOG: Final = logging.getLogger(__name__)
+
+Floats = npt.NDArray[np.float32]
+
+
+class Model(Protocol):
+    """What is needed of a loaded model."""
+
+    def run(self, batch: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """States [B, 5], risk [B], crisis [B], change [B, 3] of a batch [B, N_FEATURES]; raises ModelFailed."""
+
+
+class RowScorer:
+    """Scores up to BATCH_ROWS rows at once, in the same shape; the only way from rows to scores, live and replayed."""
+
+    __slots__ = ("_batch", "_derive", "_model")
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._derive = Deriver(BATCH_ROWS)
+        self._batch: Floats = np.zeros((BATCH_ROWS, N_FEATURES), dtype=np.float32)
+
+    def score(self, rows: Array) -> list[Scores]:
+        """Scores of rows, float64 (n, ROW_LENGTH) with n <= BATCH_ROWS. Raises ModelFailed."""
+        count = len(rows)
+        self._batch[:count] = self._derive(rows)
+        states, risk, crisis, change = (out[:count].tolist() for out in self._model.run(self._batch))
+        return list(map(to_scores, states, risk, crisis, change))
+
+
+class _Page:
+    """Rows that will be run together, and who asked for them."""
+
+    __slots__ = ("askers", "rows", "since")
+
+    def __init__(self) -> None:
+        self.rows: Array = np.zeros((BATCH_ROWS, ROW_LENGTH))
+        self.askers: list[tuple[Scored, int]] = []
+        self.since = 0.0
+
+
+class Loop(Protocol):
+    """What is needed of the event loop; tests hand in their own."""
+
+    def call_soon(self, work: Callable[[], None], /) -> asyncio.Handle: ...
+
+    def call_later(self, delay_s: float, work: Callable[[], None], /) -> asyncio.Handle: ...
+
+
+class BatchPredictor:
+    """The predictor of a worker. Pages are run one a turn of the loop: a crowd of sessions never holds it for long."""
+
+    __slots__ = ("_clock", "_due", "_free", "_last_run", "_loop", "_pages", "_scorer")
+
+    def __init__(self, model: Model, loop: Loop, clock: Callable[[], float] = perf_counter) -> None:
+        self._scorer = RowScorer(model)
+        self._pages: deque[_Page] = deque()
+        self._free: list[_Page] = [_Page()]
+        self._loop = loop
+        self._clock = clock
+        self._last_run = float("-inf")
+        self._due: asyncio.Handle | None = None
+
+    def submit(self, row: Array, ticket: int, asker: Scored) -> None:
+        pages = self._pages
+        if not pages or len(pages[-1].askers) == BATCH_ROWS:
+            page = self._free.pop() if self._free else _Page()
+            page.since = self._clock()
+            pages.append(page)
+            if len(pages) == 1:
+                busy = page.since - self._last_run < _BUSY_S
+                self._due = self._loop.call_later(LINGER_S, self._turn) if busy else self._loop.call_soon(self._turn)
+        page = pages[-1]
+        page.rows[len(page.askers)] = row
+        page.askers.append((asker, ticket))
+        if len(page.askers) == BATCH_ROWS and len(pages) == 1 and self._due is not None:
+            self._due.cancel()
+            self._due = self._loop.call_soon(self._turn)
+
+    @property
+    def depth(self) -> int:
+        """Rows waiting for their run."""
+        return sum(len(page.askers) for page in self._pages)
+
+    def _turn(self) -> None:
+        """Run the first page, and let the loop turn before the next."""
+        page = self._pages.popleft()
+        self._due = self._loop.call_soon(self._turn) if self._pages else None
+        self._run(page)
+
+    def _run(self, page: _Page) -> None:
+        askers, page.askers = page.askers, []
+        started = self._clock()
+        scores: list[Scores] | list[None]
+        try:
+            scores = self._scorer.score(page.rows[: len(askers)])
+        except ModelFailed:
+            scores = [None] * len(askers)
+        self._last_run = self._clock()
+        took, queued = self._last_run - started, started - page.since
+        self._free.append(page)
+        for (asker, ticket), answer in zip(askers, scores, strict=True):
+            try:
+                asker.scores_ready(ticket, answer, queued, took)
+            except Exception:
+                # A fault of one session must not cost the others their answers.
+                _LOG.exception("a session failed on its scores")

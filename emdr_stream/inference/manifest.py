@@ -1,0 +1,117 @@
+"""A models folder goes in, what its manifests promise comes out.
+
+`current.json` names the version of each model in use, `<name>/<version>/manifest.json` describes it. The bytes of a
+model count only if their checksum is the manifest's.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from emdr_stream.errors import ModelRefused
+
+# No separator and no leading dot: what a manifest names lies beside it.
+FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Shape = tuple[int | None, ...]
+"""Sizes of a tensor; null is the number of rows."""
+
+LARGEST_BYTES: Final = 64 * 1024 * 1024
+MANIFEST: Final = "manifest.json"
+CURRENT: Final = "current.json"
+
+T = TypeVar("T")
+
+
+class Vectors(msgspec.Struct, frozen=True, kw_only=True):
+    """Stored rows and what the model must say of them: `features` [R, F], null is NaN; `outputs` by name, R rows."""
+
+    features: Annotated[tuple[tuple[float | None, ...], ...], Meta(min_length=1)]
+    outputs: dict[str, list[float | list[float]]]
+    tolerance: Annotated[float, Meta(ge=0.0, le=1e-4)] = 1e-6
+    """Largest absolute difference: processors sum in different orders."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the service needs of manifest.json; the record of training, data and metrics beside it is for people."""
+
+    name: FileName
+    version: FileName
+    file: FileName
+    sha256: Sha256
+    inputs: dict[str, Shape]
+    outputs: dict[str, Shape]
+    vectors: FileName = "vectors.json"
+    vectors_sha256: Sha256
+    feature_names: tuple[str, ...] = ()
+    """Order of the input's columns; checked against the service's own features where they are known."""
+    thresholds: dict[str, float] = {}
+
+
+def default_models_dir() -> Path:
+    """The models of this checkout, or those that came inside the installed package."""
+    package = Path(__file__).resolve().parents[1]
+    beside = package.parent / "models"
+    return beside if (beside / CURRENT).is_file() else package / "_models"
+
+
+def current_versions(models_dir: Path) -> dict[str, str]:
+    """Which version of each model is in use. Raises ModelRefused."""
+    return _decoded(models_dir / CURRENT, dict[FileName, FileName])
+
+
+def read_manifest(version_dir: Path) -> Manifest:
+    """Raises ModelRefused when it is missing, malformed, or of another model or version than its folder says."""
+    path = version_dir / MANIFEST
+    manifest = _decoded(path, Manifest)
+    if (manifest.name, manifest.version) != (version_dir.parent.name, version_dir.name):
+        raise ModelRefused(
+            f"{path} is of {manifest.name} {manifest.version}: move it into {manifest.name}/{manifest.version}"
+        )
+    return manifest
+
+
+def read_model(version_dir: Path, manifest: Manifest) -> bytes:
+    """The model's bytes, if they are the ones that the manifest vouches for. Raises ModelRefused."""
+    return _vouched(version_dir / manifest.file, manifest.sha256)
+
+
+def read_vectors(version_dir: Path, manifest: Manifest) -> Vectors:
+    """Raises ModelRefused."""
+    path = version_dir / manifest.vectors
+    return _parsed(path, _vouched(path, manifest.vectors_sha256), Vectors)
+
+
+def _vouched(path: Path, sha256: str) -> bytes:
+    data = _bytes(path)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ModelRefused(
+            f"{path} is not the file that {MANIFEST} vouches for (its checksum differs): restore both from the release"
+        )
+    return data
+
+
+def _decoded(path: Path, kind: type[T]) -> T:
+    return _parsed(path, _bytes(path), kind)
+
+
+def _parsed(path: Path, data: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as problem:
+        raise ModelRefused(f"{path} is malformed ({problem}): restore it from the release") from None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise ModelRefused(f"{path} is larger than {LARGEST_BYTES >> 20} MiB: that is no model of this service")
+        return path.read_bytes()
+    except OSError as problem:
+        raise ModelRefused(
+            f"{path} cannot be read ({problem.strerror}): name the folder of the models with EMDR_MODEL_DIR, "
+            "or train them with `make train`"
+        ) from None

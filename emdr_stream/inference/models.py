@@ -1,0 +1,258 @@
+"""A model's folder goes in, a graph that was checked, warmed up and tried on stored rows comes out.
+
+The only module that knows ONNX Runtime; its untyped values stay here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from emdr_stream.domain import DIMENSIONS, MODEL_STATES
+from emdr_stream.errors import ModelFailed, ModelRefused
+from emdr_stream.inference.manifest import (
+    CURRENT,
+    MANIFEST,
+    Manifest,
+    Vectors,
+    current_versions,
+    read_manifest,
+    read_model,
+    read_vectors,
+)
+from emdr_stream.inference.onnx_file import MalformedModel, forbidden_parts
+
+Rows: TypeAlias = npt.NDArray[np.float32]
+
+EMOTION_SAFETY: Final = "emotion_safety"
+"""The fused graph of the hot path: state, risk, crisis and change in one call."""
+
+INPUT: Final = "features"
+OUTPUTS: Final[Mapping[str, tuple[int, ...]]] = {
+    "emotion_state": (len(MODEL_STATES),),
+    "safety_risk": (),
+    "safety_crisis": (),
+    "predicted_change": (len(DIMENSIONS),),
+}
+"""Names in order, and the shape of one row of each."""
+
+_OUTPUT_NAMES: Final = list(OUTPUTS)
+
+
+class OnnxModel:
+    """One graph, run on the calling thread."""
+
+    __slots__ = ("_run", "_session", "width")
+
+    def __init__(self, session: Any, width: int) -> None:
+        self._session = session
+        self._run = session.run
+        self.width = width
+        """F: how many features a row has."""
+
+    def run(self, batch: Rows) -> tuple[Rows, Rows, Rows, Rows]:
+        """Scores of a batch [B, F], float32: states [B, 5], risk [B], crisis [B], change [B, 3].
+
+        Probabilities are calibrated. NaN in, or a broken model, may give NaN out: the caller must look.
+        Raises ModelFailed, also for a batch of another type or width.
+        """
+        try:
+            states, risk, crisis, change = self._run(_OUTPUT_NAMES, {INPUT: batch})
+        except Exception as problem:  # the runtime's exceptions share no other base
+            raise ModelFailed(f"the models failed on a batch of shape {batch.shape}, {batch.dtype}") from problem
+        return states, risk, crisis, change
+
+    def bound(self, rows: int) -> "BoundModel":
+        """The same graph for batches of one fixed size, in memory of its own."""
+        return BoundModel(self._session, rows, self.width)
+
+
+class BoundModel:
+    """One graph over batches of one fixed shape. Its memory is bound once: a run allocates little."""
+
+    __slots__ = ("_binding", "_input", "_outputs", "_run", "_values")
+
+    def __init__(self, session: Any, rows: int, width: int) -> None:
+        self._run = session.run_with_iobinding
+        self._input: Rows = np.zeros((rows, width), np.float32)
+        self._outputs = tuple(np.zeros((rows, *shape), np.float32) for shape in OUTPUTS.values())
+        # On the CPU these values are views of our arrays, and must live as long as the binding.
+        self._values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in (self._input, *self._outputs)]
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input(INPUT, self._values[0])
+        for name, value in zip(OUTPUTS, self._values[1:], strict=True):
+            self._binding.bind_ortvalue_output(name, value)
+
+    def run(self, batch: Rows) -> tuple[Rows, Rows, Rows, Rows]:
+        """As OnnxModel.run, to the bit, for the one shape; what is returned is overwritten by the next run."""
+        if batch.shape != self._input.shape:
+            raise ModelFailed(f"the models take batches of shape {self._input.shape}, not {batch.shape}")
+        np.copyto(self._input, batch)
+        try:
+            self._run(self._binding)
+        except Exception as problem:  # the runtime's exceptions share no other base
+            raise ModelFailed(f"the models failed on a batch of shape {batch.shape}, {batch.dtype}") from problem
+        states, risk, crisis, change = self._outputs
+        return states, risk, crisis, change
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that may be used, with the identity that is told to clients and written beside every decision."""
+
+    name: str
+    version: str
+    sha256: str
+    graph: OnnxModel
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `models verify` says of one version; `problem` is None when it is fit for use."""
+
+    name: str
+    version: str
+    in_use: bool
+    sha256: str
+    problem: str | None
+
+
+def load_current(
+    models_dir: Path, name: str = EMOTION_SAFETY, *, feature_names: Sequence[str] | None = None, batch_rows: int = 64
+) -> LoadedModel:
+    """Load the version that `current.json` names. Raises ModelRefused, as load_model does."""
+    version = current_versions(models_dir).get(name)
+    if version is None:
+        raise ModelRefused(f'{models_dir / CURRENT} names no version of {name}: add "{name}": "<version>"')
+    return load_model(models_dir / name / version, feature_names=feature_names, batch_rows=batch_rows)
+
+
+def load_model(version_dir: Path, *, feature_names: Sequence[str] | None = None, batch_rows: int = 64) -> LoadedModel:
+    """Check, load, warm up (at 1 row and at `batch_rows`) and try one version.
+
+    `feature_names`: the service's own features in order; a model of others is refused. Raises ModelRefused, which names
+    the file and the mend.
+    """
+    manifest = read_manifest(version_dir)
+    path = version_dir / manifest.file
+    data = read_model(version_dir, manifest)
+    _refuse_forbidden(path, data)
+    width = _promised_width(version_dir / MANIFEST, manifest, feature_names)
+    graph = OnnxModel(_session(path, data, width), width)
+    vectors = read_vectors(version_dir, manifest)
+    try:
+        for rows in (1, batch_rows):
+            graph.run(np.zeros((rows, width), np.float32))
+        _try(version_dir / manifest.vectors, vectors, graph)
+    except ModelFailed as problem:
+        raise ModelRefused(f"{path} loads but cannot run ({problem}): export it anew") from problem
+    return LoadedModel(manifest.name, manifest.version, manifest.sha256, graph)
+
+
+def verify_models(models_dir: Path, feature_names: Sequence[str] | None = None) -> list[Verdict]:
+    """Load every version in the folder, and say of each whether it is fit. Raises ModelRefused for the folder.
+
+    `feature_names`: the service's own features; those versions of `emotion_safety` that are in use must have them.
+    """
+    in_use = current_versions(models_dir)
+    named = set(in_use.items())
+    present = {(path.parent.parent.name, path.parent.name) for path in models_dir.glob(f"*/*/{MANIFEST}")}
+    verdicts = []
+    for name, version in sorted(named | present):
+        bound = name == EMOTION_SAFETY and (name, version) in named
+        verdicts.append(_verdict(models_dir, name, version, (name, version) in named, feature_names if bound else None))
+    return verdicts
+
+
+def _verdict(models_dir: Path, name: str, version: str, in_use: bool, feature_names: Sequence[str] | None) -> Verdict:
+    folder = models_dir / name / version
+    sha256, problem = "", None
+    try:
+        sha256 = load_model(folder, feature_names=feature_names).sha256
+        if not (folder / "CARD.md").is_file():
+            problem = f"{folder / 'CARD.md'} is missing: a model without its card is not to be used"
+    except ModelRefused as refused:
+        problem = str(refused)
+    return Verdict(name, version, in_use, sha256, problem)
+
+
+def _refuse_forbidden(path: Path, data: bytes) -> None:
+    try:
+        found = forbidden_parts(data)
+    except MalformedModel:
+        raise ModelRefused(f"{path} is no ONNX model: export it anew, and write its manifest anew") from None
+    if found:
+        raise ModelRefused(
+            f"{path} holds {', '.join(sorted(found))}: export it with standard operators alone, all weights inside"
+        )
+
+
+def _promised_width(path: Path, manifest: Manifest, feature_names: Sequence[str] | None) -> int:
+    inputs = {INPUT: (None, *manifest.inputs.get(INPUT, ())[1:])}
+    outputs = {name: (None, *shape) for name, shape in OUTPUTS.items()}
+    width = inputs[INPUT][-1]
+    if manifest.inputs != inputs or len(inputs[INPUT]) != 2 or width is None or manifest.outputs != outputs:
+        raise ModelRefused(
+            f"{path} promises inputs {manifest.inputs} and outputs {manifest.outputs}, but the service needs "
+            f"{{'{INPUT}': (None, F)}} and {outputs}: export the model with these"
+        )
+    if feature_names is not None and tuple(feature_names) != manifest.feature_names:
+        raise ModelRefused(
+            f"{path}: the model was trained on other features, or on another order of them, than this version of the "
+            "service computes: train it anew (`make train`), or use the model that came with this version"
+        )
+    return width
+
+
+def _session(path: Path, data: bytes, width: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    # With its defaults the runtime spins on every core: 5,467 CPU µs a call instead of 219 at 200 calls a second.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.log_severity_level = 4  # what it would print, the exception tells
+    try:
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as problem:  # the runtime's exceptions share no other base
+        raise ModelRefused(f"{path} cannot be loaded ({type(problem).__name__}): export it anew") from problem
+    inputs = [(node.name, node.type, tuple(node.shape[1:])) for node in session.get_inputs()]
+    outputs = {(node.name, node.type) for node in session.get_outputs()}
+    if inputs != [(INPUT, "tensor(float)", (width,))] or not outputs >= {(name, "tensor(float)") for name in OUTPUTS}:
+        raise ModelRefused(
+            f"{path} has inputs {inputs} and outputs {sorted(outputs)}, unlike its manifest: export it anew"
+        )
+    return session
+
+
+def _try(path: Path, vectors: Vectors, graph: OnnxModel) -> None:
+    """Run the stored rows, alone and together, and compare. Raises ModelRefused."""
+    try:
+        features = np.array(vectors.features, np.float32)
+        expected = [np.array(vectors.outputs[name], np.float64) for name in OUTPUTS]
+    except (KeyError, ValueError):
+        raise ModelRefused(f"{path} is no table of rows with {', '.join(OUTPUTS)}: write it anew") from None
+    if features.ndim != 2 or features.shape[1] != graph.width:
+        raise ModelRefused(f"{path} has rows of shape {features.shape[1:]}, not ({graph.width},): write it anew")
+    for batch, rows in [(features, slice(None)), (features[:1], slice(1))]:
+        for name, actual, wanted in zip(OUTPUTS, graph.run(batch), expected, strict=True):
+            _compare(path, name, actual, wanted[rows], vectors.tolerance)
+
+
+def _compare(path: Path, name: str, actual: Rows, wanted: npt.NDArray[np.float64], tolerance: float) -> None:
+    shape = (len(wanted), *OUTPUTS[name])
+    if actual.shape != shape or wanted.shape != shape:
+        raise ModelRefused(f"{path}: `{name}` has shape {actual.shape}, stored is {wanted.shape}, needed is {shape}")
+    if not np.isfinite(actual).all():
+        raise ModelRefused(f"{path}: `{name}` is not finite on a stored row: the model is broken, train it anew")
+    difference = float(np.abs(actual - wanted).max())
+    if not difference <= tolerance:
+        raise ModelRefused(
+            f"{path}: `{name}` differs from what is stored by {difference:.2g}, more than {tolerance:g}: this machine "
+            "or ONNX Runtime computes otherwise than where the model was validated; validate it here first"
+        )
