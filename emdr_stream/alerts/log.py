@@ -1,0 +1,198 @@
+"""Takes alerts as they are raised; gives them to every console, at least once and in order, whatever fails meanwhile.
+
+append -> journal (own thread) -> sequencer -> feeds of this worker
+                 |-> broker's stream    (retried for ever)
+                 `-> store              (retried for ever)
+other workers' entries: stream (tail), store (poll) -> sequencer -> feeds
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from emdr_stream.alerts.feed import AlertFeed
+from emdr_stream.alerts.follow import HISTORY_MS, OVERLAP_MS, Follower, Found, answers
+from emdr_stream.alerts.journal import Journal, Recovered
+from emdr_stream.alerts.scribe import Item, Scribe
+from emdr_stream.alerts.sequencer import Sequencer
+from emdr_stream.alerts.shipping import Shipper
+from emdr_stream.broker.base import EVERYBODY, AlertEntry, Broker
+from emdr_stream.clock import wall_ms
+from emdr_stream.store.alert_life import open_steps
+from emdr_stream.store.base import Store
+
+_RECOVERED_IN_MEMORY: Final = 1_000
+_CLOSE_S: Final = 2.0
+_RESTART_S: Final = 0.5
+
+_log: Final = logging.getLogger(__name__)
+
+
+class AlertLog:
+    """One worker's alert log. `directory` belongs to this process alone; `on_problem` gets a sentence for the operator.
+
+    Read-only state: `recovered`, `journal_ok`, `backlog`, and the counters of `scribe`, `sequencer` and `shippers`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        broker: Broker,
+        store: Store,
+        *,
+        on_problem: Callable[[str], None] = lambda _: None,
+        wall_ms: Callable[[], int] = wall_ms,
+        patience_s: float = 3.0,
+    ) -> None:
+        self._broker = broker
+        self._store = store
+        self._on_problem = on_problem
+        self._wall_ms = wall_ms
+        self._feeds: set[AlertFeed] = set()
+        self.recovered: Recovered | None = None
+        self.sequencer = Sequencer(patience_s=patience_s)
+        self.scribe = Scribe(Journal(directory, ("broker", "store")), self._written, on_problem)
+        self.shippers = (
+            Shipper("broker", self._to_broker, self.scribe, on_problem),
+            Shipper("store", store.append_alerts, self.scribe, on_problem),
+        )
+        self._follower = Follower(broker, store, self._take, wall_ms)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def journal_ok(self) -> bool:
+        """Whether the newest alert is on this machine's disk."""
+        return self.scribe.ok
+
+    @property
+    def backlog(self) -> int:
+        """Entries that the slower of the two stores has not got."""
+        return max(shipper.backlog for shipper in self.shippers)
+
+    async def start(self) -> None:
+        """Recover the journal, ship what was not shipped, begin to follow the other workers.
+
+        Raises ConfigurationError when another process uses the folder. Stores that are away do not stop the start.
+        """
+        self.recovered = await self.scribe.open()
+        history = (await self._follower.both_since(self._wall_ms() - HISTORY_MS)).entries
+        for shipper in ("broker", "store"):
+            left = await self.scribe.call(self.scribe.read_unshipped, shipper, _RECOVERED_IN_MEMORY)
+            history += [numbered.entry for numbered in left]
+        for entry in history:
+            self.sequencer.adopt(entry)
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        loops: tuple[Callable[[], Awaitable[None]], ...] = (
+            self.scribe.run,
+            *(shipper.run for shipper in self.shippers),
+            self._follower.tail,
+            self._follower.poll,
+            functools.partial(self._follower.fill, self.sequencer, self._release),
+        )
+        self._tasks = [group.create_task(self._keep_running(loop)) for loop in loops]
+
+    async def aclose(self) -> None:
+        """Give what is on its way a short time; the journal keeps the rest for the next start."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S if self._tasks else 0):
+                # Three parts without an event of their own, watched for the last two seconds of a process.
+                while not (self.scribe.idle and all(shipper.idle for shipper in self.shippers)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        for task in self._tasks:
+            task.cancel()
+        await self._stack.aclose()
+        for feed in tuple(self._feeds):
+            feed.close()
+        await self.scribe.aclose()
+
+    def append(self, entry: AlertEntry) -> None:
+        """Take one step of an alert of a session that this worker owns. Never blocks, never raises."""
+        self.scribe.append(entry)
+
+    def last_seq(self, session_id: str) -> int:
+        """The highest `alert_seq` known of the session (0: none): where a new owner goes on counting."""
+        return self.sequencer.last_seq(session_id)
+
+    def feed(self, users: Collection[str]) -> AlertFeed:
+        """Entries of these users from now on. Open it before `catch_up`, and drop by cursor what comes twice."""
+        feed = AlertFeed(users, self._feeds.discard)
+        self._feeds.add(feed)
+        return feed
+
+    async def catch_up(self, users: Collection[str], since_ms: int | None) -> Found:
+        """What a new subscription must be told, each step once, ordered by time and contiguous per session.
+
+        The newest step of every alert that is open and, with `since_ms`, every step since then and some before (clocks
+        differ). A store that is away is done without; this worker's memory always counts. `complete` is False when one
+        was: ask again later for what only that store knows.
+        """
+        still_open = await self._open(users)
+        if since_ms is None:
+            return Found(in_order(open_steps(self._known(users, still_open.entries))), still_open.complete)
+        since = await self._follower.both_since(since_ms - OVERLAP_MS)
+        steps = [*open_steps(self._known(users, still_open.entries)), *self._since(users, since, since_ms)]
+        unique = {(entry.session_id, entry.alert_seq): entry for entry in steps}
+        return Found(in_order(unique.values()), still_open.complete and since.complete)
+
+    async def _keep_running(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """Alerts go on whatever happens: a loop that failed in a way nobody thought of begins again, and it is told."""
+        while True:
+            try:
+                await loop()
+            except Exception as error:
+                _log.exception("a loop of the alert log failed")
+                self._on_problem(f"a part of the alert log failed ({type(error).__name__}) and was started again")
+            await asyncio.sleep(_RESTART_S)
+
+    def _since(self, users: Collection[str], found: Found, since_ms: int) -> list[AlertEntry]:
+        return [entry for entry in self._known(users, found.entries) if entry.ts_ms >= since_ms - OVERLAP_MS]
+
+    async def _open(self, users: Collection[str]) -> Found:
+        """The store knows what is open; the broker's last hour knows what the store may not have got yet."""
+        wanted = None if EVERYBODY in users else sorted(users)
+        recently = self._broker.alerts_since(self._wall_ms() - HISTORY_MS)
+        return await answers(self._store.open_alerts(wanted), recently)
+
+    def _known(self, users: Collection[str], found: Iterable[AlertEntry]) -> list[AlertEntry]:
+        """What was found and what is in memory, of these users, each once."""
+        merged = {(entry.session_id, entry.alert_seq): entry for entry in found}
+        merged |= {(entry.session_id, entry.alert_seq): entry for entry in self.sequencer.recent(users)}
+        return [entry for entry in merged.values() if EVERYBODY in users or entry.user in users]
+
+    async def _to_broker(self, entries: Sequence[AlertEntry]) -> None:
+        for entry in entries:
+            await self._broker.append_alert(entry)
+
+    def _written(self, items: Sequence[Item]) -> None:
+        for item in items:
+            for shipper in self.shippers:
+                shipper.put(item)
+        self._take(item.entry for item in items)
+
+    def _take(self, entries: Iterable[AlertEntry]) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for entry in entries:
+            self._release(self.sequencer.offer(entry, now_s))
+        if self.sequencer.has_gaps:
+            self._follower.look_for_gaps()
+
+    def _release(self, entries: Sequence[AlertEntry]) -> None:
+        for entry in entries:
+            for feed in tuple(self._feeds):
+                feed.deliver(entry)
+
+
+def in_order(entries: Iterable[AlertEntry]) -> list[AlertEntry]:
+    """By time, yet never against a session's own order when its clock went back."""
+    ordered: list[tuple[int, str, int, AlertEntry]] = []
+    latest: dict[str, int] = {}
+    for entry in sorted(entries, key=lambda e: (e.session_id, e.alert_seq)):
+        time_ms = max(entry.ts_ms, latest.get(entry.session_id, 0))
+        latest[entry.session_id] = time_ms
+        ordered.append((time_ms, entry.session_id, entry.alert_seq, entry))
+    return [entry for *_, entry in sorted(ordered, key=lambda row: row[:3])]

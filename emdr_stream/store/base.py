@@ -1,0 +1,83 @@
+"""Contract of the records: what the service keeps of sessions, alerts and commands, in PostgreSQL.
+
+Implementations: `memory.py` (fast tests) and `postgres.py`; both pass `tests/contract/test_store.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+from emdr_stream.broker.base import AlertEntry
+
+
+class RecordKind(StrEnum):
+    """Kinds of rows, each a table."""
+
+    SESSION = "session"
+    SECOND = "second"
+    SET = "set"
+    RATING = "rating"
+    CONTROL = "control"
+    ADAPTATION = "adaptation"
+    AUDIT = "audit"
+
+
+UNFENCED: Final = frozenset({RecordKind.AUDIT})
+"""Kinds that are kept whatever their epoch: the audit log tells what happened, a stale owner's deeds included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row to be. `fields` are plain JSON values; `ts_ms` wall clock; `epoch` the owner's fencing token."""
+
+    kind: RecordKind
+    session_id: str
+    user: str
+    epoch: int
+    ts_ms: int
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditVerdict:
+    """Outcome of an audit: `rows` that are sound from the first on, `head` the hash of the last of them (hexadecimal).
+
+    `first_bad`: number of the first row that is changed, missing or out of place; None when all are sound. Rows cut off
+    at the end show only against a `head` that was noted elsewhere.
+    """
+
+    rows: int
+    head: str
+    first_bad: int | None
+
+
+class Store(Protocol):
+    """All methods raise StoreUnavailable within `timeout` (1 s by default), never later."""
+
+    @property
+    def refused(self) -> int:
+        """Rows of a stale epoch that were refused so far."""
+
+    async def start(self) -> None:
+        """Connect and run the migrations under an advisory lock."""
+
+    async def aclose(self) -> None: ...
+
+    async def ping(self) -> None:
+        """Raise StoreUnavailable unless the store answers."""
+
+    async def write(self, records: Sequence[Record]) -> None:
+        """Write a batch, all or nothing; the same row twice is one row. Rows of a stale epoch are refused one by one.
+
+        What was refused is counted in `refused`.
+        """
+
+    async def append_alerts(self, entries: Sequence[AlertEntry]) -> None:
+        """Write alerts; one that is already there (session_id, alert_seq) is left as it is."""
+
+    async def alerts_since(self, ts_ms: int) -> list[AlertEntry]:
+        """Entries raised or stored at `ts_ms` or later, in order of (session_id, alert_seq)."""
+
+    async def open_alerts(self, users: Sequence[str] | None) -> list[AlertEntry]:
+        """Newest entry of each alert that is not resolved, of these users (None: everybody)."""

@@ -1,0 +1,77 @@
+"""The records in memory, for fast tests: batches and alerts go in and come out by the same contract as PostgreSQL's."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from emdr_stream.broker.base import AlertEntry
+from emdr_stream.clock import wall_ms
+from emdr_stream.errors import StoreUnavailable
+from emdr_stream.store.alert_life import open_steps
+from emdr_stream.store.base import UNFENCED, Record, RecordKind
+
+
+@dataclass(slots=True, eq=False)
+class MemoryRecords:
+    """What all stores of one test share, as they would share a database. `available` switched off is an outage."""
+
+    available: bool = True
+    rows: list[Record] = field(default_factory=list)
+    seen: set[bytes] = field(default_factory=set)
+    epochs: dict[str, int] = field(default_factory=dict)
+    alerts: dict[tuple[str, int], tuple[int, AlertEntry]] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """One worker's store. `refused` counts rows of a stale epoch."""
+
+    def __init__(self, records: MemoryRecords | None = None, wall_ms: Callable[[], int] = wall_ms) -> None:
+        self.records = records or MemoryRecords()
+        self.refused = 0
+        self._wall_ms = wall_ms
+
+    async def start(self) -> None:
+        self._check()
+
+    async def aclose(self) -> None:
+        return
+
+    async def ping(self) -> None:
+        self._check()
+
+    async def write(self, records: Sequence[Record]) -> None:
+        self._check()
+        epochs = self.records.epochs
+        for record in records:
+            if record.kind not in UNFENCED:
+                epochs[record.session_id] = max(record.epoch, epochs.get(record.session_id, 0))
+        for record in records:
+            if record.kind not in UNFENCED and record.epoch < epochs[record.session_id]:
+                self.refused += 1
+            elif (key := msgspec.json.encode(record, order="deterministic")) not in self.records.seen:
+                self.records.seen.add(key)
+                self.records.rows.append(record)
+
+    async def append_alerts(self, entries: Sequence[AlertEntry]) -> None:
+        self._check()
+        for entry in entries:
+            self.records.alerts.setdefault((entry.session_id, entry.alert_seq), (self._wall_ms(), entry))
+
+    async def alerts_since(self, ts_ms: int) -> list[AlertEntry]:
+        self._check()
+        found = (entry for stored_ms, entry in self.records.alerts.values() if max(stored_ms, entry.ts_ms) >= ts_ms)
+        return sorted(found, key=lambda entry: (entry.session_id, entry.alert_seq))
+
+    async def open_alerts(self, users: Sequence[str] | None) -> list[AlertEntry]:
+        self._check()
+        mine = (entry for _, entry in self.records.alerts.values() if users is None or entry.user in users)
+        return open_steps(mine)
+
+    def rows(self, kind: RecordKind) -> list[Record]:
+        """All rows of one kind, in the order in which they were written."""
+        return [record for record in self.records.rows if record.kind is kind]
+
+    def _check(self) -> None:
+        if not self.records.available:
+            raise StoreUnavailable("the in-memory store is switched off (MemoryRecords.available)")
