@@ -1,0 +1,88 @@
+"""What a session needs of its surroundings: a socket to write to, and places for what must be told and kept."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from emdr_stream.broker.base import AlertEntry, Notice
+from emdr_stream.pipeline.classify import Predictor
+from emdr_stream.pipeline.features import Deriver
+from emdr_stream.session.demand import Demand
+from emdr_stream.session.effects import Effect
+from emdr_stream.settings import SessionSettings, SocketSettings
+from emdr_stream.store.base import Record
+from emdr_stream.telemetry.metrics import Metrics
+from emdr_stream.wire.stream import ClientMessage
+from emdr_stream.wire.watch import Command
+
+STATE_NOTICE: Final = "state"
+"""Kind of the notices that carry a StateMessage: only the newest one of a session is worth keeping."""
+
+
+class Socket(Protocol):
+    """The client's side of the connection. Nothing here waits."""
+
+    def send(self, data: bytes | str) -> None: ...
+
+    def close(self, code: int, reason: str = "") -> None: ...
+
+    @property
+    def buffered_bytes(self) -> int: ...
+
+
+class Announcer(Protocol):
+    """Live notices to watchers; lossy."""
+
+    def publish(self, notice: Notice) -> None: ...
+
+
+class AlertSink(Protocol):
+    """Alerts that must reach every watcher and the records."""
+
+    def append(self, entry: AlertEntry) -> None: ...
+
+    def last_seq(self, session_id: str) -> int:
+        """The highest `alert_seq` known of the session, 0 for none: where a new owner goes on counting."""
+
+
+class RecordSink(Protocol):
+    """Records, written behind."""
+
+    def offer(self, record: Record) -> None: ...
+
+
+class SessionRecord(Protocol):
+    """A session's recording, when recording is on (protocol, section 4)."""
+
+    def message(self, at_ms: int, message: ClientMessage) -> None: ...
+
+    def command(self, at_ms: int, command: Command, by: str) -> None: ...
+
+    def acknowledge(self, at_ms: int, alert_id: str, by: str, note: str | None) -> None: ...
+
+    def event(self, at_ms: int, name: str, **fields: Any) -> None: ...
+
+    def effects(self, at_ms: int, effects: Sequence[Effect]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all sessions of a worker share. `clock`: monotonic seconds; `wall_ms`: milliseconds since the Unix epoch."""
+
+    session: SessionSettings
+    socket: SocketSettings
+    predictor: Predictor
+    announcer: Announcer
+    alerts: AlertSink
+    records: RecordSink
+    metrics: Metrics
+    demand: Demand
+    deriver: Deriver
+    clock: Callable[[], float]
+    wall_ms: Callable[[], int]
+    call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle]
+    stores_away: set[str] = field(default_factory=set)
+    """Names of the stores that do not answer now; the registry keeps it."""

@@ -1,0 +1,399 @@
+"""Messages, scores and time in; the core's effects carried out: the one place where a live session meets the world.
+
+A sample's way: `received` (socket) ─▶ decode ─▶ core ─▶ predictor ─▶ `scores_ready` ─▶ core ─▶ socket. All of it on
+the loop, with no task and no queue of its own; one timer a session wakes the core at its next deadline.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from emdr_stream.broker.base import AlertEntry, Notice
+from emdr_stream.domain import AlertState, Scores, SignalStatus, Status
+from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
+from emdr_stream.pipeline.perception import Intake
+from emdr_stream.session.core import SessionCore
+from emdr_stream.session.effects import (
+    AlertAcknowledged,
+    Analyse,
+    At,
+    Effect,
+    Keep,
+    Notify,
+    Over,
+    PauseConfirmed,
+    Raise,
+    Send,
+)
+from emdr_stream.session.pacing import NEVER
+from emdr_stream.session.ports import STATE_NOTICE, SessionRecord, Socket, Surroundings
+from emdr_stream.store.base import Record, RecordKind
+from emdr_stream.telemetry.metrics import SampleOutcome, Stage
+from emdr_stream.wire.codec import Codec
+from emdr_stream.wire.stream import (
+    ClientMessage,
+    ErrorMessage,
+    GoAway,
+    Heartbeat,
+    Morphcast,
+    Outgoing,
+    Result,
+    Sample,
+    Signal,
+)
+from emdr_stream.wire.values import AlertBody, Timing
+from emdr_stream.wire.watch import Command
+
+_INTAKE: Final = {
+    Intake.ACCEPTED: SampleOutcome.ACCEPTED,
+    Intake.LATE: SampleOutcome.LATE,
+    Intake.TOO_LATE: SampleOutcome.TOO_LATE,
+    Intake.DUPLICATE: SampleOutcome.DUPLICATE,
+    Intake.UNUSABLE: SampleOutcome.UNUSABLE,
+}
+_ENCODE: Final = msgspec.msgpack.Encoder().encode
+_ENCODE_ALERT: Final = msgspec.json.Encoder().encode
+"""The store reads an alert's state from its payload (`store/alert_life.py`): JSON."""
+_OBSERVING: Final = (Sample, Morphcast)
+_OPEN_STATES: Final = (AlertState.RAISED, AlertState.ESCALATED)
+
+
+class SessionRunner:
+    """Runs one session's core. `started` is the clock's time at session time 0, in seconds."""
+
+    def __init__(
+        self, core: SessionCore, around: Surroundings, started: float, record: SessionRecord | None = None
+    ) -> None:
+        self.core = core
+        self.session_id = core.facts.session_id
+        self.user = core.facts.user
+        self.resume_hash = b""
+        self.earlier_hash = b""
+        """Of the token that the client came back with, good until it is heard: the new one may never have arrived."""
+        self.dirty = False
+        """Something changed since the last snapshot."""
+        self.on_urgent: Callable[[], None] = lambda: None
+        self._urgent = False
+        self.over = False
+        self.fenced = False
+        self._around = around
+        self._started = started
+        self._record = record
+        self._socket: Socket | None = None
+        self._codec: Codec[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = NEVER
+        self._last_sent = 0.0
+        self._received = 0.0
+        self._next_state_ms = 0.0
+        self._signal: SignalStatus | None = None
+        self._unacknowledged: set[str] = set()
+        # Looked up once: these are needed for each message.
+        self._clock = around.clock
+        self._submit = around.predictor.submit
+        self._ledger = core.care.ledger
+        self._age_ms = core.perception.sight.age_ms
+        self._count_sample = around.metrics.sample
+        self._count_result = around.metrics.result
+        self._latency = around.metrics.latency_of(Stage.TOTAL)
+        self._infer = around.metrics.latency_of(Stage.INFER)
+        self._queue = around.metrics.latency_of(Stage.QUEUE)
+        self._age = around.metrics.age_observer()
+
+    @property
+    def urgent(self) -> bool:
+        """Something changed that must not be lost: a control message, an alert. Setting it calls `on_urgent`."""
+        return self._urgent
+
+    @urgent.setter
+    def urgent(self, urgent: bool) -> None:
+        self._urgent = urgent
+        if urgent:
+            self.on_urgent()
+
+    # the socket ---------------------------------------------------------------------------------------------------
+
+    def attach(
+        self, socket: Socket, codec: Codec[Any], *, epoch: int, resume_token: str, last_seq: int | None = None
+    ) -> None:
+        """A client's socket is there; an earlier one is closed with 4409."""
+        if self._socket is not None:
+            self._socket.close(CloseCode.REPLACED, "another socket took the session over")
+        self._socket, self._codec = socket, codec
+        at_ms = self.now_ms()
+        if self._record:
+            fields = {"epoch": epoch} if last_seq is None else {"epoch": epoch, "last_seq": last_seq}
+            self._record.event(at_ms, "connected", **fields)
+        self._carry_out(self.core.connected(at_ms, epoch=epoch, resume_token=resume_token, last_seq=last_seq), at_ms)
+        self._see_signal(self.core.perception.sight.state.status)
+        for store in sorted(self._around.stores_away):
+            self.store_changed(store, up=False)
+
+    def take_up(self, at_ms: int) -> None:
+        """The session comes from a snapshot of session time `at_ms`: its socket went with the worker that had it."""
+        for body in self.core.care.alerts.state.open.values():
+            self._count_unacknowledged(body)
+        if self._record:
+            self._record.event(at_ms, "disconnected")
+        self._carry_out(self.core.disconnected(at_ms), at_ms)
+
+    def detach(self, socket: Socket) -> None:
+        """The socket is gone; one that was replaced says nothing of the session."""
+        if socket is not self._socket:
+            return
+        self._socket = None
+        if self.core.status is Status.ENDED or self.fenced:
+            return
+        at_ms = self.now_ms()
+        self.urgent = True
+        if self._record:
+            self._record.event(at_ms, "disconnected")
+        self._carry_out(self.core.disconnected(at_ms), at_ms)
+
+    def is_served_by(self, socket: Socket) -> bool:
+        return socket is self._socket
+
+    def take(self, message: ClientMessage, received: float) -> None:
+        """A decoded message that came at clock time `received`."""
+        at_ms = int((received - self._started) * 1_000)
+        if self.earlier_hash:
+            self.earlier_hash, self.urgent = b"", True
+        if self._record:
+            self._record.message(at_ms, message)
+        if type(message) in _OBSERVING:
+            self._received = received
+        effects = self.core.client(message, at_ms)
+        intake = self.core.last_intake
+        if intake is not None:
+            self._count_sample(_INTAKE[intake])
+        elif type(message) in _OBSERVING:
+            refused = any(type(e) is Send and type(e.message) is ErrorMessage for e in effects)
+            self._count_sample(SampleOutcome.MALFORMED if refused else SampleOutcome.EMPTY)
+        self._carry_out(effects, at_ms)
+
+    def send(self, message: Outgoing) -> None:
+        """Send to the client, if there is one. What may be lost is dropped for a slow reader; control never is."""
+        socket, codec = self._socket, self._codec
+        if socket is None or codec is None:
+            return
+        waiting = socket.buffered_bytes
+        if waiting and type(message) is Result and waiting > self._around.socket.conflate_bytes:
+            self._around.metrics.conflated()
+            return
+        socket.send(codec.encode(message))
+        self._last_sent = self._clock()
+        if waiting > self._around.socket.outbox_bytes:
+            socket.close(CloseCode.TOO_SLOW, "the client reads too slowly")
+
+    def _close_socket(self, code: CloseCode, reason: str, last: Outgoing | None = None) -> None:
+        """Say a last word and close."""
+        if last is not None:
+            self.send(last)
+        if self._socket is not None:
+            self._socket.close(code, reason)
+
+    # scores and commands ------------------------------------------------------------------------------------------
+
+    def scores_ready(self, ticket: int, scores: Scores | None, queued_s: float, infer_s: float) -> None:
+        """The predictor's answer."""
+        if self.fenced:
+            return
+        now = self._clock()
+        at_ms = int((now - self._started) * 1_000)
+        if scores is None:
+            if self._record:
+                self._record.event(at_ms, "model_failed", ticket=ticket)
+            self._carry_out(self.core.model_failed(ticket, at_ms), at_ms)
+            return
+        if self._record:
+            self._record.event(at_ms, "scores", ticket=ticket, scores=scores)
+        total = now - self._received
+        timing = Timing(
+            age_ms=float(self._age_ms(at_ms)),
+            # To the microsecond; `round` takes four times as long.
+            queue_ms=int(queued_s * 1_000_000) / 1_000,
+            infer_ms=int(infer_s * 1_000_000) / 1_000,
+            total_ms=int(total * 1_000_000) / 1_000,
+        )
+        self._latency(total)
+        self._infer(infer_s)
+        self._queue(queued_s)
+        self._carry_out(self.core.scored(ticket, scores, at_ms, timing), at_ms)
+
+    def command(self, command: Command, by: str) -> None:
+        """A watcher's command, already authorised. Raises ProtocolError when it cannot be done."""
+        at_ms = self.now_ms()
+        if self._record:
+            self._record.command(at_ms, command, by)
+        self._obey(lambda: self.core.command(command, by, at_ms), at_ms)
+
+    def acknowledge(self, alert_id: str, by: str, note: str | None) -> None:
+        """A watcher acknowledges an alert. Raises ProtocolError for an unknown one."""
+        at_ms = self.now_ms()
+        if self._record:
+            self._record.acknowledge(at_ms, alert_id, by, note)
+        self._obey(lambda: self.core.acknowledge(alert_id, by, note, at_ms), at_ms)
+
+    def store_changed(self, store: str, up: bool) -> None:
+        at_ms = self.now_ms()
+        if self._record:
+            self._record.event(at_ms, "store_up" if up else "store_down", store=store)
+        self._carry_out(self.core.store_changed(store, up, at_ms), at_ms)
+
+    def own(self, epoch: int) -> None:
+        """The session's epoch became known late, because the broker was away when it opened."""
+        at_ms = self.now_ms()
+        if self._record:
+            self._record.event(at_ms, "owner_changed", epoch=epoch)
+        self._carry_out(self.core.owner_changed(epoch, at_ms), at_ms)
+
+    def fence(self) -> None:
+        """Another worker owns the session now: this one says and does nothing more."""
+        self.leave("the session moved", GoAway(reason="moved", time_left_ms=0))
+
+    def leave(self, reason: str, last: GoAway | None = None) -> None:
+        """Give the session up as its last snapshot has it: the client is sent elsewhere, here nothing more is done."""
+        self._close_socket(CloseCode.RESTART, reason, last)
+        self.fenced = True
+        self._socket = None
+        self.stop()
+
+    def stop(self) -> None:
+        """No more timers; the session stays as its last snapshot has it."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._record:
+            self._record.close()
+        self._see_signal(None)
+        self._around.metrics.alerts_unacknowledged(-len(self._unacknowledged))
+        self._unacknowledged.clear()
+
+    def now_ms(self) -> int:
+        """Session time."""
+        return int((self._around.clock() - self._started) * 1_000)
+
+    @property
+    def waits_for_acknowledgement(self) -> bool:
+        """Whether an alert of the session may still escalate."""
+        return self.core.care.alerts.next_deadline() != NEVER
+
+    # carrying out -------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, effects: Sequence[Effect], at_ms: int) -> None:
+        if self._record and effects:
+            self._record.effects(at_ms, effects)
+        self.dirty = True
+        for effect in effects:
+            kind = type(effect)
+            if kind is Analyse:
+                self._submit(effect.row, effect.ticket, self)  # type: ignore[union-attr]
+            elif kind is Send:
+                self._send_effect(effect)  # type: ignore[arg-type]
+            elif kind is not At:
+                self._tell(effect, at_ms)
+        if at_ms >= self._next_state_ms:
+            self._publish_state(at_ms)
+        if self._ledger.wake_ms < self._timer_ms:
+            self._arm()
+
+    def _obey(self, ask: Callable[[], Sequence[Effect]], at_ms: int) -> None:
+        """What fell due before a refused command is carried out all the same, at its own time."""
+        try:
+            effects = ask()
+        except ProtocolError:
+            self._carry_out(self.core.advance(at_ms), at_ms)
+            raise
+        self._carry_out(effects, at_ms)
+
+    def _send_effect(self, effect: Send) -> None:
+        message = effect.message
+        kind = type(message)
+        if kind is Result:
+            self._count_result()
+            self._age((message.signal.age_ms or 0) / 1_000)  # type: ignore[union-attr]
+        elif kind is Signal:
+            self._see_signal(message.status)  # type: ignore[union-attr]
+        elif kind is ErrorMessage:
+            self._around.metrics.error(ErrorCode(message.code))  # type: ignore[union-attr]
+        else:
+            self.urgent = True
+        self.send(message)
+
+    def _tell(self, effect: Effect, at_ms: int) -> None:
+        around = self._around
+        if isinstance(effect, Notify):
+            around.announcer.publish(Notice(self.session_id, self.user, _ENCODE(effect.message)))
+        elif isinstance(effect, Raise):
+            self._raise(effect)
+        elif isinstance(effect, Keep):
+            fields = dict(effect.fields)
+            ts_ms = self.core.facts.started_ts + int(fields.pop("at_ms", at_ms))
+            epoch = self.core.care.state.epoch
+            around.records.offer(Record(RecordKind(effect.kind), self.session_id, self.user, epoch, ts_ms, fields))
+        elif isinstance(effect, PauseConfirmed):
+            around.metrics.pause_confirmed(effect.seconds)
+        elif isinstance(effect, AlertAcknowledged):
+            around.metrics.alert_acknowledged(effect.seconds)
+        elif isinstance(effect, Over):
+            self.over = True
+            self.urgent = True
+            self._close_socket(CloseCode.NORMAL, "the session has ended")
+
+    def _raise(self, effect: Raise) -> None:
+        body, metrics = effect.body, self._around.metrics
+        self.urgent = True
+        if body.state is AlertState.RAISED:
+            metrics.alert_raised(body.kind, body.severity)
+        self._count_unacknowledged(body)
+        epoch = self.core.care.state.epoch
+        entry = AlertEntry(self.session_id, self.user, body.alert_seq, epoch, body.ts, _ENCODE_ALERT(body))
+        self._around.alerts.append(entry)
+
+    def _count_unacknowledged(self, body: AlertBody) -> None:
+        before = len(self._unacknowledged)
+        if body.state in _OPEN_STATES:
+            self._unacknowledged.add(body.alert_id)
+        else:
+            self._unacknowledged.discard(body.alert_id)
+        self._around.metrics.alerts_unacknowledged(len(self._unacknowledged) - before)
+
+    def _see_signal(self, status: SignalStatus | None) -> None:
+        if status is not self._signal:
+            self._around.metrics.signal_moved(self._signal, status)
+            self._signal = status
+
+    def _publish_state(self, at_ms: int) -> None:
+        interval = 1_000.0 / min(self._around.demand.rate_hz(self.user), self._around.socket.state_rate_hz)
+        self._next_state_ms = at_ms + interval * 0.9
+        state = _ENCODE(self.core.state_message(at_ms))
+        self._around.announcer.publish(Notice(self.session_id, self.user, state, STATE_NOTICE))
+
+    # time ---------------------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        now_ms = (self._around.clock() - self._started) * 1_000
+        due = self.core.wake_ms
+        if self._socket is not None:
+            due = min(due, (self._last_sent - self._started) * 1_000 + self._around.session.control.heartbeat_ms)
+        if self.over or due == NEVER:
+            if not self.waits_for_acknowledgement:
+                self._timer, self._timer_ms = None, NEVER
+                return
+            due = self.core.wake_ms
+        self._timer_ms = due
+        self._timer = self._around.call_later(max(0.0, due - now_ms) / 1_000 + 0.001, self._tick)
+
+    def _tick(self) -> None:
+        self._timer, self._timer_ms = None, NEVER
+        at_ms = self.now_ms()
+        self._carry_out(self.core.advance(at_ms), at_ms)
+        heartbeat_s = self._around.session.control.heartbeat_ms / 1_000
+        if self._socket is not None and self._around.clock() - self._last_sent >= heartbeat_s - 0.002:
+            self.send(Heartbeat(server_ts=self._around.wall_ms()))
+        if self._timer is None:
+            self._arm()

@@ -1,0 +1,210 @@
+"""Sessions are opened, resumed, moved and forgotten; a paused one stays paused wherever it goes."""
+
+import pytest
+
+from emdr_stream.broker.base import Broker
+from emdr_stream.broker.memory import MemoryBroker, MemoryHub
+from emdr_stream.domain import Role, Source, Status
+from emdr_stream.endpoints.auth import Principal
+from emdr_stream.endpoints.client import _user_of
+from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, StoreUnavailable
+from emdr_stream.session.registry import Opened, SessionRegistry
+from emdr_stream.wire.codec import JSON, STREAM_CODECS
+from emdr_stream.wire.stream import Bye, Hello, ResumeClaim, Stop
+from emdr_stream.wire.values import SessionConfig, ThresholdChange
+from emdr_stream.wire.watch import ResumeCommand
+from tests.session.world import Wire, World, stream
+
+pytestmark = pytest.mark.anyio
+HELLO = Hello(source=Source.EMOTION)
+
+
+def registry_of(world: World, broker: Broker, owner: str = "w1", most: int = 10) -> SessionRegistry:
+    return SessionRegistry(world.around, broker, owner=owner, models=(), max_sessions=most)
+
+
+def attach(opened: Opened) -> Wire:
+    wire = Wire()
+    opened.runner.attach(
+        wire, STREAM_CODECS[JSON], epoch=opened.epoch, resume_token=opened.resume_token, last_seq=opened.last_seq
+    )
+    return wire
+
+
+def claim_of(opened: Opened, last_seq: int = 0) -> tuple[Hello, ResumeClaim]:
+    """What a client says to come back."""
+    claim = ResumeClaim(resume_token=opened.resume_token, epoch=opened.epoch, last_seq=last_seq)
+    return Hello(source=Source.EMOTION, session_id=opened.runner.session_id, resume=claim), claim
+
+
+async def test_a_new_session_gets_an_id_of_its_own_and_the_first_epoch() -> None:
+    world = World()
+    registry = registry_of(world, MemoryBroker())
+    one, two = [await registry.open(HELLO, "u1", None) for _ in range(2)]
+    assert one.runner.session_id != two.runner.session_id
+    assert one.resume_token != two.resume_token
+    assert (one.epoch, two.epoch) == (1, 1)
+    assert attach(one).sent[0]["epoch"] == 1
+
+
+async def test_a_paused_session_resumes_paused_with_a_new_token_and_the_old_one_is_worthless() -> None:
+    world = World()
+    registry = registry_of(world, MemoryBroker())
+    opened = await registry.open(HELLO, "u1", None)
+    wire = attach(opened)
+    stream(world, opened.runner, 1)
+    opened.runner.take(Stop(), world.now)
+    opened.runner.detach(wire)
+    hello, claim = claim_of(opened)
+    again = await registry.resume(hello, claim, "u1")
+    welcome = attach(again).sent[0]
+    assert (welcome["resumed"], welcome["snapshot"]["status"]) == (True, "paused")
+    assert again.resume_token != opened.resume_token
+    again.runner.take(Stop(), world.now)
+    with pytest.raises(FatalProtocolError) as refusal:
+        await registry.resume(hello, claim, "u1")
+    assert (refusal.value.code, refusal.value.close_code) == (ErrorCode.RESUME_DENIED, CloseCode.FORBIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("token", "user", "code"),
+    [
+        ("guessed", "u1", ErrorCode.RESUME_DENIED),
+        (None, "somebody-else", ErrorCode.UNKNOWN_SESSION),
+        ("guessed", "somebody-else", ErrorCode.UNKNOWN_SESSION),
+    ],
+)
+async def test_a_wrong_token_or_another_user_cannot_resume(token: str | None, user: str, code: ErrorCode) -> None:
+    world = World()
+    registry = registry_of(world, MemoryBroker())
+    opened = await registry.open(HELLO, "u1", None)
+    claim = ResumeClaim(resume_token=token or opened.resume_token)
+    hello = Hello(source=Source.EMOTION, session_id=opened.runner.session_id, resume=claim)
+    with pytest.raises(FatalProtocolError) as refusal:
+        await registry.resume(hello, claim, user)
+    assert refusal.value.code is code
+
+
+async def test_another_worker_takes_a_paused_session_over_and_the_old_one_is_fenced() -> None:
+    world, broker = World(), MemoryBroker()
+    first, second = registry_of(world, broker, "w1"), registry_of(world, broker, "w2")
+    opened = await first.open(HELLO, "u1", None)
+    wire = attach(opened)
+    stream(world, opened.runner, 3)
+    opened.runner.take(Stop(), world.now)
+    await first._keep_all()
+    moved = await second.resume(*claim_of(opened), "u1")
+    assert moved.runner is not opened.runner
+    welcome = attach(moved).sent[0]
+    assert welcome["epoch"] == 2
+    assert welcome["snapshot"]["status"] == "paused"
+    assert moved.runner.core.perception.baseline.ready
+    opened.runner.urgent = True
+    await first._keep_all()
+    assert wire.close_code == CloseCode.RESTART
+    assert first.get(opened.runner.session_id) is None
+
+
+async def test_what_was_paused_runs_again_only_after_an_authorised_resume_on_the_new_worker() -> None:
+    world, broker = World(), MemoryBroker()
+    first, second = registry_of(world, broker, "w1"), registry_of(world, broker, "w2")
+    opened = await first.open(HELLO, "u1", None)
+    attach(opened)
+    opened.runner.take(Stop(), world.now)
+    await first._keep_all()
+    moved = await second.resume(*claim_of(opened), "u1")
+    attach(moved)
+    stream(world, moved.runner, 2)
+    before = moved.runner.core.status
+    assert before is Status.PAUSED
+    moved.runner.command(ResumeCommand(session_id=moved.runner.session_id, reason="spoke"), "t1")
+    assert moved.runner.core.status is Status.RUNNING
+
+
+async def test_an_unknown_session_and_one_that_is_over_cannot_be_resumed() -> None:
+    world, broker = World(), MemoryBroker()
+    registry = registry_of(world, broker)
+    opened = await registry.open(HELLO, "u1", None)
+    attach(opened)
+    opened.runner.take(Bye(), world.now)
+    hello, claim = claim_of(opened)
+    for place in (registry, registry_of(world, broker, "w2")):
+        await registry._keep_all()
+        with pytest.raises(FatalProtocolError) as refusal:
+            await place.resume(hello, claim, "u1")
+        assert refusal.value.code in (ErrorCode.SESSION_OVER, ErrorCode.UNKNOWN_SESSION)
+        assert refusal.value.close_code == CloseCode.SESSION_OVER
+
+
+async def test_a_full_or_draining_worker_takes_no_more_sessions() -> None:
+    world = World()
+    registry = registry_of(world, MemoryBroker(), most=1)
+    await registry.open(HELLO, "u1", None)
+    with pytest.raises(FatalProtocolError) as refusal:
+        await registry.open(HELLO, "u2", None)
+    assert refusal.value.close_code == CloseCode.OVERLOADED
+
+
+async def test_a_session_opens_without_the_broker_and_is_claimed_when_it_is_back() -> None:
+    world, hub = World(), MemoryHub(available=False)
+    broker = MemoryBroker(hub)
+    registry = registry_of(world, broker)
+    opened = await registry.open(HELLO, "u1", None)
+    wire = attach(opened)
+    opened.runner.take(Stop(), world.now)
+    assert "control.pause" in wire.types()
+    with pytest.raises(StoreUnavailable):
+        await registry._keep_all()
+    hub.available = True
+    await registry._keep_all()
+    await registry._keep_all()
+    assert wire.close_code is None
+    assert await broker.get_snapshot(opened.runner.session_id) is not None
+
+
+async def test_draining_says_goodbye_saves_and_closes_with_a_restart() -> None:
+    world, broker = World(), MemoryBroker()
+    registry = registry_of(world, broker)
+    opened = await registry.open(HELLO, "u1", None)
+    wire = attach(opened)
+    await registry.drain(2_000)
+    assert wire.sent[-1]["type"] == "goaway"
+    assert wire.close_code == CloseCode.RESTART
+    restarted = registry_of(world, broker, "w2")
+    again = await restarted.resume(*claim_of(opened), "u1")
+    assert attach(again).sent[0]["snapshot"]["status"] == "paused"
+
+
+async def test_a_client_may_tighten_a_threshold_and_not_relax_one() -> None:
+    world = World()
+    registry = registry_of(world, MemoryBroker())
+    wish = ThresholdChange(risk=0.4, crisis_pause=0.9)
+    hello = Hello(source=Source.EMOTION, config=SessionConfig(safety_thresholds=wish))
+    opened = await registry.open(hello, "u1", None)
+    assert opened.relaxing_refused
+    thresholds = attach(opened).sent[0]["thresholds"]
+    assert (thresholds["risk"], thresholds["crisis_pause"]) == (0.4, 0.7)
+
+
+async def test_a_store_that_goes_away_is_told_once_to_every_session_and_again_when_it_is_back() -> None:
+    world = World()
+    registry = registry_of(world, MemoryBroker())
+    attach(await registry.open(HELLO, "u1", None))
+    registry.store_changed("redis", up=False)
+    registry.store_changed("redis", up=False)
+    assert len(world.alerts) == 1
+    later = await registry.open(HELLO, "u2", None)
+    attach(later)
+    assert len(world.alerts) == 2
+    registry.store_changed("redis", up=True)
+    assert len(world.alerts) == 4
+
+
+def test_a_service_names_the_user_and_a_client_is_always_itself() -> None:
+    client = Principal("u1", Role.CLIENT, None, frozenset({"u1"}), 0.0)
+    service = Principal("svc", Role.SERVICE, None, frozenset({"*"}), 0.0)
+    assert _user_of(HELLO, client) == "u1"
+    assert _user_of(Hello(source=Source.EMOTION, user="u9"), service) == "u9"
+    for hello, principal in ((Hello(source=Source.EMOTION, user="u9"), client), (HELLO, service)):
+        with pytest.raises(FatalProtocolError):
+            _user_of(hello, principal)
