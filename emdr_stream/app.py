@@ -1,0 +1,301 @@
+"""Settings and addresses in, the whole service out: the composition root, the only module that knows every part."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from emdr_stream import __version__
+from emdr_stream.alerts.log import AlertLog
+from emdr_stream.broker.base import Broker
+from emdr_stream.broker.redis import RedisBroker
+from emdr_stream.clock import wall_ms
+from emdr_stream.endpoints.auth import TokenAuthority
+from emdr_stream.endpoints.client import ClientEndpoint
+from emdr_stream.endpoints.console import ConsoleEndpoint
+from emdr_stream.endpoints.ops import Part, ops_routes
+from emdr_stream.endpoints.ports import LaneLimits
+from emdr_stream.errors import StoreUnavailable
+from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
+from emdr_stream.inference.manifest import default_models_dir
+from emdr_stream.inference.models import LoadedModel, load_current
+from emdr_stream.pipeline.features import FEATURE_NAMES, Deriver
+from emdr_stream.recording.recorder import Recorder
+from emdr_stream.session.demand import Demand
+from emdr_stream.session.ports import Surroundings
+from emdr_stream.session.registry import SessionRegistry
+from emdr_stream.settings import ServiceSettings
+from emdr_stream.store.base import Store
+from emdr_stream.store.postgres import PostgresStore
+from emdr_stream.store.writer import RecordWriter
+from emdr_stream.telemetry.metrics import Metrics
+from emdr_stream.wire.asyncapi import asyncapi_document
+from emdr_stream.wire.values import ModelRef
+
+_LOG: Final = logging.getLogger(__name__)
+_CHECK_EVERY_S: Final = 1.0
+_FAILURES_BEFORE_AWAY: Final = 2
+_LAG_EVERY_S: Final = 0.1
+_DRAIN_MS: Final = 2_000
+_WRITE_OUT_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the stores are."""
+
+    redis_url: str
+    database_url: str
+
+
+def load_model(settings: ServiceSettings) -> LoadedModel:
+    """The model in use, checked against its manifest. Raises ModelRefused."""
+    models_dir = settings.model_dir or default_models_dir()
+    return load_current(models_dir, feature_names=FEATURE_NAMES, batch_rows=BATCH_ROWS)
+
+
+class Service:
+    """Every part of one worker, as an asynchronous context; `drain` before leaving it, so that clients come back."""
+
+    def __init__(self, settings: ServiceSettings, addresses: Addresses, model: LoadedModel) -> None:
+        self.settings = settings
+        self.metrics = Metrics(CollectorRegistry(), version=__version__)
+        self.metrics.model_loaded(model.name, model.version, model.sha256)
+        self._model = model
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self.broker: Broker = RedisBroker(addresses.redis_url, instance=self._owner, on_lag=self.metrics.pubsub_lag)
+        self.store: Store = PostgresStore(addresses.database_url)
+        self.alerts = AlertLog(
+            settings.stores.data_dir / "journal", self.broker, self.store, on_problem=self._journal_problem
+        )
+        self.records = RecordWriter(self.store)
+        self.authority = TokenAuthority(settings.tokens)
+        self._away: dict[str, str] = {}
+        self._failures = {"redis": 0, "postgres": 0}
+        self._migrated = False
+        self._lag_s = 0.0
+        self.failed = False
+        """A part that runs beside the sessions ended with an error: nothing is kept or told any more, start anew."""
+        self._recorder: Recorder | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> "Service":
+        async with contextlib.AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        """Start every part, each to be stopped by the stack: also when a later one cannot be started."""
+        settings = self.settings
+        loop = asyncio.get_running_loop()
+        if settings.server.record_dir is not None:
+            self._recorder = Recorder(settings.server.record_dir, settings.session)
+            stack.push_async_callback(asyncio.to_thread, self._recorder.close)
+        await self._migrate()
+        stack.push_async_callback(self.store.aclose)
+        for part in (self.broker, self.alerts, self.records):
+            stack.push_async_callback(part.aclose)
+            await part.start()
+        demand = Demand()
+        self._predictor = BatchPredictor(self._model.graph.bound(BATCH_ROWS), loop)
+        around = Surroundings(
+            session=settings.session,
+            socket=settings.socket,
+            predictor=self._predictor,
+            announcer=self.broker,
+            alerts=self.alerts,
+            records=self.records,
+            metrics=self.metrics,
+            demand=demand,
+            deriver=Deriver(1),
+            clock=time.monotonic,
+            wall_ms=wall_ms,
+            call_later=loop.call_later,
+        )
+        self.registry = SessionRegistry(
+            around,
+            self.broker,
+            owner=self._owner,
+            models=(ModelRef(name=self._model.name, version=self._model.version, sha256=self._model.sha256),),
+            max_sessions=settings.server.max_sessions,
+            record=self._recorder.open if self._recorder else None,
+        )
+        lane = lane_limits(settings)
+        self.client = ClientEndpoint(
+            self.registry, self.authority, settings.socket, settings.session.limits, lane, self.metrics
+        )
+        self.console = ConsoleEndpoint(
+            self.registry,
+            self.alerts,
+            self.broker,
+            demand,
+            self.authority,
+            settings.socket,
+            lane,
+            self.metrics,
+            settings.session.control,
+        )
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        tasks = [group.create_task(work) for work in (self.registry.keep(), self._check_stores(), self._watch_loop())]
+        stack.callback(lambda: [task.cancel() for task in tasks])
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # The parts' task groups cancel whoever is inside when one of theirs fails.
+        self.failed = kind is not None
+        await self.drain()
+        await self.records.drain(_WRITE_OUT_S)
+        try:
+            await self._stack.aclose()
+        except Exception:
+            _LOG.exception("a part of the service failed")
+            raise
+
+    async def drain(self) -> None:
+        """Say goodbye to every client and save every session; the second time it does nothing."""
+        if not self.registry.draining:
+            self.console.drain(_DRAIN_MS)
+            await self.registry.drain(_DRAIN_MS)
+
+    # the operator's questions -------------------------------------------------------------------------------------
+
+    def event_loop_lag_s(self) -> float:
+        return self._lag_s
+
+    async def parts(self) -> Sequence[Part]:
+        away = self._away
+        journal = self.alerts.journal_ok
+        return (
+            Part("models", True),
+            Part("redis", "redis" not in away, away.get("redis", ""), required=False),
+            Part("postgres", "postgres" not in away, away.get("postgres", ""), required=False),
+            Part("migrations", self._migrated, "" if self._migrated else "the database could not be migrated yet"),
+            Part("journal", journal, "" if journal else "the alert journal cannot be written: is the disk full?"),
+            Part("sessions", not self.registry.draining, "the service is stopping" if self.registry.draining else ""),
+        )
+
+    def render_metrics(self) -> bytes:
+        metrics = self.metrics
+        metrics.store_backlog(self.records.backlog + self.alerts.backlog)
+        metrics.store_rows(self.records.counts.written)
+        metrics.store_lost(self.records.counts.lost)
+        metrics.notices_unsent(self.broker.dropped)
+        metrics.stale_epoch_refusals(self.store.refused + self.registry.taken_over)
+        metrics.inference_queue(self._predictor.depth)
+        if self._recorder is not None:
+            metrics.recordings_failed(self._recorder.writer.broken_files)
+        return metrics.render()
+
+    # within -------------------------------------------------------------------------------------------------------
+
+    async def _migrate(self) -> None:
+        try:
+            await self.store.start()
+            self._migrated = True
+        except StoreUnavailable:
+            self._away["postgres"] = "it does not answer"
+            _LOG.error("the database does not answer: starting without it", extra={"store": "postgres"})
+
+    async def _check_stores(self) -> None:
+        """Ask both stores once a second; sessions are told when one goes or comes."""
+        while True:
+            await asyncio.sleep(_CHECK_EVERY_S)
+            if not self._migrated:
+                await self._migrate()
+            await self._check("redis", self.broker)
+            await self._check("postgres", self.store)
+
+    async def _check(self, name: str, part: Broker | Store) -> None:
+        try:
+            await part.ping()
+        except StoreUnavailable:
+            self._failures[name] += 1
+            if self._failures[name] == _FAILURES_BEFORE_AWAY:
+                self._away[name] = "it does not answer"
+                _LOG.warning("a store is away", extra={"store": name})
+                self.registry.store_changed(name, up=False)
+            return
+        self._failures[name] = 0
+        if self._away.pop(name, None) is not None:
+            _LOG.info("a store is back", extra={"store": name})
+            self.registry.store_changed(name, up=True)
+
+    async def _watch_loop(self) -> None:
+        """Measure how late the event loop runs its timers."""
+        while True:
+            due = time.monotonic() + _LAG_EVERY_S
+            await asyncio.sleep(_LAG_EVERY_S)
+            self._lag_s = max(0.0, time.monotonic() - due)
+            self.metrics.event_loop_lag(self._lag_s)
+
+    def _journal_problem(self, problem: str) -> None:
+        self.metrics.alert_journal_failed()
+        _LOG.error("the alert log has a problem", extra={"problem": problem})
+
+
+class _Probe:
+    """The service as the operator's routes see it."""
+
+    def __init__(self, service: Service) -> None:
+        self.event_loop_lag_s = service.event_loop_lag_s
+        self.parts = service.parts
+        self.metrics = service.render_metrics
+
+
+def build(service: Service) -> Starlette:
+    """The ASGI application of one worker."""
+    document = asyncapi_document(__version__)
+
+    async def stream(websocket: WebSocket) -> None:
+        await service.client(websocket)
+
+    async def watch(websocket: WebSocket) -> None:
+        await service.console(websocket)
+
+    async def asyncapi(_: Request) -> Response:
+        return JSONResponse(document)
+
+    async def home(_: Request) -> Response:
+        return PlainTextResponse(_HOME)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with service:
+            yield
+
+    return Starlette(
+        routes=[
+            WebSocketRoute("/v1/stream", stream),
+            WebSocketRoute("/v1/watch", watch),
+            Route("/v1/asyncapi.json", asyncapi),
+            Route("/", home),
+            *ops_routes(_Probe(service), __version__),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def lane_limits(settings: ServiceSettings) -> LaneLimits:
+    """Bounds of a socket's transport, from the settings. The session closes a slow reader first, with 4408."""
+    return replace(LaneLimits(), max_backlog_bytes=2 * settings.socket.outbox_bytes)
+
+
+_HOME: Final = f"""emdr_stream {__version__}
+
+WS  /v1/stream          a client's session
+WS  /v1/watch           a therapist's console
+GET /v1/asyncapi.json   the contract of both sockets
+GET /healthz /readyz /metrics
+"""

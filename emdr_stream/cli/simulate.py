@@ -1,0 +1,127 @@
+"""Families of sessions and a seed go in; recordings come out, or live clients and a table of what they are told."""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from emdr_stream.cli.command import Subparsers, add_settings_options, console, new_parser
+from emdr_stream.cli.simulated_client import Script, observed_table, stream_all
+from emdr_stream.domain import Role
+from emdr_stream.endpoints.auth import TokenAuthority
+from emdr_stream.environment import read_environment, token_settings
+from emdr_stream.errors import ConfigurationError
+from emdr_stream.recording.format import encode
+from emdr_stream.simulation import Family, SimulatedSession, recording_lines, session_messages, simulate_session
+from emdr_stream.simulation.session import SHORTEST_S
+
+STARTED_TS: Final = 1_767_225_600_000
+"""Wall clock of recordings: the first second of 2026, UTC. A fixed one, so that the same seed gives the same bytes."""
+
+_EXAMPLES: Final = """  emdr-stream simulate --family panic calm --out scenarios
+  emdr-stream simulate --sessions 100 --seed 7 --duration 600 --out scenarios
+  emdr-stream simulate --url ws://127.0.0.1:8001 --family panic
+  emdr-stream simulate --url wss://emdr.example.org --token \"$TOKEN\" --sessions 200
+
+Families: {families}.
+Without --token, one is signed with the key of the service on this machine."""
+_STDIN: Final = "-"
+_HOURS_S: Final = 12 * 3_600.0
+
+
+def add_parser(subparsers: Subparsers, summary: str) -> None:
+    examples = _EXAMPLES.format(families=", ".join(Family))
+    parser = new_parser(subparsers, "simulate", summary, examples)
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", type=Path, metavar="DIR", help="write recordings without out lines, for `replay`")
+    target.add_argument("--url", type=_url, metavar="URL", help="stream live to this service (ws:// or wss://)")
+    families = [family.value for family in Family]
+    what = "kinds of session, in turn (default: all)"
+    parser.add_argument("--family", nargs="+", choices=families, default=families, metavar="FAMILY", help=what)
+    parser.add_argument("--sessions", type=_count, metavar="N", help="how many (default: one of each family)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed gives the same sessions")
+    parser.add_argument(
+        "--duration", type=_duration, default=360.0, metavar="S", help="seconds a session (default: 360)"
+    )
+    parser.add_argument("--token", metavar="TOKEN", help="a client's token; `-` reads it from stdin")
+    parser.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="how many times faster than life, to 5")
+    add_settings_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the recordings, or stream until all sessions are over. Exit code 1 when a client failed."""
+    families = [Family(name) for name in args.family]
+    sessions = args.sessions or len(families)
+    if args.out is not None:
+        return _write(args.out, families, sessions, args.seed, args.duration)
+    scripts = [
+        Script(session.family.value, tuple(session_messages(session)), round(session.duration_s * 1_000))
+        for session in (_session(families, args.seed, number, args.duration) for number in range(sessions))
+    ]
+    observed = asyncio.run(stream_all(args.url, _token(args), scripts, args.speed, console()))
+    console().print(observed_table(observed))
+    return 1 if any(client.problem for client in observed) else 0
+
+
+def _session(families: Sequence[Family], seed: int, number: int, duration_s: float) -> SimulatedSession:
+    """Session `number` depends on the seed, its number and its family alone."""
+    rng = np.random.default_rng([seed, number])
+    return simulate_session(rng, families[number % len(families)], duration_s=duration_s)
+
+
+def _write(folder: Path, families: Sequence[Family], sessions: int, seed: int, duration_s: float) -> int:
+    for number in range(sessions):
+        session = _session(families, seed, number, duration_s)
+        name = f"{session.family.value}-{seed}-{number}"
+        header, *rest = recording_lines(session, STARTED_TS, user=session.person_id)
+        lines = [header | {"session_id": name, "seed": seed}, *rest]
+        path = folder / f"{name}.jsonl"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"".join(encode(line) + b"\n" for line in lines))
+        except OSError as problem:
+            raise ConfigurationError(f"--out {folder} cannot be written ({problem.strerror}): name a folder") from None
+        print(path)
+    return 0
+
+
+def _token(args: argparse.Namespace) -> str:
+    if args.token == _STDIN:
+        return sys.stdin.readline().strip()
+    if args.token is not None:
+        return str(args.token)
+    environment = read_environment(args.env_file, data_dir=args.data_dir)
+    authority = TokenAuthority(token_settings(environment, make_folder=False))
+    return authority.issue(Role.CLIENT, "simulated-1", now=time.time(), lifetime_s=_HOURS_S)
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("ws://", "wss://")):
+        raise argparse.ArgumentTypeError("begin with ws:// or wss://, as in ws://127.0.0.1:8001")
+    return text.rstrip("/")
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= 100_000:
+        raise argparse.ArgumentTypeError("choose between 1 and 100000 sessions")
+    return count
+
+
+def _duration(text: str) -> float:
+    seconds = float(text)
+    if not SHORTEST_S <= seconds <= 14_400:
+        raise argparse.ArgumentTypeError(f"choose between {SHORTEST_S:.0f} and 14400 seconds: a baseline and a set")
+    return seconds
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0.1 <= speed <= 5.0:
+        raise argparse.ArgumentTypeError("choose between 0.1 and 5: a service takes 60 messages a second at most")
+    return speed

@@ -1,0 +1,241 @@
+"""`/v1/stream`: a browser's socket in, an attached session out; decides who may, then hands the bytes over."""
+
+import time
+from typing import Any, Final
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from emdr_stream.domain import Limits, Role, Source
+from emdr_stream.endpoints.auth import Principal, TokenAuthority
+from emdr_stream.endpoints.greeting import Greeting
+from emdr_stream.endpoints.guard import Guard
+from emdr_stream.endpoints.lane import take_over
+from emdr_stream.endpoints.licence import Licence
+from emdr_stream.endpoints.ports import LaneLimits, Peer
+from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, ProtocolError
+from emdr_stream.session.registry import Opened, SessionRegistry
+from emdr_stream.settings import SocketSettings
+from emdr_stream.telemetry.metrics import Metrics, ResumeResult, SampleOutcome
+from emdr_stream.wire.codec import STREAM_CODECS, Codec
+from emdr_stream.wire.refusals import error_message
+from emdr_stream.wire.stream import (
+    Auth,
+    ClientMessage,
+    Done,
+    Hello,
+    Morphcast,
+    PhaseMark,
+    Ping,
+    Pong,
+    Rating,
+    ResumeRequest,
+    Sample,
+    SetMark,
+)
+
+_NOT_RESUMED: Final = {
+    ErrorCode.SESSION_OVER: ResumeResult.OVER,
+    ErrorCode.RESUME_DENIED: ResumeResult.DENIED,
+}
+_READABLE: Final = frozenset({Source.EMOTION, Source.MORPHCAST})
+_LIMITED: Final = (Sample, Morphcast)
+"""What counts against the rate. A stop or a confirmation is never refused for being too much."""
+_ACTS: Final = (SetMark, Rating, PhaseMark, ResumeRequest, Auth)
+"""What a person does. Each is written down or told to watchers: a page gone wild must not drown others' alerts."""
+_ACTS_HZ: Final = 10
+
+
+class ClientEndpoint:
+    """Serves `/v1/stream`."""
+
+    def __init__(
+        self,
+        registry: SessionRegistry,
+        authority: TokenAuthority,
+        settings: SocketSettings,
+        limits: Limits,
+        lane: LaneLimits,
+        metrics: Metrics,
+    ) -> None:
+        self._registry = registry
+        self._authority = authority
+        self._settings = settings
+        self._limits = limits
+        self._lane = lane
+        self._metrics = metrics
+
+    async def __call__(self, websocket: WebSocket) -> None:
+        greeting = Greeting(websocket, STREAM_CODECS, self._authority, self._settings, self._metrics)
+        try:
+            hello, principal = await greeting.receive(Hello, frozenset({Role.CLIENT, Role.SERVICE}))
+            opened = await self._open(hello, principal)
+        except WebSocketDisconnect:
+            return
+        except FatalProtocolError as problem:
+            await greeting.refuse(problem)
+            return
+        codec = greeting.codec
+        await take_over(
+            websocket,
+            lambda peer: ClientSink(
+                peer, codec, opened, principal, self._authority, self._settings, self._limits, self._metrics
+            ),
+            self._lane,
+        )
+
+    async def _open(self, hello: Hello, principal: Principal) -> Opened:
+        """Raises FatalProtocolError for everything that keeps this session from being opened or resumed."""
+        user = _user_of(hello, principal)
+        if hello.source not in _READABLE:
+            raise FatalProtocolError(
+                ErrorCode.SOURCE_UNAVAILABLE,
+                f"the source `{hello.source}` is not available here yet: send `emotion` or `morphcast`",
+                CloseCode.FORBIDDEN,
+                param="source",
+            )
+        sid = principal.sid
+        if hello.session_id is not None and sid is not None and hello.session_id != sid:
+            raise _forbidden("the token is for another session", "session_id")
+        if hello.resume is None:
+            if hello.session_id is not None and hello.session_id != sid:
+                raise _forbidden(
+                    "only a token's `sid` may name a new session; to come back send `resume`", "session_id"
+                )
+            return await self._registry.open(hello, user, sid)
+        try:
+            opened = await self._registry.resume(hello, hello.resume, user)
+        except FatalProtocolError as problem:
+            self._metrics.resume(_NOT_RESUMED.get(problem.code, ResumeResult.FAILED))
+            raise
+        replays = opened.runner.core.remembers(hello.resume.last_seq)
+        self._metrics.resume(ResumeResult.REPLAYED if replays else ResumeResult.SNAPSHOT)
+        return opened
+
+
+class ClientSink:
+    """One client's socket once its session is there: decodes, keeps the peace, hands on."""
+
+    def __init__(
+        self,
+        peer: Peer,
+        codec: Codec[Any],
+        opened: Opened,
+        principal: Principal,
+        authority: TokenAuthority,
+        settings: SocketSettings,
+        limits: Limits,
+        metrics: Metrics,
+    ) -> None:
+        self._peer = peer
+        self._codec = codec
+        self._runner = opened.runner
+        self._metrics = metrics
+        self._guard = Guard(limits.rate_hz, settings.max_malformed_per_minute)
+        self._acts = Guard(_ACTS_HZ, settings.max_malformed_per_minute)
+        self._runner.attach(peer, codec, epoch=opened.epoch, resume_token=opened.resume_token, last_seq=opened.last_seq)
+        # From here on `closed` will be called.
+        self._metrics.connection_opened(principal.role)
+        self._licence = Licence(principal, authority, metrics, self._expire)
+        if opened.relaxing_refused:
+            why = "only a therapist may relax a threshold: yours were kept as strict as the service's"
+            self._say(ProtocolError(ErrorCode.FORBIDDEN, why, param="config.safety_thresholds"))
+
+    def received(self, data: bytes | str) -> None:
+        now = time.monotonic()
+        runner = self._runner
+        if not runner.is_served_by(self._peer):
+            return
+        try:
+            message: ClientMessage = self._codec.decode(data)
+        except ProtocolError as problem:
+            self._refused(problem, now)
+            return
+        kind = type(message)
+        if kind in _LIMITED and not self._guard.admits(now):
+            self._metrics.sample(SampleOutcome.RATE_LIMITED)
+            self._too_fast(message, self._guard)
+        elif kind in _ACTS and not self._acts.admits(now):
+            self._too_fast(message, self._acts)
+        elif kind is Ping or kind is Auth or kind is Hello:
+            self._answer(message)
+        else:
+            runner.take(message, now)
+
+    def closed(self, code: int) -> None:
+        self._licence.end()
+        self._metrics.connection_closed(self._licence.principal.role, code)
+        self._runner.detach(self._peer)
+
+    def _answer(self, message: ClientMessage) -> None:
+        """What concerns the socket and not the session."""
+        if isinstance(message, Ping):
+            now = time.time() * 1_000
+            extra = {} if message.id is None else {"re": message.id}
+            self._runner.send(Pong(t0=message.t0, t1=now, t2=time.time() * 1_000, **extra))
+        elif isinstance(message, Auth):
+            self._renew(message)
+        else:
+            self._say(ProtocolError(ErrorCode.BAD_MESSAGE, "`hello` was said already", param="type", re=message.id))
+
+    def _renew(self, message: Auth) -> None:
+        try:
+            self._licence.renew(message.token, self._runner.session_id)
+        except FatalProtocolError as problem:
+            self._close(problem, message.id)
+            return
+        if message.id is not None:
+            self._runner.send(Done(re=message.id))
+
+    def _expire(self) -> None:
+        if self._runner.is_served_by(self._peer):
+            problem = FatalProtocolError(
+                ErrorCode.TOKEN_EXPIRED, "the token has expired: come back with a new one", CloseCode.TOKEN_EXPIRED
+            )
+            self._close(problem, None)
+
+    def _refused(self, problem: ProtocolError, now: float) -> None:
+        self._metrics.sample(SampleOutcome.MALFORMED)
+        if isinstance(problem, FatalProtocolError):
+            self._close(problem, problem.re)
+            return
+        self._say(problem)
+        if not self._guard.forgives(now):
+            problem = FatalProtocolError(
+                ErrorCode.BAD_MESSAGE, "too many malformed messages in a minute", CloseCode.INVALID_PAYLOAD
+            )
+            self._close(problem, None)
+
+    def _too_fast(self, message: ClientMessage, guard: Guard) -> None:
+        if guard.is_flooded:
+            self._close(
+                FatalProtocolError(ErrorCode.RATE_LIMITED, "far too many messages", CloseCode.RATE_LIMITED), message.id
+            )
+        elif guard.should_tell:
+            why = "too many messages a second: the rest are dropped"
+            self._say(ProtocolError(ErrorCode.RATE_LIMITED, why, re=message.id), 1_000)
+
+    def _say(self, problem: ProtocolError, retry_after_ms: int | None = None) -> None:
+        self._metrics.error(problem.code)
+        self._runner.send(error_message(problem, problem.re, retry_after_ms=retry_after_ms))
+
+    def _close(self, problem: FatalProtocolError, re: int | str | None) -> None:
+        self._metrics.error(problem.code)
+        self._runner.send(error_message(problem, re, fatal=True))
+        self._peer.close(problem.close_code, problem.message)
+
+
+def _user_of(hello: Hello, principal: Principal) -> str:
+    """Whose session it is: the token's `sub`, or for a service the `user` it names."""
+    if principal.role is not Role.SERVICE:
+        if hello.user is not None and hello.user != principal.sub:
+            raise _forbidden("`user` must be the token's own `sub`", "user")
+        return principal.sub
+    if hello.user is None:
+        raise FatalProtocolError(
+            ErrorCode.INVALID_FIELD, "`user` is needed from a service", CloseCode.FORBIDDEN, param="user"
+        )
+    return hello.user
+
+
+def _forbidden(why: str, param: str) -> FatalProtocolError:
+    return FatalProtocolError(ErrorCode.FORBIDDEN, why, CloseCode.FORBIDDEN, param=param)

@@ -1,0 +1,366 @@
+"""The fast lane: bytes of an accepted WebSocket go in, whole messages reach the session's sink inside `data_received`.
+
+uvicorn's own path puts every message into a queue, wakes a task and pauses the socket until it was taken. The lane is a
+subclass of uvicorn's protocol that behaves the same until an endpoint takes the connection over; from then on there is
+no task, queue or ASGI message, and reading never stops: what the session cannot use it drops on purpose.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, cast
+
+from starlette.websockets import WebSocket, WebSocketState
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.exceptions import InvalidState, ProtocolError
+from websockets.frames import Frame
+from websockets.http11 import Request
+
+from emdr_stream.endpoints.frames import BINARY, TEXT, FrameSplitter, close_reason, encode
+from emdr_stream.endpoints.ports import LaneLimits, Peer, Sink, log_sink_error
+from emdr_stream.endpoints.pump import pump
+from emdr_stream.errors import CloseCode
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:
+    from websockets.utils import apply_mask
+
+EXTENSION: Final = "emdr_stream.lane"
+"""Key in the ASGI scope's `extensions` under which a connection offers its lane."""
+_MIDDLING: Final = bytes((BINARY, 0x80 | 126))
+"""The first bytes of a masked binary message of 126 to 65,535 bytes."""
+
+
+async def take_over(websocket: WebSocket, make_sink: Callable[[Peer], Sink], limits: LaneLimits | None = None) -> None:
+    """Hand an accepted socket to a session and wait until it is closed, by either side.
+
+    Messages that arrived before the call are delivered first, in order. On a server that offers no lane, the socket is
+    served through ASGI messages under the same contract.
+
+    Args:
+        websocket: Accepted by the caller, who must not use it any more.
+        make_sink: Makes the session around its peer; a failure closes the socket with 1011.
+        limits: For a socket without a lane; a lane has the limits that `websocket_protocol` was given.
+
+    Raises:
+        RuntimeError: If the socket was not accepted.
+    """
+    if websocket.application_state is not WebSocketState.CONNECTED:
+        raise RuntimeError("take_over needs an accepted socket: await websocket.accept() first")
+    lane = websocket.scope.get("extensions", {}).get(EXTENSION)
+    try:
+        if isinstance(lane, LaneProtocol):
+            await lane.serve(make_sink)
+        else:
+            await pump(websocket, make_sink, limits or LaneLimits())
+    finally:
+        websocket.client_state = websocket.application_state = WebSocketState.DISCONNECTED
+
+
+def websocket_protocol(limits: LaneLimits) -> type[asyncio.Protocol]:
+    """Return what uvicorn takes as `ws=`; it can be pickled, so it works with several workers."""
+    return cast("type[asyncio.Protocol]", partial(LaneProtocol, limits=limits))
+
+
+def _discard(data: bytes | str) -> None:
+    """After the close, messages that were on their way are of no use to anyone."""
+
+
+class LanePeer:
+    """The `Peer` of a connection in the lane."""
+
+    __slots__ = ("_protocol", "_write", "is_open")
+
+    def __init__(self, protocol: "LaneProtocol") -> None:
+        self._protocol = protocol
+        self._write = protocol.transport.write
+        self.is_open = True
+
+    def send(self, data: bytes | str) -> None:
+        # One write per message: uvloop itself joins the writes of one loop turn into a single system call.
+        if self.is_open:
+            self._write(encode(data))
+
+    def close(self, code: int, reason: str = "") -> None:
+        if self.is_open:
+            self._protocol.start_close(code, reason)
+
+    @property
+    def buffered_bytes(self) -> int:
+        return self._protocol.transport.get_write_buffer_size() if self.is_open else 0
+
+
+class LaneProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol with a way out of ASGI, and with bounds where uvicorn has none.
+
+    Plain data frames are unmasked here; everything else (control frames, fragments, violations) goes to the parser of
+    `websockets`, always in whole frames, so that it rests between frames and either path may take the next one.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: LaneLimits,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        # At log level DEBUG, websockets would write the contents of frames to the log.
+        self.conn.debug = False
+        self.limits = limits
+        self.max_size = config.ws_max_size
+        self.splitter = FrameSplitter(config.ws_max_size)
+        self.fragments = bytearray()
+        self.deliver: Callable[[bytes | str], None] = self.queue_message
+        self.deaf = False
+        self.peer: LanePeer | None = None
+        self.sink: Sink | None = None
+        self.ended: asyncio.Future[None] | None = None
+        self.end_code: int = CloseCode.ABNORMAL
+
+    # From the socket to the sink
+
+    def data_received(self, data: bytes) -> None:
+        if not self.handshake_initiated:
+            super().data_received(data)
+            return
+        # Nearly always one read is one message of a middling size: that case takes no detour.
+        size = len(data)
+        if (
+            data[:2] == _MIDDLING
+            and size == int.from_bytes(data[2:4], "big") + 8
+            and size <= self.max_size
+            and self.conn.current_size is None
+            and not self.splitter.partial
+            and not self.deaf
+        ):
+            try:
+                self.deliver(apply_mask(data[8:], data[4:8]))
+            except Exception as error:
+                self.sink_failed(error)
+        else:
+            self.take_frames(data)
+
+    def take_frames(self, data: bytes) -> None:
+        for frame, start in self.splitter.split(data):
+            if self.deaf:
+                return
+            if TEXT <= frame[0] <= BINARY and self.conn.current_size is None and start:
+                self.take_payload(apply_mask(frame[start:], frame[start - 4 : start]), frame[0] == TEXT)
+            else:
+                self.parse(frame)
+
+    def take_payload(self, payload: bytes, is_text: bool) -> None:
+        try:
+            message = payload.decode() if is_text else payload
+        except UnicodeDecodeError:
+            self.conn.fail(CloseCode.INVALID_PAYLOAD)
+            self.handle_parser_exception()
+            return
+        try:
+            self.deliver(message)
+        except Exception as error:
+            self.sink_failed(error)
+
+    def parse(self, data: bytes) -> None:
+        self.conn.receive_data(data)
+        if self.conn.parser_exc is not None:
+            self.handle_parser_exception()
+        else:
+            self.handle_events()
+
+    def queue_message(self, data: bytes | str) -> None:
+        """Before the takeover, do what uvicorn does: one message for the application, then a pause."""
+        if self.close_sent:
+            return
+        key = "text" if isinstance(data, str) else "bytes"
+        self.queue.put_nowait(cast(Any, {"type": "websocket.receive", key: data}))
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    # Events of the parser: only frames that are not a whole message
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self
+
+    def handle_text(self, event: Frame) -> None:
+        self.begin_fragments(event, "text")
+
+    def handle_bytes(self, event: Frame) -> None:
+        self.begin_fragments(event, "bytes")
+
+    def begin_fragments(self, event: Frame, kind: Any) -> None:
+        # A bytearray and not a list: empty fragments are free to send, without limit, and a list would keep each.
+        self.curr_msg_data_type = kind
+        self.fragments = bytearray(event.data)
+
+    def handle_cont(self, event: Frame) -> None:
+        self.fragments += event.data
+        if event.fin:
+            payload, self.fragments = bytes(self.fragments), bytearray()
+            self.take_payload(payload, self.curr_msg_data_type == "text")
+
+    def handle_ping(self) -> None:
+        super().handle_ping()
+        if self.transport.get_write_buffer_size() > self.limits.max_pong_backlog_bytes:
+            self.cut_off(CloseCode.ABNORMAL)
+
+    def handle_close(self, event: Frame) -> None:
+        self.deaf = True
+        if self.peer is None:
+            super().handle_close(event)
+            return
+        if not self.close_sent:
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.end_code = self.conn.close_rcvd.code if self.conn.close_rcvd else CloseCode.ABNORMAL
+        self.hang_up()
+        self.finish()
+
+    def handle_parser_exception(self) -> None:
+        self.deaf = True
+        if self.peer is None:
+            super().handle_parser_exception()
+            return
+        if not self.close_sent and self.conn.close_sent is not None:
+            self.end_code = self.conn.close_sent.code
+        self.close_sent = True
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        # With unread bytes in the kernel a full close becomes a reset, which can overtake the close frame: half-close,
+        # read on without listening, and let the peer or the timer end it.
+        if self.transport.can_write_eof():
+            self.stop_keepalive()
+            self.transport.write_eof()
+            self.abort_later()
+        else:
+            self.hang_up()
+        self.finish()
+
+    # The takeover and the end
+
+    async def serve(self, make_sink: Callable[[Peer], Sink]) -> None:
+        """Give the connection to the sink until it has ended; a cancelled caller closes it with 1012."""
+        self.ended = self.loop.create_future()
+        self.peer = peer = LanePeer(self)
+        if not self.transport.is_closing():
+            self.transport.set_write_buffer_limits(high=self.limits.max_backlog_bytes)
+        try:
+            self.sink = make_sink(peer)
+        except Exception as error:
+            self.sink_failed(error)
+        else:
+            self.deliver = self.sink.received if peer.is_open else _discard
+            self.drain()
+        try:
+            await self.ended
+        finally:
+            peer.close(CloseCode.RESTART)
+
+    def drain(self) -> None:
+        """Deliver what uvicorn had queued, then read on."""
+        while not self.queue.empty():
+            event = cast("dict[str, Any]", self.queue.get_nowait())
+            if event["type"] == "websocket.disconnect":
+                # uvicorn says 1005 for a lost connection too, but then without a reason.
+                if not self.close_sent:
+                    self.end_code = event["code"] if "reason" in event else CloseCode.ABNORMAL
+                self.hang_up()
+                self.finish()
+            else:
+                data = event.get("bytes")
+                self.take_payload(*((event["text"].encode(), True) if data is None else (data, False)))
+        if self.disconnected:
+            self.finish()
+        elif self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+        self.read_paused = False
+
+    def sink_failed(self, error: Exception) -> None:
+        log_sink_error(error)
+        self.start_close(CloseCode.INTERNAL, "")
+        self.finish()
+
+    def start_close(self, code: int, reason: str) -> None:
+        try:
+            self.conn.send_close(code, close_reason(reason))
+        except ProtocolError as error:
+            raise ValueError(f"code: {code} may not be sent in a close frame (RFC 6455, section 7.4)") from error
+        except InvalidState:
+            return
+        self.mute()
+        self.end_code = code
+        self.close_sent = True
+        self.stop_keepalive()
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.abort_later()
+
+    def finish(self) -> None:
+        """Tell the sink, once, and let the endpoint go on."""
+        self.mute()
+        sink, self.sink = self.sink, None
+        if sink is not None:
+            try:
+                sink.closed(self.end_code)
+            except Exception as error:
+                log_sink_error(error)
+        if self.ended is not None and not self.ended.done():
+            self.ended.set_result(None)
+
+    def mute(self) -> None:
+        self.deliver = _discard
+        if self.peer is not None:
+            self.peer.is_open = False
+
+    def cut_off(self, code: int) -> None:
+        """End at once, without a close frame, and report `code`; `connection_lost` follows in the next loop turn."""
+        self.deaf = True
+        self.end_code = code
+        self.mute()
+        self.transport.abort()
+
+    def hang_up(self) -> None:
+        """Close once the write buffer is empty, or abort if the peer never reads it."""
+        self.stop_keepalive()
+        if not self.disconnected:
+            self.transport.close()
+            self.abort_later()
+
+    def abort_later(self) -> None:
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(self.limits.close_timeout_s, self.transport.abort)
+
+    # Events of the transport and the server
+
+    def pause_writing(self) -> None:
+        if self.peer is None:
+            super().pause_writing()
+        elif not self.deaf:
+            self.cut_off(CloseCode.TOO_SLOW)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.deaf = True
+        self.mute()
+        self.hang_up()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.finish()
+        # Cut the circles, so that the memory of a connection is free at once and not when the garbage collector comes.
+        self.peer = None
+        if hasattr(self, "scope"):
+            cast("dict[str, Any]", self.scope["extensions"]).pop(EXTENSION, None)
+
+    def shutdown(self) -> None:
+        if self.peer is None:
+            super().shutdown()
+        else:
+            self.peer.close(CloseCode.RESTART)

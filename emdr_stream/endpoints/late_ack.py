@@ -1,0 +1,90 @@
+"""Acknowledgements of alerts whose session is over go in, new steps in the alert log come out.
+
+While a session lives its core acknowledges. Afterwards its open alerts are in the log alone, and still wait for
+somebody to say that they were seen.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+
+from emdr_stream.alerts.follow import HISTORY_MS
+from emdr_stream.alerts.log import AlertLog
+from emdr_stream.broker.base import AlertEntry
+from emdr_stream.domain import AlertState
+from emdr_stream.endpoints.alert_desk import alert_body
+from emdr_stream.endpoints.auth import Principal
+from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
+from emdr_stream.session.registry import SessionRegistry
+from emdr_stream.telemetry.metrics import Metrics
+from emdr_stream.wire.values import AlertBody
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+
+class LateAcknowledgements:
+    """Shared by the consoles of one worker: two of them may acknowledge at the same time."""
+
+    def __init__(self, registry: SessionRegistry, log: AlertLog, metrics: Metrics, wall_ms: Callable[[], int]) -> None:
+        self._registry = registry
+        self._log = log
+        self._metrics = metrics
+        self._wall_ms = wall_ms
+        self._steps: dict[str, dict[str, AlertEntry]] = {}
+        """By session and alert: steps made here, which the log may not give back yet."""
+
+    async def acknowledge(self, session_id: str, alert_id: str, note: str | None, by: Principal) -> None:
+        """The first one wins; a repeat does nothing. Raises ProtocolError when the alert cannot be found."""
+        entry, body = await self._newest(session_id, alert_id, by)
+        if body.by is not UNSET or body.state is AlertState.RESOLVED:
+            return
+        await self._check_over(session_id)
+        made = self._steps.setdefault(session_id, {})
+        if alert_id in made:
+            return
+        sequence = max(self._log.last_seq(session_id), entry.alert_seq, *(step.alert_seq for step in made.values()))
+        now_ms = self._wall_ms()
+        acknowledged = msgspec.structs.replace(
+            body,
+            state=AlertState.ACKNOWLEDGED,
+            alert_seq=sequence + 1,
+            ts=now_ms,
+            by=by.sub,
+            note=UNSET if note is None else note,
+        )
+        # The session is over: nothing else will ever resolve the alert.
+        resolved = msgspec.structs.replace(acknowledged, state=AlertState.RESOLVED, alert_seq=sequence + 2)
+        for step in (acknowledged, resolved):
+            made[alert_id] = AlertEntry(session_id, entry.user, step.alert_seq, entry.epoch, now_ms, _ENCODE(step))
+            self._log.append(made[alert_id])
+        self._registry.audit(entry, {"action": "ack", "by": by.sub, "alert_id": alert_id, "note": note})
+        self._metrics.alert_acknowledged((now_ms - body.raised_ts) / 1_000)
+
+    async def _newest(self, session_id: str, alert_id: str, by: Principal) -> tuple[AlertEntry, AlertBody]:
+        found = await self._log.catch_up(by.clients, self._wall_ms() - HISTORY_MS)
+        steps = [entry for entry in found.entries if entry.session_id == session_id and by.may_see(entry.user)]
+        for entry in sorted(steps, key=lambda step: -step.alert_seq):
+            body = alert_body(entry)
+            if body is not None and body.alert_id == alert_id:
+                return entry, body
+        if not found.complete:
+            raise ProtocolError(ErrorCode.INTERNAL, "a store is away, the alert was not found: acknowledge again soon")
+        raise unknown_alert()
+
+    async def _check_over(self, session_id: str) -> None:
+        """Only the owner of a living session may go on counting its alerts."""
+        try:
+            elsewhere = await self._registry.elsewhere(session_id)
+        except StoreUnavailable:
+            why = "whether the session still lives cannot be known now, a store is away: acknowledge again soon"
+            raise ProtocolError(ErrorCode.INTERNAL, why) from None
+        if elsewhere is not None and elsewhere.alive:
+            why = "the session lives in another worker: connect anew, or acknowledge again when it is over"
+            raise ProtocolError(ErrorCode.UNKNOWN_SESSION, why, param="alert_id")
+
+
+def unknown_alert() -> ProtocolError:
+    """The answer to an alert that does not exist, or that is none of theirs: which of the two is not told."""
+    return ProtocolError(ErrorCode.INVALID_FIELD, "`alert_id` names no alert of your sessions", param="alert_id")

@@ -1,0 +1,18 @@
+"""What `serve` says before it listens."""
+
+import pytest
+
+from tests.unit.cli.conftest import Run
+
+
+def test_an_unknown_variable_is_warned_of_at_start_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, run: Run
+) -> None:
+    # The process's loggers are the other tests' too.
+    monkeypatch.setattr("emdr_stream.cli.serve.configure_logging", lambda *_: None)
+    monkeypatch.setenv("EMDR_PROT", "1")
+    code, _, err = run("serve", "--workers", "2")
+    assert code == 2 and "EMDR_WORKERS" in err
+    assert [record.variable for record in caplog.records] == [  # type: ignore[attr-defined]
+        "EMDR_PROT has no meaning: did you mean EMDR_PORT?"
+    ]
