@@ -1,0 +1,47 @@
+"""A goal's name in, its figures and verdict out: `python -m benchmarks g1 | g3 | g7 | lane | all`.
+
+Exit status 0 when each goal's must is reached, 1 otherwise.
+"""
+
+import argparse
+import sys
+
+from benchmarks import goals, lane
+from benchmarks.machine import facts
+
+_NAMES = ("g1", "g3", "g7")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure the service against Starlette's echo; server on core 0, load client and stores on core 1.",
+        epilog="g1: CPU per message (2 min)   g3: added latency (2 min)   g7: memory of a session (1 min)",
+    )
+    parser.add_argument("goal", choices=(*_NAMES, "lane", "all"), nargs="?", default="all")
+    parser.add_argument("--rounds", type=int, default=3, help="pairs of runs; medians count (default 3)")
+    parser.add_argument("--seconds", type=float, default=None, help="measured time of a run (default: by goal)")
+    parser.add_argument("--rate", type=float, default=None, help="samples a second of a session (default: by goal)")
+    arguments = parser.parse_args()
+    print(facts())
+    if arguments.goal == "lane":
+        for connections in (50, 500):
+            print(f"\n{connections} connections, {lane.MESSAGE_BYTES} bytes, CPU µs per message of the server")
+            lane.compare(connections, arguments.rounds, arguments.seconds or 4.0)
+        return 0
+    wanted = _NAMES if arguments.goal == "all" else (arguments.goal,)
+    reached = [_measure(name, arguments) for name in wanted]
+    return 0 if all(reached) else 1
+
+
+def _measure(name: str, arguments: argparse.Namespace) -> bool:
+    rounds, seconds, rate_hz = arguments.rounds, arguments.seconds, arguments.rate
+    if name == "g1":
+        return goals.cpu(rounds, seconds or 5.0, rate_hz or 50.0)
+    if name == "g3":
+        return goals.latency(rounds, seconds or 15.0, rate_hz or 10.0)
+    return goals.memory(rounds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

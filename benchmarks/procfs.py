@@ -1,0 +1,55 @@
+"""Process numbers in; CPU seconds and resident memory out, as Linux counts them."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def process_tree(pid: int) -> list[int]:
+    """Return the process and all its descendants that live now."""
+    parents = {child: parent for child in _all_pids() if (parent := _parent(child)) is not None}
+    tree = [pid]
+    for known in tree:  # grows while it is walked, generation by generation
+        tree += [child for child, parent in parents.items() if parent == known]
+    return tree
+
+
+def cpu_s(pids: Iterable[int]) -> dict[int, float]:
+    """User and system time of each of these processes that still lives, all its threads, to the microsecond."""
+    spent = {}
+    for pid in pids:
+        try:
+            # The kernel's clock of another process: /proc would only count in ticks of 10 ms.
+            spent[pid] = time.clock_gettime((~pid << 3) | 2)
+        except OSError:
+            continue
+    return spent
+
+
+def spent_since(before: dict[int, float], after: dict[int, float]) -> float:
+    """CPU seconds between two readings of `cpu_s`; a process that ended meanwhile is left out."""
+    return sum(now - before.get(pid, 0.0) for pid, now in after.items())
+
+
+def rss_kib(pid: int) -> int:
+    """Resident memory of one process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
+
+
+def _all_pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(_stat_after_name(pid)[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _stat_after_name(pid: int) -> list[str]:
+    # The name stands in parentheses and may hold blanks and parentheses itself.
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
