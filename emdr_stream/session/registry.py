@@ -319,11 +319,19 @@ class SessionRegistry:
         for session_id, runner in list(self._runners.items()):
             if self._hurried:
                 await self._save_urgent()
-            await self._keep_safely(session_id, runner)
+            if self._wants_keeping(session_id, runner):
+                await self._keep_safely(session_id, runner)
+
+    def _wants_keeping(self, session_id: str, runner: SessionRunner) -> bool:
+        """Whether there is anything to do; asked of every session ten times a second, so it must cost little."""
+        return runner.urgent or runner.over or session_id in self._unclaimed or self._is_due(session_id)
+
+    def _is_due(self, session_id: str) -> bool:
+        return self._around.clock() - self._saved_s.get(session_id, 0.0) >= _SNAPSHOT_EVERY_S
 
     async def _keep_safely(self, session_id: str, runner: SessionRunner) -> None:
         try:
-            await self._keep_one(session_id, runner, self._around.clock())
+            await self._keep_one(session_id, runner)
         except StoreUnavailable:
             raise
         except Exception:
@@ -331,11 +339,11 @@ class SessionRegistry:
             self._saved_s[session_id] = self._around.clock()
             _LOG.exception("a session could not be kept", extra={"session_id": session_id})
 
-    async def _keep_one(self, session_id: str, runner: SessionRunner, now: float) -> None:
+    async def _keep_one(self, session_id: str, runner: SessionRunner) -> None:
         if session_id in self._unclaimed:
             self._unclaimed.discard(session_id)
             runner.own(await self._claim(session_id))
-        due = now - self._saved_s.get(session_id, 0.0) >= _SNAPSHOT_EVERY_S
+        due = self._is_due(session_id)
         if runner.urgent or (runner.dirty and due):
             await self._save(runner)
         elif due and not runner.over:

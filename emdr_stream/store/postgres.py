@@ -78,11 +78,12 @@ class PostgresStore:
         await _write_sessions(connection, by_kind[RecordKind.SESSION])
         await _write_seconds(connection, by_kind[RecordKind.SECOND])
         for kind, table in rows.TABLES.items():
-            await connection.executemany(
-                f"insert into {table} (session_id, epoch, ts, fields, digest)"  # noqa: S608 - our own table names
-                " values ($1, $2, $3, $4, $5) on conflict do nothing",
-                [rows.event_row(record) for record in by_kind[kind]],
-            )
+            if by_kind[kind]:
+                await connection.executemany(
+                    f"insert into {table} (session_id, epoch, ts, fields, digest)"  # noqa: S608 - our own table names
+                    " values ($1, $2, $3, $4, $5) on conflict do nothing",
+                    [rows.event_row(record) for record in by_kind[kind]],
+                )
         await _write_audit(connection, by_kind[RecordKind.AUDIT])
         await connection.execute("commit")
         return len(records) - len(current)
