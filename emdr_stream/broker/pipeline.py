@@ -1,6 +1,6 @@
 """Takes packed commands from many callers, sends what has gathered in one write, gives each caller its answer.
 
-Measured: 65 µs of CPU for a snapshot among many, 190 µs through the client library's own calls.
+Snapshots are many: sent together they cost a fraction of as many calls of the client library.
 """
 
 import asyncio

@@ -22,7 +22,7 @@ _RETRY_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 class WriterLimits:
     """Bounds of the queue, in records, and the rhythm of the batches. A record takes about 1 kB.
 
-    Packing a row holds the event loop for some 40 µs: small batches, so that no sample waits for a large one.
+    Packing rows holds the event loop: the batches are small, so that no sample waits for a large one.
     """
 
     seconds: int = 50_000
