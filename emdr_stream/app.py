@@ -110,7 +110,7 @@ class Service:
             stack.push_async_callback(part.aclose)
             await part.start()
         demand = Demand()
-        self._predictor = BatchPredictor(self._model.graph.bound(BATCH_ROWS), loop)
+        self._predictor = BatchPredictor(self._model.graph.bound(BATCH_ROWS), loop, on_run=self.metrics.models_ran)
         around = Surroundings(
             session=settings.session,
             socket=settings.socket,

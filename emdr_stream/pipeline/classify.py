@@ -9,8 +9,8 @@ from emdr_stream.pipeline.features import Array
 class Scored(Protocol):
     """Who asked for scores."""
 
-    def scores_ready(self, ticket: int, scores: Scores | None, queued_s: float, infer_s: float) -> None:
-        """Take the answer to `ticket`; None when the model failed. Seconds: waiting for the batch, and its run."""
+    def scores_ready(self, ticket: int, scores: Scores | None, queue_ms: float, infer_ms: float) -> None:
+        """Take the answer to `ticket`; None when the model failed. Milliseconds: until the batch ran, and its run."""
 
 
 class Predictor(Protocol):

@@ -68,11 +68,18 @@ def _dimensions(given: Dimensions) -> tuple[float, ...]:
 
 
 def _signals(given: BodySignals) -> tuple[float, ...]:
+    blinks, closure, motion, heart = given.blink_rate, given.eye_closure, given.head_motion, given.heart_rate
+    try:
+        if 0.0 <= blinks <= 120.0 and 0.0 <= closure <= 1.0 and 0.0 <= motion <= 1.0:  # type: ignore[operator]
+            rate = MISSING if heart is None else _number(heart, 20.0, 260.0, "signals.heart_rate")
+            return blinks, closure, motion, rate  # type: ignore[return-value]
+    except TypeError:
+        pass  # something is null: the careful way below
     return (
-        _number(given.blink_rate, 0.0, 120.0, "signals.blink_rate"),
-        _number(given.eye_closure, 0.0, 1.0, "signals.eye_closure"),
-        _number(given.head_motion, 0.0, 1.0, "signals.head_motion"),
-        _number(given.heart_rate, 20.0, 260.0, "signals.heart_rate"),
+        _number(blinks, 0.0, 120.0, "signals.blink_rate"),
+        _number(closure, 0.0, 1.0, "signals.eye_closure"),
+        _number(motion, 0.0, 1.0, "signals.head_motion"),
+        _number(heart, 20.0, 260.0, "signals.heart_rate"),
     )
 
 
@@ -80,8 +87,7 @@ def _emotions(given: Emotions) -> tuple[float, ...]:
     """Seven probabilities that sum to 1, or seven NaN when one of the six is missing."""
     six = (given.joy, given.sadness, given.anger, given.fear, given.surprise, given.disgust)
     try:
-        total = sum(six, 0.0)  # type: ignore[type-var]
-        plain = total == total and min(six) >= 0.0 and max(six) <= 1.0  # type: ignore[type-var, operator]
+        plain = min(six) >= 0.0 and max(six) <= 1.0 and sum(six) >= 0.0  # type: ignore[type-var, operator, arg-type]
     except TypeError:
         plain = False
     known: tuple[float, ...] = six if plain else _each(six)  # type: ignore[assignment]

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from emdr_stream.domain import MISSING, N_SIGNALS
+from emdr_stream.domain import BODY_SIGNALS, MISSING, N_SIGNALS
 
 Array = npt.NDArray[np.float64]
 
@@ -34,6 +34,8 @@ ROWS: Final = len(WINDOWS_S) * N_MOMENTS
 TICK_S: Final = 0.01
 """Times are whole ticks of 10 ms, so that the ageing maps can be tabled."""
 _TABLED: Final = 200
+_BODY: Final = N_SIGNALS - len(BODY_SIGNALS)
+"""Index of the first body signal."""
 _FRESH: Final = 0.05
 """A signal with less than this share of the 1 s window's weight is absent: exp(-3), which is 1.5 s of silence."""
 
@@ -94,15 +96,22 @@ class Moments:
         weights.fill(weight_s)
         total = sum(values)
         if total != total:
-            # A few at most are missing: one by one is cheaper than a mask.
-            for i, value in enumerate(values):
-                if value != value:
-                    weights[i] = x[i] = 0.0
+            self._leave_out(values)
         weights[CLOCK] = clock_s
         np.multiply(weights, x, out=first)
         np.multiply(first, x, out=buffer.second)
         self._age(0 if self.tick is None else tick - self.tick)
         self.tick = tick
+
+    def _leave_out(self, values: tuple[float, ...]) -> None:
+        """What is missing weighs nothing. A few at most are: one by one is cheaper than a mask."""
+        weights, x = self._now.weights, self._x
+        seen = sum(values[:_BODY])
+        # Most cameras give all of the face and not all of the body.
+        for i in range(_BODY if seen == seen else 0, N_SIGNALS):
+            value = values[i]
+            if value != value:
+                weights[i] = x[i] = 0.0
 
     def pass_time(self, tick: int) -> None:
         """Age to `tick` with nothing seen: what is not seen becomes missing."""
@@ -123,13 +132,11 @@ class Moments:
             w = np.where(present, weight_s * exp(-2.0 * age / length), 0.0)
             self.sums[window * N_MOMENTS : (window + 1) * N_MOMENTS, :N_SIGNALS] += np.stack((w, w * x, w * x * x))
 
-    def present_values(self) -> list[float]:
-        """Smoothed present value of each signal (1 s window); NaN for a signal not seen for 1.5 s."""
-        weights: list[float]
-        totals: list[float]
-        weights, totals = self.sums[:2].tolist()
-        least = max(_FRESH * weights.pop(), 1e-9)
-        totals.pop()
+    def present_values(self, signals: int = N_SIGNALS) -> list[float]:
+        """Smoothed present value (1 s window) of the first `signals` signals; NaN for one not seen for 1.5 s."""
+        sums = self.sums
+        weights, totals = sums[:2, :signals].tolist()
+        least = max(_FRESH * sums.item(0, CLOCK), 1e-9)
         return [total / weight if weight > least else MISSING for weight, total in zip(weights, totals, strict=True)]
 
     def restore(self, sums: Array, tick: int | None) -> None:

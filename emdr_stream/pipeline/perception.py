@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from emdr_stream.domain import Observation
+from emdr_stream.domain import N_SIGNALS, Observation
 from emdr_stream.pipeline.baseline import Baseline, BaselinePrior, BaselineState
 from emdr_stream.pipeline.features import Array, Row
 from emdr_stream.pipeline.moments import COLUMNS, ROWS, TICK_S, Moments
@@ -87,7 +87,9 @@ class Perception:
         """
         if not observation.usable:
             return Intake.UNUSABLE
-        sample_ms = min(self.timeline.to_session(observation.ts_ms, at_ms), float(at_ms))
+        sample_ms = self.timeline.to_session(observation.ts_ms, at_ms)
+        if sample_ms > at_ms:
+            sample_ms = float(at_ms)
         tick = int(sample_ms * _TICKS_PER_MS)
         values = observation.values
         newest = self._moments.tick
@@ -99,7 +101,7 @@ class Perception:
             if ticks <= 0:
                 return self._take_late(-ticks, observation)
             clock = ticks * TICK_S
-            weight = min(clock, self._hold_s)
+            weight = clock if clock < self._hold_s else self._hold_s
             self._recent = (self._recent << ticks | 1) & _RECENT_MASK if ticks <= self._late_ticks else 1
         self._moments.add(tick, values, weight, clock)
         shows_face = observation.shows_face
@@ -109,9 +111,9 @@ class Perception:
             self.row.set_baseline(self.baseline.mean, self.baseline.deviation)
         return Intake.ACCEPTED
 
-    def present(self) -> list[float]:
-        """Smoothed present values in the order of SIGNALS; NaN where nothing was seen of late."""
-        return self._moments.present_values()
+    def present(self, signals: int = N_SIGNALS) -> list[float]:
+        """Smoothed present values of the first `signals` of SIGNALS; NaN where nothing was seen of late."""
+        return self._moments.present_values(signals)
 
     def pass_time(self, at_ms: int) -> None:
         """Let what is not seen become missing."""

@@ -14,6 +14,9 @@ from emdr_stream.settings import SignalSettings
 _SMOOTH: Final = 0.1
 """Weight of the newest sample in the means of quality and interval: about the last ten samples."""
 
+_LONGEST_MS: Final = 2_000.0
+"""A longer interval between two samples counts as this much in their mean."""
+
 
 class SightState(msgspec.Struct):
     """What is remembered of the signal. Session times in milliseconds; restorable."""
@@ -44,7 +47,7 @@ class Sight:
         interval = sample_ms - state.last_usable_ms
         if interval > 0:
             state.last_usable_ms = sample_ms
-            state.interval_ms += _SMOOTH * (min(interval, 2_000.0) - state.interval_ms)
+            state.interval_ms += _SMOOTH * ((interval if interval < _LONGEST_MS else _LONGEST_MS) - state.interval_ms)
         state.quality = quality if state.quality is None else state.quality + _SMOOTH * (quality - state.quality)
 
     def count_faces(self, faces: int | None, at_ms: int) -> bool | None:
@@ -75,7 +78,7 @@ class Sight:
 
     def age_ms(self, at_ms: int) -> int:
         age = int(at_ms - self.state.last_usable_ms)
-        return max(age, 0)
+        return age if age > 0 else 0
 
     def update(self, at_ms: int) -> SignalStatus | None:
         """The new status when it changed at `at_ms`, otherwise None."""

@@ -46,7 +46,9 @@ class Timeline(msgspec.Struct):
                 self.suspicious = 0
         else:
             self.suspicious, self.suspicious_ts_ms = 0, float("-inf")
-            offset = min(difference, offset + CREEP_PER_MS * (at_ms - self.last_at_ms))
+            offset += CREEP_PER_MS * (at_ms - self.last_at_ms)
+            if difference < offset:
+                offset = difference
         self.last_at_ms = at_ms
         self.offset_ms = offset
         return ts_ms + offset

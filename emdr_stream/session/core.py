@@ -114,7 +114,8 @@ class SessionCore:
     def client(self, message: ClientMessage, at_ms: int) -> list[Effect]:
         """A message of the client. What is wrong with it becomes an `error`; the session goes on."""
         view, ledger = self._view, self._ledger
-        at_ms = max(at_ms, view.now_ms)
+        if at_ms < view.now_ms:
+            at_ms = view.now_ms
         if at_ms >= ledger.wake_ms:
             self._advance_to(at_ms)
         view.now_ms = at_ms
@@ -151,7 +152,8 @@ class SessionCore:
     def scored(self, ticket: int, scores: Scores, at_ms: int, timing: Timing | None = None) -> list[Effect]:
         """The answer to `Analyse`. A late or superseded one is ignored; NaN in it is a model failure."""
         view, ledger = self._view, self._ledger
-        at_ms = max(at_ms, view.now_ms)
+        if at_ms < view.now_ms:
+            at_ms = view.now_ms
         if at_ms >= ledger.wake_ms:
             self._advance_to(at_ms)
         view.now_ms = at_ms

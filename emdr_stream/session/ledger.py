@@ -66,7 +66,8 @@ class Ledger:
         self.out.append(Keep(kind, {"at_ms": at_ms, **fields}))
 
     def wake_by(self, deadline_ms: float) -> None:
-        self.wake_ms = min(self.wake_ms, deadline_ms)
+        if deadline_ms < self.wake_ms:
+            self.wake_ms = deadline_ms
 
     def taken(self) -> list[Effect]:
         """Hand the effects on."""

@@ -22,9 +22,8 @@ class Pace:
 
     def take(self, at_ms: int) -> bool:
         """Take a turn at `at_ms` if one is due."""
-        earliest = self.next_ms - self._slack_ms
-        if at_ms < earliest:
+        early, following = at_ms - self._slack_ms, self.next_ms
+        if at_ms + self._slack_ms < following:
             return False
-        early = at_ms - self._slack_ms
-        self.next_ms = (max(early, self.next_ms)) + self._interval_ms
+        self.next_ms = (early if early > following else following) + self._interval_ms
         return True

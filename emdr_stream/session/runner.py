@@ -98,8 +98,6 @@ class SessionRunner:
         self._count_sample = around.metrics.sample
         self._count_result = around.metrics.result
         self._latency = around.metrics.latency_of(Stage.TOTAL)
-        self._infer = around.metrics.latency_of(Stage.INFER)
-        self._queue = around.metrics.latency_of(Stage.QUEUE)
         self._age = around.metrics.age_observer()
 
     @property
@@ -196,7 +194,7 @@ class SessionRunner:
 
     # scores and commands ------------------------------------------------------------------------------------------
 
-    def scores_ready(self, ticket: int, scores: Scores | None, queued_s: float, infer_s: float) -> None:
+    def scores_ready(self, ticket: int, scores: Scores | None, queue_ms: float, infer_ms: float) -> None:
         """The predictor's answer."""
         if self.fenced:
             return
@@ -212,14 +210,11 @@ class SessionRunner:
         total = now - self._received
         timing = Timing(
             age_ms=float(self._age_ms(at_ms)),
-            # To the microsecond; `round` takes four times as long.
-            queue_ms=int(queued_s * 1_000_000) / 1_000,
-            infer_ms=int(infer_s * 1_000_000) / 1_000,
+            queue_ms=queue_ms,
+            infer_ms=infer_ms,
             total_ms=int(total * 1_000_000) / 1_000,
         )
         self._latency(total)
-        self._infer(infer_s)
-        self._queue(queued_s)
         self._carry_out(self.core.scored(ticket, scores, at_ms, timing), at_ms)
 
     def command(self, command: Command, by: str) -> None:

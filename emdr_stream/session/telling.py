@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from emdr_stream.domain import MISSING, N_SIGNALS, SIGNALS
+from emdr_stream.domain import DIMENSIONS, EMOTIONS, MISSING, N_SIGNALS, SIGNALS
 from emdr_stream.pipeline.perception import Perception
 from emdr_stream.session import reporting
 from emdr_stream.session.care import Care
@@ -15,6 +15,8 @@ from emdr_stream.wire.values import ClientSnapshot, SessionSummary, SignalReport
 from emdr_stream.wire.watch import StateMessage
 
 _UNSEEN: Final = [MISSING] * N_SIGNALS
+_SHOWN: Final = len(DIMENSIONS) + len(EMOTIONS)
+"""What a result shows: the first of SIGNALS."""
 _SECOND_MS: Final = 1_000
 
 
@@ -55,7 +57,7 @@ class Telling:
         if at_ms >= view.next_look_ms:
             signs.look(perception, at_ms)
         level = self._care.monitor.level
-        present = perception.present() if view.face else _UNSEEN
+        present = perception.present(_SHOWN) if view.face else _UNSEEN
         estimate = reporting.state_of(scores)
         out = self._ledger.out
         out.append(
@@ -76,7 +78,7 @@ class Telling:
         )
         if at_ms >= view.next_second_ms:
             view.next_second_ms = at_ms - at_ms % _SECOND_MS + _SECOND_MS
-            out.append(Keep("second", self._second(present, at_ms)))
+            out.append(Keep("second", self._second(at_ms)))
 
     def state_message(self, at_ms: int) -> StateMessage:
         """What a watcher sees of the session now."""
@@ -157,8 +159,9 @@ class Telling:
         sight = self._perception.sight
         return SignalReport(status=sight.state.status, quality=sight.state.quality, age_ms=sight.age_ms(at_ms))
 
-    def _second(self, present: list[float], at_ms: int) -> dict[str, Any]:
+    def _second(self, at_ms: int) -> dict[str, Any]:
         scores = self._view.scores
+        present = self._perception.present() if self._view.face else _UNSEEN
         values = {name: _or_null(value) for name, value in zip(SIGNALS, present, strict=True)}
         return {
             "at_ms": at_ms,

@@ -87,13 +87,13 @@ class Buckets:
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
 
-    def observe(self, seconds: float) -> None:
-        """Count one duration. Below zero (clocks that disagree) counts as zero; NaN or above a day is not counted."""
+    def observe(self, seconds: float, times: int = 1) -> None:
+        """Count a duration, `times` over. Below zero (clocks disagree) counts as zero; NaN or above a day not at all."""
         if 0.0 <= seconds < _LONGEST_S:
-            self._counts[bisect_left(self._bounds, seconds)] += 1
-            self._sum += seconds
+            self._counts[bisect_left(self._bounds, seconds)] += times
+            self._sum += seconds * times
         elif seconds < 0.0:
-            self._counts[0] += 1
+            self._counts[0] += times
 
     def cumulative(self) -> tuple[list[tuple[str, float]], float]:
         """Pairs of upper bound and count up to it, the last one "+Inf"; and the sum in seconds."""

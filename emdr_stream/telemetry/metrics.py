@@ -143,6 +143,12 @@ class Metrics:
         return generate_latest(self._registry)
 
     # messages ---------------------------------------------------------------------------------------------------------
+    def models_ran(self, rows: int, queued_s: float, infer_s: float) -> None:
+        """The models scored so many rows in one run: each has waited and was scored for this long."""
+        stages = self._latency.of
+        stages[Stage.QUEUE].observe(queued_s, rows)
+        stages[Stage.INFER].observe(infer_s, rows)
+
     def latency_of(self, stage: Stage) -> Callable[[float], None]:
         """What takes a stage's seconds; resolved once, for the line that each message travels."""
         return self._latency.of[stage].observe

@@ -63,8 +63,8 @@ class Asker:
     def __init__(self) -> None:
         self.answers: dict[int, Scores | None] = {}
 
-    def scores_ready(self, ticket: int, scores: Scores | None, queued_s: float, infer_s: float) -> None:
-        assert queued_s >= 0 and infer_s >= 0
+    def scores_ready(self, ticket: int, scores: Scores | None, queue_ms: float, infer_ms: float) -> None:
+        assert queue_ms >= 0 and infer_ms >= 0
         self.answers[ticket] = scores
 
 
@@ -130,7 +130,8 @@ def test_rows_of_different_people_get_different_scores(model: BoundModel, rows: 
 
 def test_a_crowd_is_served_one_page_a_turn_and_everybody_gets_their_own_answer(model: BoundModel, rows: Array) -> None:
     turns, asker = Turns(), Asker()
-    predictor = BatchPredictor(model, turns, lambda: turns.now)
+    told: list[int] = []
+    predictor = BatchPredictor(model, turns, lambda: turns.now, lambda count, _queued_s, _took_s: told.append(count))
     alone = RowScorer(model)
     for ticket, row in enumerate(rows):
         predictor.submit(row, ticket, asker)
@@ -141,6 +142,7 @@ def test_a_crowd_is_served_one_page_a_turn_and_everybody_gets_their_own_answer(m
     while turns.waiting:
         turns.pass_s(LINGER_S)
     assert predictor.depth == 0
+    assert sum(told) == len(rows)
     assert asker.answers == {ticket: alone.score(row[None])[0] for ticket, row in enumerate(rows)}
 
 
@@ -149,8 +151,8 @@ def test_an_asker_may_ask_again_from_within_its_answer(model: BoundModel, rows: 
     predictor = BatchPredictor(model, turns, lambda: turns.now)
 
     class Eager(Asker):
-        def scores_ready(self, ticket: int, scores: Scores | None, queued_s: float, infer_s: float) -> None:
-            super().scores_ready(ticket, scores, queued_s, infer_s)
+        def scores_ready(self, ticket: int, scores: Scores | None, queue_ms: float, infer_ms: float) -> None:
+            super().scores_ready(ticket, scores, queue_ms, infer_ms)
             if ticket < 3:
                 predictor.submit(rows[ticket + 1], ticket + 1, self)
 
@@ -226,7 +228,7 @@ def test_a_full_batch_does_not_wait(model: BoundModel, rows: Array) -> None:
 
 def test_a_session_that_fails_on_its_scores_costs_no_other_session_its_answer(model: BoundModel, rows: Array) -> None:
     class Broken(Asker):
-        def scores_ready(self, ticket: int, scores: Scores | None, queued_s: float, infer_s: float) -> None:
+        def scores_ready(self, ticket: int, scores: Scores | None, queue_ms: float, infer_ms: float) -> None:
             raise RuntimeError("planted")
 
     turns, asker = Turns(), Asker()

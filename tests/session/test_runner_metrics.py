@@ -32,8 +32,15 @@ def test_results_are_counted_with_their_age_and_where_their_time_went() -> None:
     results = value(world, "emdr_results_total")
     assert results > 30
     assert value(world, "emdr_frame_age_seconds_count") == results
-    for stage in ("queue", "infer", "total"):
-        assert value(world, "emdr_frame_latency_seconds_count", stage=stage) > 10
+    assert value(world, "emdr_frame_latency_seconds_count", stage="total") > 10
+
+
+def test_a_run_of_the_models_counts_for_each_of_its_rows() -> None:
+    world = World()
+    world.metrics.models_ran(5, 0.002, 0.0005)
+    for stage, seconds in (("queue", 0.01), ("infer", 0.0025)):
+        assert value(world, "emdr_frame_latency_seconds_count", stage=stage) == 5
+        assert value(world, "emdr_frame_latency_seconds_sum", stage=stage) == pytest.approx(seconds)
 
 
 def test_a_session_is_in_a_signal_state_from_its_first_socket_to_its_end() -> None:
