@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from emdr_stream.domain import AlertKind, AlertState, Scores
@@ -12,6 +13,7 @@ from emdr_stream.wire.stream import (
     InterventionMessage,
     Stop,
 )
+from emdr_stream.wire.values import Dimensions
 from tests.unit.session.live import (
     CALM,
     CLIENT_CLOCK,
@@ -22,6 +24,7 @@ from tests.unit.session.live import (
     WORST,
     Live,
     many_faces,
+    neutral_sample,
 )
 
 NAN = float("nan")
@@ -121,6 +124,16 @@ def test_a_crisis_that_rises_while_paused_is_told_again_as_more_urgent() -> None
         live.watch_for(2.0, CALM)
         live.watch_for(2.0, WORST)
     assert len(live.alerts(AlertKind.CRISIS, AlertState.RAISED)) == 2, "not again and again"
+
+
+def test_rising_arousal_alone_is_no_cause() -> None:
+    live = Live()
+    live.settle()
+    for step in range(200):
+        live.now += 100
+        moved = Dimensions(valence=-0.2, arousal=min(1.0, 0.1 + step / 100), attention=0.8)
+        live.tell(msgspec.structs.replace(neutral_sample(CLIENT_CLOCK + live.now), dimensions=moved))
+    assert live.status == "running" and not live.raised()
 
 
 def test_high_risk_advises_and_does_not_pause() -> None:
