@@ -214,4 +214,5 @@ def test_the_chain_over_all_of_this_is_intact_while_the_service_runs_and_after(g
     guarded.wait()
     anchor = ("--expect-count", str(told["entries"]), "--expect-hash", told["newest_hash"])
     after = run_command(*arguments, *anchor, folder=guarded.folder)
+    guarded.start()
     assert after.returncode == 0, after.stderr

@@ -79,6 +79,9 @@ def test_a_client_may_not_resume_what_requires_the_therapist() -> None:
     live.therapist_pauses()
     live.tell(ResumeRequest(id=5))
     assert live.status == "paused" and live.errors() == ["resume_denied"] and not live.resumes()
+    kept = [effect.fields for effect in live.effects if isinstance(effect, Keep) and effect.kind == "audit"]
+    tried = [(row["action"], row["by"]) for row in kept if row.get("refused")]
+    assert tried == [("resume_request", live.core.facts.user)]
     assert live.told(ResumeRequested) == [ResumeRequested(session_id="s1")]
 
 
