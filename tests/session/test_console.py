@@ -235,6 +235,20 @@ async def test_a_console_that_comes_back_with_its_cursor_gets_every_step_that_it
         assert not [m for m in await back.caught_up() if m["type"] == "alert"]
 
 
+async def test_a_step_that_a_worker_with_a_slow_clock_made_meanwhile_is_not_missed(worker: Worker) -> None:
+    # By its worker's clock it is older than the cursor, and it is open no more: only the search further back finds it.
+    client = await worker.client("anna", "s1")
+    async with worker.console("anna", subscribe=["*"]) as console:
+        taken = await stopped(console, client)
+    for seq, state in ((1, "raised"), (2, "resolved")):
+        late = step(seq, "s2", state=state)
+        worker.alerts.append(replace(late, ts_ms=late.ts_ms - 30_000))
+    await until(lambda: worker.alerts.last_seq("s2") == 2)
+    async with worker.console("anna", resume_after=taken["cursor"]) as back:
+        await back.ask("subscribe", sessions=["*"])
+        await back.next("alert", session_id="s2", state="resolved")
+
+
 async def test_a_cursor_that_is_none_is_told_and_open_alerts_come_all_the_same(worker: Worker) -> None:
     worker.alerts.append(step(1))
     await worker.client("anna", "s1")

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from emdr_stream.domain import AlertKind, AlertState, Scores
 from emdr_stream.session.seeing import Seeing
@@ -12,8 +13,9 @@ from emdr_stream.settings import SessionSettings
 from emdr_stream.wire.stream import (
     InterventionMessage,
     Stop,
+    Welcome,
 )
-from emdr_stream.wire.values import Dimensions
+from emdr_stream.wire.values import Dimensions, ModelRef
 from tests.unit.session.live import (
     CALM,
     CLIENT_CLOCK,
@@ -23,6 +25,7 @@ from tests.unit.session.live import (
     SETTINGS,
     WORST,
     Live,
+    facts_of,
     many_faces,
     neutral_sample,
 )
@@ -239,3 +242,15 @@ def test_in_the_calm_minute_only_rules_act() -> None:
     live.request_resume()
     live.watch_for(15.0, WORST)
     assert live.pauses()[-1].reason == "crisis"
+
+
+def test_the_model_is_named_in_the_welcome_and_in_each_alert_that_it_caused() -> None:
+    model = ModelRef(name="emotion_safety", version="7", sha256="ab" * 32)
+    live = Live(facts=facts_of(models=(model,)))
+    live.tell(Stop())
+    live.request_resume()
+    cause_crisis(live)
+    assert live.sent(Welcome)[0].models == (model,)
+    assert [body.model for body in live.alerts(AlertKind.CRISIS, AlertState.RAISED)] == [model]
+    # What a person did is no model's word.
+    assert [body.model for body in live.alerts(AlertKind.CLIENT_STOP, AlertState.RAISED)] == [UNSET]
