@@ -12,6 +12,7 @@ from emdr_stream.endpoints.guard import Guard
 from emdr_stream.endpoints.lane import take_over
 from emdr_stream.endpoints.licence import Licence
 from emdr_stream.endpoints.ports import LaneLimits, Peer
+from emdr_stream.endpoints.trail import note_refusal, note_refused_hello
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, ProtocolError
 from emdr_stream.session.registry import Opened, SessionRegistry
 from emdr_stream.settings import SocketSettings
@@ -72,13 +73,22 @@ class ClientEndpoint:
         except WebSocketDisconnect:
             return
         except FatalProtocolError as problem:
+            note_refused_hello(self._registry, greeting, problem, "/v1/stream")
             await greeting.refuse(problem)
             return
         codec = greeting.codec
         await take_over(
             websocket,
             lambda peer: ClientSink(
-                peer, codec, opened, principal, self._authority, self._settings, self._limits, self._metrics
+                peer,
+                codec,
+                opened,
+                principal,
+                self._registry,
+                self._authority,
+                self._settings,
+                self._limits,
+                self._metrics,
             ),
             self._lane,
         )
@@ -121,12 +131,14 @@ class ClientSink:
         codec: Codec[Any],
         opened: Opened,
         principal: Principal,
+        registry: SessionRegistry,
         authority: TokenAuthority,
         settings: SocketSettings,
         limits: Limits,
         metrics: Metrics,
     ) -> None:
         self._peer = peer
+        self._registry = registry
         self._codec = codec
         self._runner = opened.runner
         self._metrics = metrics
@@ -138,7 +150,9 @@ class ClientSink:
         self._licence = Licence(principal, authority, metrics, self._expire)
         if opened.relaxing_refused:
             why = "only a therapist may relax a threshold: yours were kept as strict as the service's"
-            self._say(ProtocolError(ErrorCode.FORBIDDEN, why, param="config.safety_thresholds"))
+            refused = ProtocolError(ErrorCode.FORBIDDEN, why, param="config.safety_thresholds")
+            self._note_refusal("hello", refused)
+            self._say(refused)
 
     def received(self, data: bytes | str) -> None:
         now = time.monotonic()
@@ -179,12 +193,16 @@ class ClientSink:
 
     def _renew(self, message: Auth) -> None:
         try:
-            self._licence.renew(message.token, self._runner.session_id)
+            self._licence.renew(message.token, self._runner.session_id, self._runner.user)
         except FatalProtocolError as problem:
+            self._note_refusal("auth", problem)
             self._close(problem, message.id)
             return
         if message.id is not None:
             self._runner.send(Done(re=message.id))
+
+    def _note_refusal(self, action: str, problem: ProtocolError) -> None:
+        note_refusal(self._registry, self._licence.principal, action, problem, session_id=self._runner.session_id)
 
     def _expire(self) -> None:
         if self._runner.is_served_by(self._peer):
@@ -234,6 +252,8 @@ def _user_of(hello: Hello, principal: Principal) -> str:
         raise FatalProtocolError(
             ErrorCode.INVALID_FIELD, "`user` is needed from a service", CloseCode.FORBIDDEN, param="user"
         )
+    if not principal.may_see(hello.user):
+        raise _forbidden("`user` is none of the token's `clients`", "user")
     return hello.user
 
 

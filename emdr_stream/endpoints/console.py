@@ -17,6 +17,7 @@ from emdr_stream.endpoints.greeting import Greeting
 from emdr_stream.endpoints.lane import take_over
 from emdr_stream.endpoints.late_ack import LateAcknowledgements
 from emdr_stream.endpoints.ports import LaneLimits, Peer
+from emdr_stream.endpoints.trail import note_refused_hello
 from emdr_stream.endpoints.watcher import Watcher
 from emdr_stream.errors import FatalProtocolError
 from emdr_stream.session.demand import Demand
@@ -73,6 +74,7 @@ class ConsoleEndpoint:
         except WebSocketDisconnect:
             return
         except FatalProtocolError as problem:
+            note_refused_hello(parts.registry, greeting, problem, "/v1/watch")
             await greeting.refuse(problem)
             return
         async with asyncio.TaskGroup() as group:

@@ -21,6 +21,7 @@ from emdr_stream.endpoints.conflation import Conflation
 from emdr_stream.endpoints.console_parts import ConsoleParts
 from emdr_stream.endpoints.coverage import ALL_SESSIONS, Coverage
 from emdr_stream.endpoints.outbox import Outbox
+from emdr_stream.endpoints.trail import note_refusal
 from emdr_stream.endpoints.waiting_room import WaitingRoom
 from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
 from emdr_stream.session.alerts import session_of
@@ -122,7 +123,7 @@ class Following:
         try:
             found, problem = await self._resolve(request.sessions)
         except ProtocolError as refused:
-            self._outbox.say(refused, request.id)
+            self._refuse(request, refused)
             return
         everything = ALL_SESSIONS in request.sessions
         users = {summary.session_id: summary.user for summary in found}
@@ -140,8 +141,12 @@ class Following:
         self._listed.update(summary.session_id for summary in found)
         self._outbox.send(Subscribed(re=request.id, sessions=found))
         if problem is not None:
-            self._outbox.say(problem, request.id)
+            self._refuse(request, problem)
         await self._catch_up(before)
+
+    def _refuse(self, request: Subscribe, problem: ProtocolError) -> None:
+        note_refusal(self._parts.registry, self._principal, "subscribe", problem, sessions=request.sessions)
+        self._outbox.say(problem, request.id)
 
     async def _resolve(self, session_ids: Iterable[str]) -> tuple[tuple[SessionSummary, ...], ProtocolError | None]:
         """The named sessions that are theirs, and a word about those that are not. Raises it alone."""

@@ -47,6 +47,9 @@ class Greeting:
         self._settings = settings
         self._metrics = metrics
         self.codec: Codec[Any] = codecs[SUBPROTOCOLS[0]]
+        self.hello: Any = None
+        self.principal: Principal | None = None
+        """Who it is, once the token has proved it: also where the hello is then refused."""
 
     async def receive(self, kind: type[H], roles: frozenset[Role]) -> tuple[H, Principal]:
         """The hello and who says it.
@@ -55,8 +58,8 @@ class Greeting:
         left or the handshake was refused (a browser cannot read why, so only origin and subprotocol are refused there).
         """
         await self._accept()
-        hello = await self._hello(kind)
-        principal = self._principal(hello)
+        hello = self.hello = await self._hello(kind)
+        principal = self.principal = self._principal(hello)
         if principal.role not in roles:
             raise FatalProtocolError(
                 ErrorCode.FORBIDDEN, f"the role `{principal.role}` may not use this socket", CloseCode.FORBIDDEN

@@ -16,6 +16,7 @@ from emdr_stream.broker.base import AlertEntry
 from emdr_stream.domain import AlertState
 from emdr_stream.endpoints.alert_desk import alert_body
 from emdr_stream.endpoints.auth import Principal
+from emdr_stream.endpoints.trail import note_refusal
 from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.telemetry.metrics import Metrics
@@ -36,13 +37,23 @@ class LateAcknowledgements:
         """By session and alert: steps made here, which the log may not give back yet."""
 
     async def acknowledge(self, session_id: str, alert_id: str, note: str | None, by: Principal) -> None:
-        """The first one wins; a repeat does nothing. Raises ProtocolError when the alert cannot be found."""
-        entry, body = await self._newest(session_id, alert_id, by)
-        if body.by is not UNSET or body.state is AlertState.RESOLVED:
-            return
-        await self._check_over(session_id)
+        """The first one wins; a repeat does nothing but stand in the audit log, as every acknowledgement does.
+
+        Raises ProtocolError when the alert cannot be found.
+        """
+        said = {"alert_id": alert_id, "note": note}
+        try:
+            entry, body = await self._newest(session_id, alert_id, by)
+            seen = body.by is not UNSET or body.state is AlertState.RESOLVED
+            if not seen:
+                await self._check_over(session_id)
+        except ProtocolError as problem:
+            note_refusal(self._registry, by, "ack", problem, session_id=session_id, **said)
+            raise
+        deed = {"action": "ack", "by": by.sub, **said}
+        self._registry.audit(deed, session_id=session_id, user=entry.user, epoch=entry.epoch)
         made = self._steps.setdefault(session_id, {})
-        if alert_id in made:
+        if seen or alert_id in made:
             return
         sequence = max(self._log.last_seq(session_id), entry.alert_seq, *(step.alert_seq for step in made.values()))
         now_ms = self._wall_ms()
@@ -59,7 +70,6 @@ class LateAcknowledgements:
         for step in (acknowledged, resolved):
             made[alert_id] = AlertEntry(session_id, entry.user, step.alert_seq, entry.epoch, now_ms, _ENCODE(step))
             self._log.append(made[alert_id])
-        self._registry.audit(entry, {"action": "ack", "by": by.sub, "alert_id": alert_id, "note": note})
         self._metrics.alert_acknowledged((now_ms - body.raised_ts) / 1_000)
 
     async def _newest(self, session_id: str, alert_id: str, by: Principal) -> tuple[AlertEntry, AlertBody]:

@@ -24,16 +24,18 @@ class Licence:
         self.principal = principal
         self._timer = self._until_expiry()
 
-    def renew(self, token: str, session_id: str | None = None) -> None:
+    def renew(self, token: str, session_id: str | None = None, user: str | None = None) -> None:
         """Go on with a renewed token, which must be the same person's and, for a session's socket, allow that session.
+
+        `user`: whose session it is; a back end's renewed token may name fewer `clients` than before.
 
         Raises FatalProtocolError: `unauthorized`, `token_expired`, or `forbidden` with 4503.
         """
         try:
             renewed = self._authority.verify(token, time.time())
             same = self.principal.may_become(renewed) and (session_id is None or renewed.may_open(session_id))
-            if not same:
-                why = "a renewed token must keep `sub` and `role`"
+            if not same or (user is not None and not renewed.may_see(user)):
+                why = "a renewed token must keep `sub` and `role`, and allow the session"
                 raise FatalProtocolError(ErrorCode.FORBIDDEN, why, CloseCode.FORBIDDEN, param="token")
         except FatalProtocolError as problem:
             self._metrics.auth_failed(AuthFailure(problem.code.value))

@@ -8,6 +8,8 @@ import asyncio
 import time
 from typing import Any, Final
 
+import msgspec
+
 from emdr_stream.domain import Role
 from emdr_stream.endpoints.alert_desk import since_of
 from emdr_stream.endpoints.auth import Principal
@@ -18,8 +20,10 @@ from emdr_stream.endpoints.late_ack import unknown_alert
 from emdr_stream.endpoints.licence import Licence
 from emdr_stream.endpoints.outbox import Outbox
 from emdr_stream.endpoints.ports import Peer, log_sink_error
+from emdr_stream.endpoints.trail import note_refusal
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, ProtocolError
 from emdr_stream.session.alerts import session_of
+from emdr_stream.session.runner import SessionRunner
 from emdr_stream.wire.codec import Codec
 from emdr_stream.wire.stream import Auth, Done, GoAway, Heartbeat, Ping, Pong
 from emdr_stream.wire.watch import (
@@ -122,12 +126,23 @@ class Watcher:
         elif isinstance(message, Auth):
             self._renew(message)
         else:
-            runner = self._parts.registry.get(message.session_id)
-            if runner is None or not self._licence.principal.may_see(runner.user):
+            self._commanded(message).command(message, self._licence.principal.sub)
+
+    def _commanded(self, command: Command) -> SessionRunner:
+        """The session that is theirs to command; a refusal is written down. Raises ProtocolError."""
+        principal = self._licence.principal
+        runner = self._parts.registry.get(command.session_id)
+        try:
+            if runner is None or not principal.may_see(runner.user):
                 why = "no session of your clients that lives in this worker has this id"
                 raise ProtocolError(ErrorCode.UNKNOWN_SESSION, why, param="session_id")
-            self._check_right(message)
-            runner.command(message, self._licence.principal.sub)
+            self._check_right(command)
+        except ProtocolError as problem:
+            fields = msgspec.to_builtins(command)
+            action = fields.pop("type")
+            note_refusal(self._parts.registry, principal, action, problem, **fields)
+            raise
+        return runner
 
     def _check_right(self, command: Command) -> None:
         """Only a therapist ends a pause or moves thresholds; a back end may watch, pause, end and set the pattern."""
@@ -143,14 +158,16 @@ class Watcher:
 
     def _acknowledge(self, message: Ack) -> None:
         session_id = session_of(message.alert_id)
-        if session_id is None:
-            raise unknown_alert()
-        runner = self._parts.registry.get(session_id)
-        if runner is None:
+        runner = self._parts.registry.get(session_id or "")
+        if session_id is not None and runner is None:
             self._following.request(message)
             return
-        if not self._licence.principal.may_see(runner.user):
-            raise unknown_alert()
+        if runner is None or not self._licence.principal.may_see(runner.user):
+            problem, said = unknown_alert(), {"alert_id": message.alert_id, "note": message.note}
+            note_refusal(
+                self._parts.registry, self._licence.principal, "ack", problem, session_id=session_id or "", **said
+            )
+            raise problem
         runner.acknowledge(message.alert_id, self._licence.principal.sub, message.note)
         self._done(message)
 
@@ -167,7 +184,11 @@ class Watcher:
 
     def _renew(self, message: Auth) -> None:
         """Raises FatalProtocolError for a token that is not theirs."""
-        self._licence.renew(message.token)
+        try:
+            self._licence.renew(message.token)
+        except FatalProtocolError as problem:
+            note_refusal(self._parts.registry, self._licence.principal, "auth", problem)
+            raise
         self._following.renew(self._licence.principal)
 
     def _expire(self) -> None:

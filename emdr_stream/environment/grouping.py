@@ -48,7 +48,7 @@ def service_settings(env: Environment) -> ServiceSettings:
         stores=StoreSettings(
             data_dir=data_dir_of(env),
             redis_url=_url(env.redis_url, "redis_url", ("redis://", "rediss://", "unix://")),
-            database_url=_url(env.database_url, "database_url", ("postgresql://", "postgres://")),
+            database_url=database_url_of(env),
             valkey_binary=env.valkey_binary,
             postgres_bin_dir=env.postgres_bin_dir,
         ),
@@ -74,6 +74,11 @@ def data_dir_of(env: Environment) -> Path:
     from emdr_stream.embedded.folder import default_data_dir
 
     return default_data_dir()
+
+
+def database_url_of(env: Environment) -> str | None:
+    """The configured PostgreSQL; None for the embedded one. Raises ConfigurationError for another kind of address."""
+    return _url(env.database_url, "database_url", ("postgresql://", "postgres://"))
 
 
 def token_settings(env: Environment, *, make_folder: bool = True) -> TokenSettings:

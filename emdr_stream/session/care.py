@@ -173,9 +173,11 @@ class Care:
 
     def acknowledge(self, alert_id: str, by: str, note: str | None, at_ms: int) -> None:
         """The first one wins. Raises ProtocolError(invalid_field) for an alert that this session never raised."""
+        deed: dict[str, Any] = {"action": "ack", "by": by, "alert_id": alert_id, "note": note}
         if not self.alerts.knows(alert_id):
+            self.ledger.keep("audit", at_ms, **deed, refused=True)
             raise ProtocolError(ErrorCode.INVALID_FIELD, "`alert_id` names no alert of this session", param="alert_id")
-        self.ledger.keep("audit", at_ms, action="ack", by=by, alert_id=alert_id, note=note)
+        self.ledger.keep("audit", at_ms, **deed)
         body = self.alerts.acknowledge(alert_id, by, note, at_ms)
         if body is None:
             return

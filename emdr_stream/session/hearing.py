@@ -151,7 +151,9 @@ class Hearing:
     def _on_resume_request(self, message: ResumeRequest, at_ms: int) -> None:
         control = self._care.control.state
         if self._state.status is Status.PAUSED and control.requires is ResumeRequires.THERAPIST:
-            self._ledger.notify(ResumeRequested(session_id=self._facts.session_id))
+            facts = self._facts
+            self._ledger.notify(ResumeRequested(session_id=facts.session_id))
+            self._ledger.keep("audit", at_ms, action="resume_request", by=facts.user, refused=True)
             raise ProtocolError(ErrorCode.RESUME_DENIED, "only a therapist may end this pause; yours has been asked")
         self._resume("client", at_ms)
 

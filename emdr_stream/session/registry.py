@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from emdr_stream.broker.base import AlertEntry, Broker
+from emdr_stream.broker.base import Broker
 from emdr_stream.domain import Status, Thresholds
 from emdr_stream.errors import FencedOut, StoreUnavailable
 from emdr_stream.pipeline.baseline import BaselinePrior
@@ -173,12 +173,10 @@ class SessionRegistry:
         alive = core.status is not Status.ENDED and fresh
         return Elsewhere(core.summary(stored.snapshot.at_ms + away_ms), alive)
 
-    def audit(self, entry: AlertEntry, fields: dict[str, Any]) -> None:
-        """Keep what somebody did about an alert whose session lives in no worker any more."""
+    def audit(self, fields: dict[str, Any], *, session_id: str = "", user: str = "", epoch: int = 0) -> None:
+        """Keep what somebody did, or was refused, outside of a session that lives here; "" and 0 where not known."""
         around = self._around
-        around.records.offer(
-            Record(RecordKind.AUDIT, entry.session_id, entry.user, entry.epoch, around.wall_ms(), fields)
-        )
+        around.records.offer(Record(RecordKind.AUDIT, session_id, user, epoch, around.wall_ms(), fields))
 
     def store_changed(self, store: str, up: bool) -> None:
         """A store went away or came back: every session tells its watchers."""

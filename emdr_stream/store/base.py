@@ -44,12 +44,14 @@ class AuditVerdict:
     """Outcome of an audit: `rows` that are sound from the first on, `head` the hash of the last of them (hexadecimal).
 
     `first_bad`: number of the first row that is changed, missing or out of place; None when all are sound. Rows cut off
-    at the end show only against a `head` that was noted elsewhere.
+    at the end, and a log written wholly anew, show only against what was noted elsewhere: `anchored` tells whether that
+    was met on the way (True without any).
     """
 
     rows: int
     head: str
     first_bad: int | None
+    anchored: bool = True
 
 
 class Store(Protocol):

@@ -2,17 +2,18 @@
 
 import asyncio
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import asyncpg
 
 from emdr_stream.broker.base import AlertEntry
-from emdr_stream.errors import StoreUnavailable
+from emdr_stream.errors import ConfigurationError, StoreUnavailable
 from emdr_stream.store import rows
 from emdr_stream.store.alert_life import alert_step
 from emdr_stream.store.base import UNFENCED, AuditVerdict, Record, RecordKind
+from emdr_stream.store.chain import Anchor, ChainCheck
 from emdr_stream.store.connections import HeldConnections, RawConnection, TimedConnection
 from emdr_stream.store.migrate import migrate, migrations
 
@@ -130,26 +131,24 @@ class PostgresStore:
         return [_entry(row) for row in found]
 
     # audit log ----------------------------------------------------------------------------------------------------
-    async def verify_audit(self) -> AuditVerdict:
-        """Recompute the whole chain, page by page. Raises StoreUnavailable."""
-        number, prev_hash = 0, rows.GENESIS
+    async def audit_rows(self) -> int:
+        """How many rows the log says it has. Raises StoreUnavailable, or ConfigurationError where there is no log."""
+        return await self._connections.run(_audit_rows)
+
+    async def verify_audit(
+        self, anchor: Anchor | None = None, on_page: Callable[[int], None] = lambda rows: None
+    ) -> AuditVerdict:
+        """Recompute the whole chain, page by page; rows that are written meanwhile are checked too.
+
+        `on_page` is told how many rows are done. Raises StoreUnavailable.
+        """
+        check = ChainCheck(anchor)
         while True:
-            page = await self._connections.run(functools.partial(_audit_page, after=number))
-            for row in page:
-                expected = rows.link_hash(
-                    prev_hash,
-                    number + 1,
-                    row["ts_ms"],
-                    row["session_id"],
-                    row["user_id"],
-                    row["epoch"],
-                    row["body"],
-                )
-                if row["id"] != number + 1 or row["prev_hash"] != prev_hash or row["hash"] != expected:
-                    return AuditVerdict(number, prev_hash.hex(), first_bad=number + 1)
-                number, prev_hash = number + 1, expected
-            if len(page) < _AUDIT_PAGE:
-                return AuditVerdict(number, prev_hash.hex(), first_bad=None)
+            page = await self._connections.run(functools.partial(_audit_page, after=check.number))
+            sound = all(map(check.take, page))
+            on_page(check.number)
+            if not sound or len(page) < _AUDIT_PAGE:
+                return check.verdict()
 
     async def _connect(self, timeout_s: float) -> RawConnection:
         try:
@@ -248,6 +247,17 @@ async def _write_audit(connection: TimedConnection, records: Sequence[Record]) -
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         [(r.number, r.ts_ms, r.session_id, r.user, r.epoch, r.body, r.digest, r.prev_hash, r.hash) for r in linked],
     )
+
+
+async def _audit_rows(connection: TimedConnection) -> int:
+    found = await connection.fetch("select to_regclass('audit_log') is not null as there")
+    if not found[0]["there"]:
+        raise ConfigurationError(
+            "this database holds no audit log: name the one that the service writes to (EMDR_DATABASE_URL), "
+            "or start the service on it once"
+        )
+    counted = await connection.fetch("select coalesce(max(id), 0) as newest from audit_log")
+    return int(counted[0]["newest"])
 
 
 async def _audit_page(connection: TimedConnection, after: int) -> list[Any]:

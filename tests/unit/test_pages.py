@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from emdr_stream.__main__ import COMMANDS
 from emdr_stream.domain import PauseCause
 from emdr_stream.environment import Environment, variable_of
@@ -12,7 +14,7 @@ from emdr_stream.session.control import PAUSE_RULES
 
 _LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 _SETTING_ROW = re.compile(r"^\| [^|]+ \| ([^|]+) \| `(EMDR_\w+)` \|$", re.MULTILINE)
-_TEST = re.compile(r"`((?:unit|session|system|contract)/[\w/]+\.py)::(test_\w+)`")
+_TEST = re.compile(r"`((?:unit|session|system|contract)/[\w/]+\.py)::(\w+)`")
 _PLACE = re.compile(r"`((?:alerts|cli|endpoints|inference|pipeline|session|store|wire)/\w+\.py):(\w+)`")
 _CAUSE_ROW = re.compile(r"^\| `(\w+)`[^|]*\| ([^|]+) \| (client|therapist) \|$", re.MULTILINE)
 _CODE_ROW = re.compile(r"^\| (\d{4}) \| ", re.MULTILINE)
@@ -62,8 +64,9 @@ def test_the_page_on_behaviour_knows_every_close_code_that_is_sent(repository: P
     assert told == set(CloseCode) - elsewhere
 
 
-def test_the_page_on_safety_names_tests_that_exist(repository: Path) -> None:
-    named = _TEST.findall((repository / "docs" / "safety.md").read_text())
+@pytest.mark.parametrize("page", ["safety.md", "security.md"])
+def test_the_pages_on_safety_and_security_name_tests_that_exist(repository: Path, page: str) -> None:
+    named = _TEST.findall((repository / "docs" / page).read_text())
     assert len(named) > 30
     for file, test in named:
         assert f"def {test}(" in (repository / "tests" / file).read_text(), f"{file}::{test}"

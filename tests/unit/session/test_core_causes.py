@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import pytest
+from msgspec import UNSET
 
 from emdr_stream.domain import AlertKind, AlertState, Scores
 from emdr_stream.session.seeing import Seeing
@@ -11,7 +13,9 @@ from emdr_stream.settings import SessionSettings
 from emdr_stream.wire.stream import (
     InterventionMessage,
     Stop,
+    Welcome,
 )
+from emdr_stream.wire.values import Dimensions, ModelRef
 from tests.unit.session.live import (
     CALM,
     CLIENT_CLOCK,
@@ -21,7 +25,9 @@ from tests.unit.session.live import (
     SETTINGS,
     WORST,
     Live,
+    facts_of,
     many_faces,
+    neutral_sample,
 )
 
 NAN = float("nan")
@@ -121,6 +127,16 @@ def test_a_crisis_that_rises_while_paused_is_told_again_as_more_urgent() -> None
         live.watch_for(2.0, CALM)
         live.watch_for(2.0, WORST)
     assert len(live.alerts(AlertKind.CRISIS, AlertState.RAISED)) == 2, "not again and again"
+
+
+def test_rising_arousal_alone_is_no_cause() -> None:
+    live = Live()
+    live.settle()
+    for step in range(200):
+        live.now += 100
+        moved = Dimensions(valence=-0.2, arousal=min(1.0, 0.1 + step / 100), attention=0.8)
+        live.tell(msgspec.structs.replace(neutral_sample(CLIENT_CLOCK + live.now), dimensions=moved))
+    assert live.status == "running" and not live.raised()
 
 
 def test_high_risk_advises_and_does_not_pause() -> None:
@@ -226,3 +242,15 @@ def test_in_the_calm_minute_only_rules_act() -> None:
     live.request_resume()
     live.watch_for(15.0, WORST)
     assert live.pauses()[-1].reason == "crisis"
+
+
+def test_the_model_is_named_in_the_welcome_and_in_each_alert_that_it_caused() -> None:
+    model = ModelRef(name="emotion_safety", version="7", sha256="ab" * 32)
+    live = Live(facts=facts_of(models=(model,)))
+    live.tell(Stop())
+    live.request_resume()
+    cause_crisis(live)
+    assert live.sent(Welcome)[0].models == (model,)
+    assert [body.model for body in live.alerts(AlertKind.CRISIS, AlertState.RAISED)] == [model]
+    # What a person did is no model's word.
+    assert [body.model for body in live.alerts(AlertKind.CLIENT_STOP, AlertState.RAISED)] == [UNSET]

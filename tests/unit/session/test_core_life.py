@@ -79,6 +79,9 @@ def test_a_client_may_not_resume_what_requires_the_therapist() -> None:
     live.therapist_pauses()
     live.tell(ResumeRequest(id=5))
     assert live.status == "paused" and live.errors() == ["resume_denied"] and not live.resumes()
+    kept = [effect.fields for effect in live.effects if isinstance(effect, Keep) and effect.kind == "audit"]
+    tried = [(row["action"], row["by"]) for row in kept if row.get("refused")]
+    assert tried == [("resume_request", live.core.facts.user)]
     assert live.told(ResumeRequested) == [ResumeRequested(session_id="s1")]
 
 
@@ -278,11 +281,14 @@ def test_commands_and_acknowledgements_are_audited_refused_ones_too() -> None:
     live.therapist_resumes()
     with pytest.raises(ProtocolError):
         live.therapist_resumes()
+    # Once an acknowledgement of no alert left no trace: it was refused before it was written down.
+    with pytest.raises(ProtocolError):
+        live.core.acknowledge("s1.a9", "dr", "guessed", live.now)
     live.silence(1.0)
     live.sample()
     audit = [effect.fields for effect in live.effects if isinstance(effect, Keep) and effect.kind == "audit"]
-    assert [entry["action"] for entry in audit] == ["ack", "control.resume", "control.resume"]
-    assert [entry.get("refused", False) for entry in audit] == [False, False, True]
+    assert [entry["action"] for entry in audit] == ["ack", "control.resume", "control.resume", "ack"]
+    assert [entry.get("refused", False) for entry in audit] == [False, False, True, True]
 
 
 def test_records_are_plain_values() -> None:

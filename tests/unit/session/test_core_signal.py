@@ -2,11 +2,11 @@
 
 import pytest
 
-from emdr_stream.domain import AlertKind, AlertState
+from emdr_stream.domain import AlertKind, AlertState, SignalStatus
 from emdr_stream.session.effects import Send
 from emdr_stream.wire.stream import Result, Sample, Signal
 from emdr_stream.wire.values import Dimensions
-from tests.unit.session.live import CALM, CLIENT_CLOCK, CRISIS, Live, facts_of
+from tests.unit.session.live import CALM, CLIENT_CLOCK, CRISIS, Live, facts_of, neutral_sample
 from tests.unit.session.test_core_causes import see_faces
 
 NAN = float("nan")
@@ -254,3 +254,16 @@ def test_calm_results_do_not_warn() -> None:
     last = live.results()[-1]
     assert last.safety.warning_signs == () and last.recommendations == () and not last.safety.should_pause_session
     assert last.signal.status == "ok" and 0.0 <= (last.signal.quality or 0.0) <= 1.0
+
+
+def test_a_burst_of_samples_from_seconds_ago_is_no_live_view() -> None:
+    # The status took a sample's own age; that it gets this age, and not the time of arrival, no test had asked.
+    live = Live()
+    live.watch_for(8.0)
+    newest = live.now
+    live.silence(4.0)
+    for n in range(1, 11):
+        live.tell(neutral_sample(CLIENT_CLOCK + newest + 100 * n))
+    assert live.sent(Signal)[-1].status is SignalStatus.STALE
+    live.watch_for(0.5)
+    assert live.sent(Signal)[-1].status is SignalStatus.OK
