@@ -88,7 +88,7 @@ class Buckets:
         self._sum = 0.0
 
     def observe(self, seconds: float, times: int = 1) -> None:
-        """Count a duration, `times` over. Below zero (clocks disagree) counts as zero; NaN or above a day not at all."""
+        """Count a duration, `times` over. Below zero (clocks disagree) counts as zero; NaN and above a day do not."""
         if 0.0 <= seconds < _LONGEST_S:
             self._counts[bisect_left(self._bounds, seconds)] += times
             self._sum += seconds * times
