@@ -122,6 +122,10 @@ class LaneProtocol(WebSocketsSansIOProtocol):
         self.sink: Sink | None = None
         self.ended: asyncio.Future[None] | None = None
         self.end_code: int = CloseCode.ABNORMAL
+        # uvicorn waits 10 s for a peer that does not answer the close of a refused hello.
+        self.close_timeout = limits.close_timeout_s
+        self.odd_frames = 0
+        self.odd_since = 0.0
 
     # From the socket to the sink
 
@@ -152,8 +156,23 @@ class LaneProtocol(WebSocketsSansIOProtocol):
                 return
             if TEXT <= frame[0] <= BINARY and self.conn.current_size is None and start:
                 self.take_payload(apply_mask(frame[start:], frame[start - 4 : start]), frame[0] == TEXT)
-            else:
+            elif self.bears_odd_frame():
                 self.parse(frame)
+
+    def bears_odd_frame(self) -> bool:
+        """Count a frame that is no whole message; too many in a second end the connection.
+
+        A read of 256 KiB holds 40,000 of the smallest, which no session sees and which would hold up the loop.
+        """
+        now = self.loop.time()
+        if now - self.odd_since >= 1.0:
+            self.odd_since, self.odd_frames = now, 0
+        self.odd_frames += 1
+        if self.odd_frames <= self.limits.max_odd_frames_hz:
+            return True
+        self.conn.fail(CloseCode.RATE_LIMITED, "far too many control frames or fragments")
+        self.handle_parser_exception()
+        return False
 
     def take_payload(self, payload: bytes, is_text: bool) -> None:
         try:
@@ -190,6 +209,10 @@ class LaneProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self
+            # Read on when the endpoint accepts (uvicorn does that as it takes the connect event): the parser of
+            # `websockets` would take frames before the handshake's answer, and could not refuse them.
+            self.read_paused = True
+            self.transport.pause_reading()
 
     def handle_text(self, event: Frame) -> None:
         self.begin_fragments(event, "text")
@@ -223,6 +246,12 @@ class LaneProtocol(WebSocketsSansIOProtocol):
             self.end_code = self.conn.close_rcvd.code if self.conn.close_rcvd else CloseCode.ABNORMAL
         self.hang_up()
         self.finish()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        # The endpoint counts as gone: a peer that does not read must not keep what is left of its connection.
+        if not self.disconnected:
+            self.abort_later()
 
     def handle_parser_exception(self) -> None:
         self.deaf = True
