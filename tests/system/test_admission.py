@@ -9,6 +9,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
+from tests.hostile.frames import TEXT, frame
 from tests.system.raw_socket import is_ended, read_to_end, shaken
 from tests.system.service import Service, eventually, service
 from tests.system.sockets import MSGPACK, socket, stream, wall_ms, watch
@@ -192,3 +193,12 @@ def read_all(raw: sockets.socket) -> bytes:
         while chunk := raw.recv(65_536):
             everything += chunk
     return everything
+
+
+def test_a_refused_peer_that_neither_reads_nor_answers_is_cut_in_time(small: Service) -> None:
+    # uvicorn gives a close that is not answered 10 s, and what cannot be written all the time there is: a refused
+    # peer, which no limit counts any more, kept its connection.
+    with shaken(small.port, "/v1/stream") as (raw, _):
+        raw.sendall(frame(b"{}", TEXT))
+        raw.settimeout(0.05)
+        assert eventually(lambda: is_ended(raw), 4.0)
