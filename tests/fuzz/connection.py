@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import uvicorn
+from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 from uvicorn.server import ServerState
 from websockets.frames import Close, Opcode
@@ -112,7 +113,7 @@ class EchoSink:
 class Connections:
     """A server without a network, made once; each input gets a connection of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, application: ASGIApp | None = None) -> None:
         self.loop = asyncio.new_event_loop()
         self.told = Told()
         logging.getLogger().addHandler(self.told)
@@ -120,7 +121,7 @@ class Connections:
         self.loop.set_exception_handler(lambda _, context: self.trouble.append(context))
         self.sinks: list[EchoSink] = []
         self.config = uvicorn.Config(
-            self._application,
+            application or self._application,
             http=http_protocol(LIMITS),
             ws=websocket_protocol(LIMITS),
             ws_max_size=MAX_BYTES,
@@ -149,12 +150,15 @@ class Connections:
         self.sinks.append(EchoSink(peer))
         return self.sinks[-1]
 
-    def feed(self, pieces: Sequence[bytes]) -> None:
-        """Send these pieces, one read each, then end the connection, and judge it all."""
+    def feed(self, pieces: Sequence[bytes], *, ends_at_once: bool = False) -> None:
+        """Send these pieces, one read each, then end the connection, and judge it all.
+
+        `ends_at_once`: the connection is lost before the application had its first turn.
+        """
         self.told.records.clear()
         self.trouble.clear()
         self.sinks.clear()
-        transport = self.loop.run_until_complete(self._fed(pieces))
+        transport = self.loop.run_until_complete(self._fed(pieces, ends_at_once))
         assert not self.trouble, self.trouble
         assert not self.told.records, [record.getMessage() for record in self.told.records]
         assert len(self.sinks) <= 1
@@ -162,7 +166,7 @@ class Connections:
         for sink in self.sinks:
             assert len(sink.closed_with) == 1, "the end is told once"
 
-    async def _fed(self, pieces: Sequence[bytes]) -> MockTransport:
+    async def _fed(self, pieces: Sequence[bytes], ends_at_once: bool) -> MockTransport:
         transport = MockTransport(self.loop)
         make: Callable[..., Any] = self.config.http_protocol_class
         transport.protocol = make(config=self.config, server_state=ServerState(), app_state={}, _loop=self.loop)
@@ -175,8 +179,10 @@ class Connections:
             partial = getattr(getattr(transport.protocol, "splitter", None), "partial", b"")
             # A piece may hold a part of the next frame.
             assert len(partial) <= MAX_BYTES + 14 + len(piece), "what waits for its end is bounded"
-        await self._until(lambda: transport.closing)
+        if not ends_at_once:
+            await self._until(lambda: transport.closing)
         transport.end()
+        await self._until(lambda: False)
         await self._until(lambda: all(sink.closed_with for sink in self.sinks))
         return transport
 

@@ -1,11 +1,23 @@
 """Cases that fuzzing found, or that it rests on: the transport of its own and the comparison with `websockets`."""
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from emdr_stream.endpoints.admission import Admission, Crowd
+from emdr_stream.endpoints.auth import TokenAuthority
+from emdr_stream.endpoints.greeting import Greeting
+from emdr_stream.settings import SocketSettings, TokenSettings
+from emdr_stream.telemetry.metrics import Metrics
+from emdr_stream.wire.codec import STREAM_CODECS
+from emdr_stream.wire.stream import Hello
 from tests.fuzz.connection import GOOD_REQUEST, MAX_BYTES, Connections, check_frames, check_written, reference
 from tests.hostile.frames import BINARY, TEXT, frame
+from tests.system.raw_socket import request
 
 UNKNOWN_OPCODE = b"\x83\x80\0\0\0\0"
 
@@ -35,3 +47,34 @@ def test_what_the_comparison_rests_on(connections: Connections) -> None:
 def test_what_may_not_be_written_would_be_seen(written: bytes) -> None:
     with pytest.raises(AssertionError):
         check_written(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + written)
+
+
+async def greeted(scope: Scope, receive: Receive, send: Send) -> None:
+    """What both sockets do first."""
+    metrics = Metrics(CollectorRegistry(), version="test")
+    authority = TokenAuthority(TokenSettings(key=b"k" * 32))
+    greeting = Greeting(WebSocket(scope, receive, send), STREAM_CODECS, authority, SocketSettings(), metrics)
+    with contextlib.suppress(WebSocketDisconnect):
+        await greeting.receive(Hello, frozenset())
+
+
+async def refused(scope: Scope, receive: Receive, send: Send) -> None:
+    """A worker with no room."""
+    full = Crowd(1, 1)
+    full.enter("somebody")
+    await Admission(greeted, full, Metrics(CollectorRegistry(), version="test"))(scope, receive, send)
+
+
+@pytest.mark.parametrize("application", [greeted, refused])
+@pytest.mark.parametrize(
+    "asked", [GOOD_REQUEST, request(80, "/", "none"), request(80, "/", more_headers="Origin: https://elsewhere\r\n")]
+)
+def test_a_peer_that_is_gone_before_its_handshake_is_answered_leaves_no_traceback(
+    application: ASGIApp, asked: bytes
+) -> None:
+    # Three packages have an exception of their own for a peer that is gone; none of them is a fault of ours.
+    made = Connections(application)
+    try:
+        made.feed([asked], ends_at_once=True)
+    finally:
+        made.close()
