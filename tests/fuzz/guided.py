@@ -3,8 +3,8 @@
     pip install atheris
     python -m tests.fuzz.guided lane -max_total_time=120
 
-Optional: atheris has wheels for few versions of Python, and no test needs it. Inputs begin with some of the seeded ones;
-one that fails is written to a file by libFuzzer.
+Optional: atheris has wheels for few versions of Python, and no test needs it. Some of the seeded inputs are where it
+begins; libFuzzer writes an input that fails to a file.
 """
 
 import importlib
