@@ -8,7 +8,7 @@ no task, queue or ASGI message, and reading never stops: what the session cannot
 import asyncio
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Final, cast
 
 from starlette.websockets import WebSocket, WebSocketState
@@ -33,8 +33,10 @@ except ImportError:
 
 EXTENSION: Final = "emdr_stream.lane"
 """Key in the ASGI scope's `extensions` under which a connection offers its lane."""
-_SLICE_FRAMES: Final = 64
-"""Frames of one connection in a turn of the loop. A read of 256 KiB can hold 40,000: all others would wait for 0.5 s."""
+_SLICE_BYTES: Final = 65_536
+"""What is taken of one connection in a turn of the loop. libuv reads 256 KiB up to 32 times in one: others would wait."""
+_FRAME_BYTES: Final = 1_024
+"""What a frame counts at least: a read holds up to 40,000 of the smallest."""
 _LAST_WORDS_BYTES: Final = 65_536
 """What a peer may still send after our close before its end is looked for."""
 _MIDDLING: Final = bytes((BINARY, 0x80 | 126))
@@ -154,9 +156,9 @@ class LaneProtocol(WebSocketsSansIOProtocol):
 
     def take_slice(self, frames: Iterator[tuple[bytes, int]]) -> bool:
         """Take as many frames as a turn has room for; whether there may be more of them."""
-        count = 0
-        for frame, start in islice(frames, _SLICE_FRAMES):
-            count += 1
+        size = 0
+        for frame, start in frames:
+            size += max(len(frame), _FRAME_BYTES)
             if self.close_sent:
                 self.hear_last_words(len(frame))
             if self.deaf:
@@ -168,7 +170,9 @@ class LaneProtocol(WebSocketsSansIOProtocol):
             else:
                 self.conn.fail(CloseCode.RATE_LIMITED, "far too many control frames or fragments")
                 self.handle_parser_exception()
-        return count == _SLICE_FRAMES and not self.deaf
+            if size >= _SLICE_BYTES:
+                break
+        return size >= _SLICE_BYTES and not self.deaf
 
     def hear_last_words(self, size: int) -> None:
         """Stop reading a peer that goes on for too long after our close; a reset would lose the close on its way."""
