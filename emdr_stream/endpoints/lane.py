@@ -261,8 +261,7 @@ class LaneProtocol(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         self.deaf = True
-        ours = self.conn.close_sent
-        if not self.close_sent and ours is not None:
+        if not self.close_sent and (ours := self.conn.close_sent) is not None:
             self.end_code = ours.code
             if self.peer is None:
                 self.queue.put_nowait({"type": "websocket.disconnect", "code": ours.code, "reason": ours.reason})

@@ -25,6 +25,7 @@ MAX_BYTES: Final = 4_096
 LIMITS: Final = LaneLimits(max_odd_frames_hz=1_000_000)
 GOOD_REQUEST: Final = request(80, "/")
 _MOST_TURNS: Final = 50
+_MOST_SLICES: Final = 2_000
 
 
 class MockTransport(asyncio.Transport):
@@ -120,6 +121,7 @@ class Connections:
         self.trouble: list[dict[str, Any]] = []
         self.loop.set_exception_handler(lambda _, context: self.trouble.append(context))
         self.sinks: list[EchoSink] = []
+        self.most_in_a_turn = 0
         self.config = uvicorn.Config(
             application or self._application,
             http=http_protocol(LIMITS),
@@ -172,26 +174,34 @@ class Connections:
         transport.protocol = make(config=self.config, server_state=ServerState(), app_state={}, _loop=self.loop)
         transport.protocol.connection_made(transport)
         for piece in pieces:
-            await self._until(lambda: not transport.paused or transport.closing)
+            await self._until(lambda: not transport.paused or transport.closing, _MOST_SLICES)
             if transport.closing:
                 break
+            before = self._heard()
             transport.protocol.data_received(piece)
+            self.most_in_a_turn = max(self.most_in_a_turn, self._heard() - before)
             partial = getattr(getattr(transport.protocol, "splitter", None), "partial", b"")
             # A piece may hold a part of the next frame.
             assert len(partial) <= MAX_BYTES + 14 + len(piece), "what waits for its end is bounded"
         if not ends_at_once:
+            await self._until(lambda: getattr(transport.protocol, "pending", None) is None, _MOST_SLICES)
             await self._until(lambda: transport.closing)
         transport.end()
         await self._until(lambda: False)
         await self._until(lambda: all(sink.closed_with for sink in self.sinks))
         return transport
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
+    async def _until(self, condition: Callable[[], bool], turns: int = _MOST_TURNS) -> None:
         """Let the loop turn until the condition holds, or nothing will make it hold."""
-        for _ in range(_MOST_TURNS):
+        for _ in range(turns):
             if condition():
                 return
+            before = self._heard()
             await asyncio.sleep(0)
+            self.most_in_a_turn = max(self.most_in_a_turn, self._heard() - before)
+
+    def _heard(self) -> int:
+        return sum(len(sink.messages) for sink in self.sinks)
 
 
 def check_written(written: bytes) -> None:

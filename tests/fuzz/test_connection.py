@@ -43,6 +43,16 @@ def test_what_the_comparison_rests_on(connections: Connections) -> None:
     check_frames(connections, frames, [1, 3, 9, 20])
 
 
+@pytest.mark.parametrize(("size", "most"), [(10, 64), (1_020, 64), (4_000, 17)])
+def test_a_read_full_of_messages_is_taken_in_turns_with_others(connections: Connections, size: int, most: int) -> None:
+    # All of a read was taken in one turn of the loop: 40,000 small messages, or sixteen of 256 KiB as libuv reads on,
+    # held everybody else up for half a second. See tests/system/test_storms.py.
+    frames = frame(bytes(size), BINARY) * 500
+    connections.feed([GOOD_REQUEST, frame(b"hello", BINARY), frames])
+    assert len(connections.sinks[0].messages) == 501
+    assert 1 < connections.most_in_a_turn <= most
+
+
 @pytest.mark.parametrize("written", [b"\x88\x02\x03\xe8\x81\0", b"\x01\0", b"\x81\x05abc"])
 def test_what_may_not_be_written_would_be_seen(written: bytes) -> None:
     with pytest.raises(AssertionError):
