@@ -24,6 +24,7 @@ from emdr_stream.wire.stream import (
     Bye,
     ClientMessage,
     Done,
+    Frame,
     Hello,
     Morphcast,
     PhaseMark,
@@ -33,6 +34,7 @@ from emdr_stream.wire.stream import (
     ResumeRequest,
     Sample,
     SetMark,
+    Skipped,
     Stop,
 )
 
@@ -221,6 +223,9 @@ class ClientSink:
     def _too_fast(self, message: ClientMessage, guard: Guard) -> None:
         if guard.is_flooded:
             self._flooded("far too many messages", message.id)
+        elif isinstance(message, Frame) and message.id is not None:
+            # Each frame has an answer of its own.
+            self._runner.send(Skipped(re=message.id, reason="rate"))
         elif guard.should_tell:
             why = "too many messages or bytes a second: the rest are dropped"
             self._say(ProtocolError(ErrorCode.RATE_LIMITED, why, re=message.id), 1_000)

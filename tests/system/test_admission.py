@@ -157,6 +157,17 @@ async def test_too_many_bytes_are_told_once_a_stop_still_counts_and_far_too_many
     assert peer.of("error")[-1]["code"] == "rate_limited"
 
 
+async def test_each_frame_is_answered_although_there_are_too_many_bytes(small: Service) -> None:
+    async with stream(small, "frames") as client:
+        for number in range(6):
+            await client.send("frame", id=number, ts=wall_ms(), image=bytes(60_000))
+        for number in range(6):
+            await client.wait_for(lambda heard, number=number: heard.get("re") == number)  # type: ignore[misc]
+    answers = [heard for heard in client.messages if "re" in heard]
+    assert [heard["re"] for heard in answers] == list(range(6))
+    assert {heard["reason"] for heard in client.of("skipped")} == {"rate"}
+
+
 @pytest.mark.parametrize("path", ["/v1/stream", "/v1/watch"])
 @pytest.mark.parametrize(
     "flood",
