@@ -30,7 +30,7 @@ async def test_storms_of_one_peer_disturb_nobody_and_take_no_memory(shipped_limi
     disturbed, growth = {}, {}
     async with honest(running) as someone:
         # What is taken once: pages of code, pools.
-        await attack(running, "tests.hostile.storm", "--kind", "samples", "--seconds", "0.5")
+        await attack(running, "tests.hostile.storm", "--kind", "largest messages", "--seconds", "0.5")
         alone = await someone.latencies(QUIET_S)
         for kind in STORMS:
             before = resident_bytes(running)
