@@ -22,6 +22,12 @@ _SETTINGS = {
     "EMDR_RATE_HZ": "240",
     "EMDR_LOG_LEVEL": "WARNING",
     "EMDR_MAX_SESSIONS": "5000",
+    "EMDR_MAX_SOCKETS": "10000",
+    # All the load comes from one address, and may come from one user.
+    "EMDR_MAX_SOCKETS_PER_PEER": "0",
+    "EMDR_MAX_SESSIONS_PER_USER": "0",
+    "EMDR_MAX_CONSOLES_PER_USER": "0",
+    "EMDR_BYTES_PER_S": "16777216",
 }
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -22,6 +23,7 @@ from emdr_stream.alerts.log import AlertLog
 from emdr_stream.broker.base import Broker
 from emdr_stream.broker.redis import RedisBroker
 from emdr_stream.clock import wall_ms
+from emdr_stream.endpoints.admission import Admission, Crowd
 from emdr_stream.endpoints.auth import TokenAuthority
 from emdr_stream.endpoints.client import ClientEndpoint
 from emdr_stream.endpoints.console import ConsoleEndpoint
@@ -50,6 +52,8 @@ _FAILURES_BEFORE_AWAY: Final = 2
 _LAG_EVERY_S: Final = 0.1
 _DRAIN_MS: Final = 2_000
 _WRITE_OUT_S: Final = 2.0
+_SPARE_CONNECTIONS: Final = 256
+"""Beyond the sockets: for handshakes that are refused with a reason, for operators and back ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Service:
         )
         self.records = RecordWriter(self.store)
         self.authority = TokenAuthority(settings.tokens)
+        self.crowd = Crowd(settings.server.max_sockets, settings.server.max_sockets_per_peer)
         self._away: dict[str, str] = {}
         self._failures = {"redis": 0, "postgres": 0}
         self._migrated = False
@@ -131,6 +136,7 @@ class Service:
             owner=self._owner,
             models=(ModelRef(name=self._model.name, version=self._model.version, sha256=self._model.sha256),),
             max_sessions=settings.server.max_sessions,
+            max_sessions_per_user=settings.server.max_sessions_per_user,
             record=self._recorder.open if self._recorder else None,
         )
         lane = lane_limits(settings)
@@ -283,13 +289,18 @@ def build(service: Service) -> Starlette:
             Route("/", home),
             *ops_routes(_Probe(service), __version__),
         ],
+        middleware=[Middleware(Admission, crowd=service.crowd, metrics=service.metrics)],
         lifespan=lifespan,
     )
 
 
 def lane_limits(settings: ServiceSettings) -> LaneLimits:
     """Bounds of a socket's transport, from the settings. The session closes a slow reader first, with 4408."""
-    return replace(LaneLimits(), max_backlog_bytes=2 * settings.socket.outbox_bytes)
+    return replace(
+        LaneLimits(),
+        max_backlog_bytes=2 * settings.socket.outbox_bytes,
+        max_connections=settings.server.max_sockets + _SPARE_CONNECTIONS,
+    )
 
 
 _HOME: Final = f"""emdr_stream {__version__}

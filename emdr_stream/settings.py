@@ -129,6 +129,10 @@ class SocketSettings:
     state_rate_hz: float = 10.0
     watcher_lag_s: float = 30.0
     """A console is closed with 4408 when it has not confirmed an alert, or not read what waits, for this long."""
+    bytes_per_s: int = 1_048_576
+    """What a socket may send in a second: 16 times what 60 samples of 1 kB are, and room for three webcam streams."""
+    max_consoles_per_user: int = 16
+    """Open consoles of one therapist on a worker; 0 is no limit."""
 
 
 class Mode(StrEnum):
@@ -156,6 +160,15 @@ class ServerSettings:
     workers: int = 1
     max_sessions: int = 1_000
     """Live sessions a worker takes; further ones are told `overloaded`."""
+    max_sessions_per_user: int = 16
+    """Live sessions of one client on a worker, those in their grace time included; 0 is no limit."""
+    max_sockets: int = 4_000
+    """Open WebSockets of a worker; further handshakes are answered with 503."""
+    max_sockets_per_peer: int = 256
+    """Open WebSockets of one address; further handshakes are answered with 429. A clinic behind one address has room;
+    behind a proxy that is not among `trusted_proxies` all clients share one. 0 is no limit."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; nobody's by default."""
     log_level: str = "INFO"
     mode: Mode = Mode.DEVELOPMENT
     record_dir: Path | None = None

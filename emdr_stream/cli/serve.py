@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from emdr_stream.environment import load_settings, unknown_variables
 from emdr_stream.errors import ConfigurationError, EmdrError
 from emdr_stream.settings import Mode, ServiceSettings
 from emdr_stream.telemetry.logs import configure_logging
+from emdr_stream.telemetry.metrics import Refusal
 
 _LOG: Final = logging.getLogger(__name__)
 _TOKEN_HOURS: Final = 12
@@ -84,10 +86,11 @@ async def _serve(settings: ServiceSettings) -> None:
     async with _stores(settings) as addresses:
         service = Service(settings, addresses, model)
         limits = lane_limits(settings)
+        refused = partial(service.metrics.refused, Refusal.CONNECTION)
         config = uvicorn.Config(
             build(service),
             loop="none",
-            http=http_protocol(limits),
+            http=http_protocol(limits, refused),
             ws=websocket_protocol(limits),
             ws_max_size=settings.session.limits.message_bytes,
             ws_per_message_deflate=False,
@@ -97,6 +100,8 @@ async def _serve(settings: ServiceSettings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=bool(settings.server.trusted_proxies),
+            forwarded_allow_ips=list(settings.server.trusted_proxies),
             timeout_graceful_shutdown=_GRACE_S,
             backlog=_BACKLOG,
         )

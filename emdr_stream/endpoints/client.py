@@ -8,7 +8,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from emdr_stream.domain import Limits, Role, Source
 from emdr_stream.endpoints.auth import Principal, TokenAuthority
 from emdr_stream.endpoints.greeting import Greeting
-from emdr_stream.endpoints.guard import Guard
+from emdr_stream.endpoints.guard import MESSAGE_COSTS_BYTES, ByteBudget, Guard
 from emdr_stream.endpoints.lane import take_over
 from emdr_stream.endpoints.licence import Licence
 from emdr_stream.endpoints.ports import LaneLimits, Peer
@@ -20,9 +20,12 @@ from emdr_stream.telemetry.metrics import Metrics, ResumeResult, SampleOutcome
 from emdr_stream.wire.codec import STREAM_CODECS, Codec
 from emdr_stream.wire.refusals import error_message
 from emdr_stream.wire.stream import (
+    Applied,
     Auth,
+    Bye,
     ClientMessage,
     Done,
+    Frame,
     Hello,
     Morphcast,
     PhaseMark,
@@ -32,6 +35,8 @@ from emdr_stream.wire.stream import (
     ResumeRequest,
     Sample,
     SetMark,
+    Skipped,
+    Stop,
 )
 
 _NOT_RESUMED: Final = {
@@ -44,6 +49,7 @@ _LIMITED: Final = (Sample, Morphcast)
 _ACTS: Final = (SetMark, Rating, PhaseMark, ResumeRequest, Auth)
 """What a person does. Each is written down or told to watchers: a page gone wild must not drown others' alerts."""
 _ACTS_HZ: Final = 10
+_NEVER_REFUSED: Final = (Stop, Applied, Bye)
 
 
 class ClientEndpoint:
@@ -144,6 +150,7 @@ class ClientSink:
         self._metrics = metrics
         self._guard = Guard(limits.rate_hz, settings.max_malformed_per_minute)
         self._acts = Guard(_ACTS_HZ, settings.max_malformed_per_minute)
+        self._budget = ByteBudget(settings.bytes_per_s)
         self._runner.attach(peer, codec, epoch=opened.epoch, resume_token=opened.resume_token, last_seq=opened.last_seq)
         # From here on `closed` will be called.
         self._metrics.connection_opened(principal.role)
@@ -159,17 +166,25 @@ class ClientSink:
         runner = self._runner
         if not runner.is_served_by(self._peer):
             return
+        budget = self._budget
+        budget.heard += (weight := len(data) + MESSAGE_COSTS_BYTES)
+        heavy = budget.heard > budget.most and budget.is_exceeded(now, weight)
+        if heavy and budget.is_flooded:
+            self._flooded("far too many bytes", None)
+            return
         try:
             message: ClientMessage = self._codec.decode(data)
         except ProtocolError as problem:
             self._refused(problem, now)
             return
         kind = type(message)
-        if kind in _LIMITED and not self._guard.admits(now):
+        if kind in _LIMITED and (not self._guard.admits(now) or heavy):
             self._metrics.sample(SampleOutcome.RATE_LIMITED)
             self._too_fast(message, self._guard)
-        elif kind in _ACTS and not self._acts.admits(now):
+        elif kind in _ACTS and (not self._acts.admits(now) or heavy):
             self._too_fast(message, self._acts)
+        elif heavy and kind not in _NEVER_REFUSED:
+            self._too_fast(message, self._guard)
         elif kind is Ping or kind is Auth or kind is Hello:
             self._answer(message)
         else:
@@ -225,12 +240,16 @@ class ClientSink:
 
     def _too_fast(self, message: ClientMessage, guard: Guard) -> None:
         if guard.is_flooded:
-            self._close(
-                FatalProtocolError(ErrorCode.RATE_LIMITED, "far too many messages", CloseCode.RATE_LIMITED), message.id
-            )
+            self._flooded("far too many messages", message.id)
+        elif isinstance(message, Frame) and message.id is not None:
+            # Each frame has an answer of its own.
+            self._runner.send(Skipped(re=message.id, reason="rate"))
         elif guard.should_tell:
-            why = "too many messages a second: the rest are dropped"
+            why = "too many messages or bytes a second: the rest are dropped"
             self._say(ProtocolError(ErrorCode.RATE_LIMITED, why, re=message.id), 1_000)
+
+    def _flooded(self, why: str, re: int | str | None) -> None:
+        self._close(FatalProtocolError(ErrorCode.RATE_LIMITED, why, CloseCode.RATE_LIMITED), re)
 
     def _say(self, problem: ProtocolError, retry_after_ms: int | None = None) -> None:
         self._metrics.error(problem.code)

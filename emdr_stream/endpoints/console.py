@@ -11,7 +11,7 @@ from emdr_stream.alerts.log import AlertLog
 from emdr_stream.broker.base import Broker
 from emdr_stream.clock import wall_ms
 from emdr_stream.domain import Role
-from emdr_stream.endpoints.auth import TokenAuthority
+from emdr_stream.endpoints.auth import Principal, TokenAuthority
 from emdr_stream.endpoints.console_parts import ConsoleParts
 from emdr_stream.endpoints.greeting import Greeting
 from emdr_stream.endpoints.lane import take_over
@@ -19,11 +19,11 @@ from emdr_stream.endpoints.late_ack import LateAcknowledgements
 from emdr_stream.endpoints.ports import LaneLimits, Peer
 from emdr_stream.endpoints.trail import note_refused_hello
 from emdr_stream.endpoints.watcher import Watcher
-from emdr_stream.errors import FatalProtocolError
+from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError
 from emdr_stream.session.demand import Demand
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.settings import ControlSettings, SocketSettings
-from emdr_stream.telemetry.metrics import Metrics
+from emdr_stream.telemetry.metrics import Metrics, Refusal
 from emdr_stream.wire.codec import WATCH_CODECS
 from emdr_stream.wire.watch import WatchHello
 
@@ -71,6 +71,7 @@ class ConsoleEndpoint:
         greeting = Greeting(websocket, WATCH_CODECS, parts.authority, parts.settings, parts.metrics)
         try:
             hello, principal = await greeting.receive(WatchHello, _ROLES)
+            self._check_room(principal)
         except WebSocketDisconnect:
             return
         except FatalProtocolError as problem:
@@ -92,6 +93,16 @@ class ConsoleEndpoint:
                 for watcher, task in served:
                     self._watchers.discard(watcher)
                     task.cancel()
+
+    def _check_room(self, principal: Principal) -> None:
+        """Raises FatalProtocolError for a therapist with too many consoles; a back end is no person, and is trusted."""
+        most = self._parts.settings.max_consoles_per_user
+        if not most or principal.role is not Role.THERAPIST:
+            return
+        if sum(1 for watcher in self._watchers if watcher.sub == principal.sub) >= most:
+            self._parts.metrics.refused(Refusal.USER)
+            why = "you have as many consoles open as one may have: close one"
+            raise FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.OVERLOADED)
 
     def drain(self, time_left_ms: int) -> None:
         """The worker stops: every console is told, and closed with 1012."""

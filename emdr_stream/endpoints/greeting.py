@@ -97,26 +97,35 @@ class Greeting:
         raise WebSocketDisconnect(CloseCode.POLICY)
 
     async def _hello(self, kind: type[H]) -> H:
-        """The first message, which must be a hello. Malformed ones may be mended within the time."""
+        """The first message, which must be a hello. Malformed ones may be mended, within the time and the limit."""
         try:
             async with asyncio.timeout(self._settings.hello_timeout_s):
-                while True:
-                    data = await self._receive()
-                    try:
-                        message = self.codec.decode(data)
-                    except FatalProtocolError:
-                        raise
-                    except ProtocolError as problem:
-                        await self._say(problem, problem.re)
-                        continue
-                    if isinstance(message, kind):
+                for _ in range(self._settings.max_malformed_per_minute + 1):
+                    message = await self._first_message(kind)
+                    if message is not None:
                         return message
-                    why = "the first message must be `hello`"
-                    await self._say(ProtocolError(ErrorCode.BAD_MESSAGE, why, param="type"), message.id)
+            why = "too many malformed messages before a `hello`"
+            raise FatalProtocolError(ErrorCode.BAD_MESSAGE, why, CloseCode.INVALID_PAYLOAD)
         except TimeoutError:
             raise FatalProtocolError(
                 ErrorCode.BAD_MESSAGE, "no `hello` came in time", CloseCode.HELLO_TIMEOUT
             ) from None
+
+    async def _first_message(self, kind: type[H]) -> H | None:
+        """The hello; None when something else came and was told so."""
+        data = await self._receive()
+        try:
+            message = self.codec.decode(data)
+        except FatalProtocolError:
+            raise
+        except ProtocolError as problem:
+            await self._say(problem, problem.re)
+            return None
+        if isinstance(message, kind):
+            return message
+        why = "the first message must be `hello`"
+        await self._say(ProtocolError(ErrorCode.BAD_MESSAGE, why, param="type"), message.id)
+        return None
 
     async def _receive(self) -> bytes | str:
         event = await self._websocket.receive()

@@ -1,9 +1,40 @@
-"""Times of messages in, permission out: the rate of one socket, and its patience with malformed messages."""
+"""Times and sizes of messages in, permission out: the rates of one socket, and its patience with malformed messages."""
 
 from typing import Final
 
 _FLOOD: Final = 10
 """More than this many times the rate within a second is no hasty client but a flood."""
+
+
+_HEAVY_FLOOD: Final = 4
+"""The same for bytes: the largest messages allowed come in few pieces, so the margin is smaller."""
+
+MESSAGE_COSTS_BYTES: Final = 256
+"""What a message counts besides its bytes: reading the smallest one costs about as much as so many bytes more."""
+
+
+class ByteBudget:
+    """Bytes of one socket in a second. Times in seconds, monotonic.
+
+    `heard` and `most` are public for the line that each message travels: it adds, compares, and comes here only when
+    the budget is used up. That may take longer than a second; then a new one begins, with no look at the clock between.
+    """
+
+    __slots__ = ("_since", "heard", "is_flooded", "most")
+
+    def __init__(self, bytes_per_s: int) -> None:
+        self.most = bytes_per_s
+        self.heard = 0
+        self.is_flooded = False
+        self._since = 0.0
+
+    def is_exceeded(self, now: float, last_bytes: int) -> bool:
+        """Whether `heard`, which has passed `most` with a message of `last_bytes`, did so within a second."""
+        if now - self._since >= 1.0:
+            self._since, self.heard, self.is_flooded = now, last_bytes, False
+            return last_bytes > self.most
+        self.is_flooded = self.heard > _HEAVY_FLOOD * self.most
+        return True
 
 
 class Guard:

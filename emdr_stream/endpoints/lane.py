@@ -6,8 +6,9 @@ no task, queue or ASGI message, and reading never stops: what the session cannot
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Any, Final, cast
 
 from starlette.websockets import WebSocket, WebSocketState
@@ -18,7 +19,9 @@ from websockets.exceptions import InvalidState, ProtocolError
 from websockets.frames import Frame
 from websockets.http11 import Request
 
-from emdr_stream.endpoints.frames import BINARY, TEXT, FrameSplitter, close_reason, encode
+from emdr_stream.endpoints.frames import BINARY, TEXT, FrameSplitter, close_reason
+from emdr_stream.endpoints.guard import Guard
+from emdr_stream.endpoints.lane_peer import LanePeer
 from emdr_stream.endpoints.ports import LaneLimits, Peer, Sink, log_sink_error
 from emdr_stream.endpoints.pump import pump
 from emdr_stream.errors import CloseCode
@@ -30,6 +33,12 @@ except ImportError:
 
 EXTENSION: Final = "emdr_stream.lane"
 """Key in the ASGI scope's `extensions` under which a connection offers its lane."""
+_SLICE_BYTES: Final = 65_536
+"""What is taken of one connection in a turn of the loop, so that others need not wait; libuv would read 8 MiB."""
+_FRAME_BYTES: Final = 1_024
+"""What a frame counts at least: a read holds up to 40,000 of the smallest."""
+_LAST_WORDS_BYTES: Final = 65_536
+"""What a peer may still send after our close before its end is looked for."""
 _MIDDLING: Final = bytes((BINARY, 0x80 | 126))
 """The first bytes of a masked binary message of 126 to 65,535 bytes."""
 
@@ -69,30 +78,6 @@ def _discard(data: bytes | str) -> None:
     """After the close, messages that were on their way are of no use to anyone."""
 
 
-class LanePeer:
-    """The `Peer` of a connection in the lane."""
-
-    __slots__ = ("_protocol", "_write", "is_open")
-
-    def __init__(self, protocol: "LaneProtocol") -> None:
-        self._protocol = protocol
-        self._write = protocol.transport.write
-        self.is_open = True
-
-    def send(self, data: bytes | str) -> None:
-        # One write per message: uvloop itself joins the writes of one loop turn into a single system call.
-        if self.is_open:
-            self._write(encode(data))
-
-    def close(self, code: int, reason: str = "") -> None:
-        if self.is_open:
-            self._protocol.start_close(code, reason)
-
-    @property
-    def buffered_bytes(self) -> int:
-        return self._protocol.transport.get_write_buffer_size() if self.is_open else 0
-
-
 class LaneProtocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket protocol with a way out of ASGI, and with bounds where uvicorn has none.
 
@@ -122,6 +107,11 @@ class LaneProtocol(WebSocketsSansIOProtocol):
         self.sink: Sink | None = None
         self.ended: asyncio.Future[None] | None = None
         self.end_code: int = CloseCode.ABNORMAL
+        # uvicorn waits 10 s for a peer that does not answer the close of a refused hello.
+        self.close_timeout = limits.close_timeout_s
+        self.pending: Iterator[tuple[bytes, int]] | None = None
+        self.last_words = 0
+        self.odd_frames = Guard(limits.max_odd_frames_hz, 0)
 
     # From the socket to the sink
 
@@ -137,23 +127,58 @@ class LaneProtocol(WebSocketsSansIOProtocol):
             and size <= self.max_size
             and self.conn.current_size is None
             and not self.splitter.partial
+            and self.pending is None
             and not self.deaf
         ):
             try:
                 self.deliver(apply_mask(data[8:], data[4:8]))
             except Exception as error:
                 self.sink_failed(error)
-        else:
-            self.take_frames(data)
+        elif self.pending is not None:
+            self.pending = chain(self.pending, self.splitter.split(data))
+        elif not self.deaf:
+            self.take_frames(self.splitter.split(data))
 
-    def take_frames(self, data: bytes) -> None:
-        for frame, start in self.splitter.split(data):
-            if self.deaf:
-                return
+    def take_frames(self, frames: Iterator[tuple[bytes, int]]) -> None:
+        """Take a slice of frames; for the rest of them the loop comes back, and nothing is read until then."""
+        if self.take_slice(frames):
+            self.pending = frames
+            self.transport.pause_reading()
+            self.loop.call_soon(self.take_pending)
+        elif self.pending is not None:
+            self.pending = None
+            if not self.read_paused and self.last_words <= _LAST_WORDS_BYTES and not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    def take_pending(self) -> None:
+        if self.pending is not None and not self.disconnected:
+            self.take_frames(self.pending)
+
+    def take_slice(self, frames: Iterator[tuple[bytes, int]]) -> bool:
+        """Take as many frames as a turn has room for; whether there may be more of them."""
+        size = 0
+        for frame, start in frames:
+            size += max(len(frame), _FRAME_BYTES)
+            if self.deaf or (self.close_sent and self.is_past_listening(len(frame))):
+                return False
             if TEXT <= frame[0] <= BINARY and self.conn.current_size is None and start:
                 self.take_payload(apply_mask(frame[start:], frame[start - 4 : start]), frame[0] == TEXT)
-            else:
+            elif self.odd_frames.admits(self.loop.time()):
                 self.parse(frame)
+            else:
+                self.conn.fail(CloseCode.RATE_LIMITED, "far too many control frames or fragments")
+                self.handle_parser_exception()
+            if size >= _SLICE_BYTES:
+                return not self.deaf
+        return False
+
+    def is_past_listening(self, size: int) -> bool:
+        """Stop reading a peer that goes on for too long after our close; a reset would lose the close on its way."""
+        self.last_words += size
+        if self.last_words > _LAST_WORDS_BYTES:
+            self.deaf = True
+            self.transport.pause_reading()
+        return self.deaf
 
     def take_payload(self, payload: bytes, is_text: bool) -> None:
         try:
@@ -190,6 +215,10 @@ class LaneProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self
+            # Read on when the endpoint accepts (uvicorn does that as it takes the connect event): the parser of
+            # `websockets` would take frames before the handshake's answer, and could not refuse them.
+            self.read_paused = True
+            self.transport.pause_reading()
 
     def handle_text(self, event: Frame) -> None:
         self.begin_fragments(event, "text")
@@ -224,13 +253,18 @@ class LaneProtocol(WebSocketsSansIOProtocol):
         self.hang_up()
         self.finish()
 
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        # The endpoint counts as gone: a peer that does not read must not keep what is left of its connection.
+        if not self.disconnected:
+            self.abort_later()
+
     def handle_parser_exception(self) -> None:
         self.deaf = True
-        if self.peer is None:
-            super().handle_parser_exception()
-            return
-        if not self.close_sent and self.conn.close_sent is not None:
-            self.end_code = self.conn.close_sent.code
+        if not self.close_sent and (ours := self.conn.close_sent) is not None:
+            self.end_code = ours.code
+            if self.peer is None:
+                self.queue.put_nowait({"type": "websocket.disconnect", "code": ours.code, "reason": ours.reason})
         self.close_sent = True
         self.transport.write(b"".join(self.conn.data_to_send()))
         # With unread bytes in the kernel a full close becomes a reset, which can overtake the close frame: half-close,
@@ -248,7 +282,7 @@ class LaneProtocol(WebSocketsSansIOProtocol):
     async def serve(self, make_sink: Callable[[Peer], Sink]) -> None:
         """Give the connection to the sink until it has ended; a cancelled caller closes it with 1012."""
         self.ended = self.loop.create_future()
-        self.peer = peer = LanePeer(self)
+        self.peer = peer = LanePeer(self.transport, self.start_close)
         if not self.transport.is_closing():
             self.transport.set_write_buffer_limits(high=self.limits.max_backlog_bytes)
         try:

@@ -1,7 +1,8 @@
-"""uvicorn's HTTP protocol with a limit on slow headers: bytes go in, requests come out or the connection is closed."""
+"""uvicorn's HTTP protocol with limits: bytes go in, requests come out, or one connection too many or too slow ends."""
 
 import asyncio
 from asyncio import TimerHandle
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -12,9 +13,9 @@ from uvicorn.server import ServerState
 from emdr_stream.endpoints.ports import LaneLimits
 
 
-def http_protocol(limits: LaneLimits) -> type[asyncio.Protocol]:
-    """Return what uvicorn takes as `http=`; it can be pickled, so it works with several workers."""
-    return cast("type[asyncio.Protocol]", partial(PatientHttpProtocol, limits=limits))
+def http_protocol(limits: LaneLimits, refused: Callable[[], None] | None = None) -> type[asyncio.Protocol]:
+    """Return what uvicorn takes as `http=`; `refused` is told of each connection for which there was no room."""
+    return cast("type[asyncio.Protocol]", partial(PatientHttpProtocol, limits=limits, refused=refused))
 
 
 class PatientHttpProtocol(HttpToolsProtocol):
@@ -28,13 +29,23 @@ class PatientHttpProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: LaneLimits,
+        refused: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.max_connections = limits.max_connections
+        self.refused = refused
         self.slow_header_s = limits.slow_header_s
         self.header_timer: TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # uvicorn keeps all its connections in this set, upgraded ones too. More of them than file descriptors would
+        # keep the journal and the stores from being opened.
+        if len(self.connections) > self.max_connections:
+            if self.refused is not None:
+                self.refused()
+            transport.abort()
+            return
         self.await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:

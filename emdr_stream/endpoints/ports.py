@@ -19,12 +19,17 @@ class LaneLimits:
         max_backlog_bytes: Output that a peer does not read, beyond which it is cut off with 4408.
         close_timeout_s: How long a peer may take to end a connection that is closing, before it is aborted.
         slow_header_s: How long a peer may take to send the headers of an HTTP request.
+        max_connections: TCP connections of a worker; further ones are closed at once.
+        max_odd_frames_hz: Control frames and fragments a second of one socket, beyond which it is closed with 4429:
+            each costs as much as a message and is seen by no other limit.
     """
 
     max_pong_backlog_bytes: int = 256 * 1024
     max_backlog_bytes: int = 1024 * 1024
     close_timeout_s: float = 2.0
     slow_header_s: float = 3.0
+    max_connections: int = 4_256
+    max_odd_frames_hz: int = 500
 
 
 class Peer(Protocol):

@@ -15,7 +15,7 @@ from emdr_stream.endpoints.alert_desk import since_of
 from emdr_stream.endpoints.auth import Principal
 from emdr_stream.endpoints.console_parts import ConsoleParts
 from emdr_stream.endpoints.following import Following
-from emdr_stream.endpoints.guard import Guard
+from emdr_stream.endpoints.guard import MESSAGE_COSTS_BYTES, ByteBudget, Guard
 from emdr_stream.endpoints.late_ack import unknown_alert
 from emdr_stream.endpoints.licence import Licence
 from emdr_stream.endpoints.outbox import Outbox
@@ -57,6 +57,7 @@ class Watcher:
         self._parts = parts
         self._loop = asyncio.get_running_loop()
         self._guard = Guard(_RATE_HZ, parts.settings.max_malformed_per_minute)
+        self._budget = ByteBudget(parts.settings.bytes_per_s)
         self._outbox = Outbox(peer, codec, parts.settings, parts.metrics, parts.clock)
         self._licence = Licence(principal, parts.authority, parts.metrics, self._expire)
         self._outbox.send(self._welcome())
@@ -64,6 +65,11 @@ class Watcher:
         self._heartbeat_s = parts.control.heartbeat_ms / 1_000
         self._pulse_timer = self._loop.call_later(self._heartbeat_s, self._pulse)
         parts.metrics.connection_opened(principal.role)
+
+    @property
+    def sub(self) -> str:
+        """Who watches."""
+        return self._licence.principal.sub
 
     async def run(self) -> None:
         """Serve what takes time until cancelled; a failure closes the socket with 1011."""
@@ -78,12 +84,18 @@ class Watcher:
         if not self._outbox.is_open:
             return
         now = self._parts.clock()
+        budget = self._budget
+        budget.heard += (weight := len(data) + MESSAGE_COSTS_BYTES)
+        heavy = budget.heard > budget.most and budget.is_exceeded(now, weight)
+        if heavy and budget.is_flooded:
+            self._flooded("far too many bytes", None)
+            return
         try:
             message: WatchMessage = self._codec.decode(data)
         except ProtocolError as problem:
             self._refused(problem, now)
             return
-        if not self._guard.admits(now) and not self._bears(message):
+        if (not self._guard.admits(now) or heavy) and not self._bears(message):
             return
         try:
             self._take(message)
@@ -206,16 +218,18 @@ class Watcher:
             why = "too many malformed messages in a minute"
             self._outbox.close(FatalProtocolError(ErrorCode.BAD_MESSAGE, why, CloseCode.INVALID_PAYLOAD))
 
+    def _flooded(self, why: str, re: int | str | None) -> None:
+        self._outbox.close(FatalProtocolError(ErrorCode.RATE_LIMITED, why, CloseCode.RATE_LIMITED), re)
+
     def _bears(self, message: WatchMessage) -> bool:
         """Whether a message beyond the rate is taken all the same."""
         if self._guard.is_flooded:
-            problem = FatalProtocolError(ErrorCode.RATE_LIMITED, "far too many messages", CloseCode.RATE_LIMITED)
-            self._outbox.close(problem, message.id)
+            self._flooded("far too many messages", message.id)
             return False
         if isinstance(message, _URGENT):
             return True
         if self._guard.should_tell:
-            why = "too many messages a second: the rest are dropped"
+            why = "too many messages or bytes a second: the rest are dropped"
             self._outbox.say(ProtocolError(ErrorCode.RATE_LIMITED, why), message.id, 1_000)
         return False
 

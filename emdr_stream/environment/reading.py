@@ -19,7 +19,9 @@ ENV_FILE: Final = Path(".env")
 _OTHERS: Final = frozenset(
     f"{PREFIX}{name}"
     for name in (
+        "FUZZ_SECONDS",
         "IMAGE_TARGET",
+        "MUTATIONS",
         "POSTGRES_PASSWORD",
         "PROMETHEUS_PORT",
         "PUBLISHED_PORT",
@@ -34,6 +36,7 @@ _ORDER: Final = (
     ("lost_after_ms", "stale_after_ms", 1.0),
     ("timeout_ms", "heartbeat_ms", 2.0),
     ("outbox_bytes", "conflate_bytes", 1.0),
+    ("bytes_per_s", "message_bytes", 1.0),
 )
 
 

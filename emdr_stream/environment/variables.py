@@ -1,5 +1,6 @@
 """The table of all `EMDR_…` variables: name, type, range, default and meaning of each."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -40,6 +41,22 @@ class Environment(BaseSettings):
     port: int = Field(_SERVER.port, ge=1, le=65_535, description="port of the sockets, the REST API and /metrics")
     workers: int = Field(_SERVER.workers, ge=1, le=64, description="worker processes")
     max_sessions: int = Field(_SERVER.max_sessions, ge=1, le=100_000, description="live sessions a worker takes")
+    max_sessions_per_user: int = Field(
+        _SERVER.max_sessions_per_user, ge=0, le=100_000, description="live sessions of one client; 0: no limit"
+    )
+    max_sockets: int = Field(
+        _SERVER.max_sockets, ge=1, le=200_000, description="open WebSockets of a worker; further ones get HTTP 503"
+    )
+    max_sockets_per_peer: int = Field(
+        _SERVER.max_sockets_per_peer,
+        ge=0,
+        le=200_000,
+        description="open WebSockets of one address, further ones get HTTP 429; 0: no limit",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas",
+    )
     mode: Mode = Field(_SERVER.mode, description="development, or production, where `serve` prints no tokens")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is logged")
     data_dir: Path | None = Field(
@@ -90,7 +107,13 @@ class Environment(BaseSettings):
     )
     hello_timeout_s: float = Field(_SOCKET.hello_timeout_s, ge=1, le=60, description="time for the first message")
     message_bytes: int = Field(_LIMITS.message_bytes, ge=1_024, le=4_194_304, description="largest message of a client")
+    bytes_per_s: int = Field(
+        _SOCKET.bytes_per_s, ge=65_536, le=268_435_456, description="bytes a second that one socket may send"
+    )
     rate_hz: int = Field(_LIMITS.rate_hz, ge=1, le=240, description="messages a second of one client")
+    max_consoles_per_user: int = Field(
+        _SOCKET.max_consoles_per_user, ge=0, le=100_000, description="open consoles of one therapist; 0: no limit"
+    )
     max_malformed_per_minute: int = Field(
         _SOCKET.max_malformed_per_minute, ge=1, le=1_000, description="malformed messages before the socket closes"
     )
@@ -110,7 +133,7 @@ class Environment(BaseSettings):
         description="seconds a console may leave an alert unconfirmed",
     )
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -122,6 +145,16 @@ class Environment(BaseSettings):
             parts = urlsplit(origin)
             if origin != "*" and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.path):
                 raise ValueError(f'"{origin}" is no origin: write it as https://console.example.org, without a path')
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                ip_network(network)
+            except ValueError:
+                raise ValueError(f'"{network}" is no address or network: write it as 10.0.0.2 or 10.0.0.0/24') from None
         return value
 
 

@@ -33,6 +33,11 @@ def full() -> FatalProtocolError:
     return FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.OVERLOADED)
 
 
+def crowded() -> FatalProtocolError:
+    why = "this user has as many live sessions as one may have: end one, or come back when one is over"
+    return FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.OVERLOADED)
+
+
 def not_known_now() -> FatalProtocolError:
     why = "a store is away, and with it what is known of this session: come back in a second"
     return FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.OVERLOADED)

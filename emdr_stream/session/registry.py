@@ -28,6 +28,7 @@ from emdr_stream.session.facts import SessionFacts, SessionSnapshot, open_facts
 from emdr_stream.session.ports import SessionRecord, Surroundings
 from emdr_stream.session.runner import SessionRunner
 from emdr_stream.store.base import Record, RecordKind
+from emdr_stream.telemetry.metrics import Refusal
 from emdr_stream.wire.stream import GoAway, Hello, ResumeClaim
 from emdr_stream.wire.values import ModelRef, SessionSummary
 
@@ -80,6 +81,7 @@ class SessionRegistry:
         owner: str,
         models: tuple[ModelRef, ...],
         max_sessions: int,
+        max_sessions_per_user: int = 0,
         record: Callable[[SessionFacts], SessionRecord] | None = None,
     ) -> None:
         self._around = around
@@ -87,6 +89,7 @@ class SessionRegistry:
         self._owner = owner
         self._models = models
         self._max = max_sessions
+        self._max_per_user = max_sessions_per_user
         self._record = record
         self._runners: dict[str, SessionRunner] = {}
         self._saved_s: dict[str, float] = {}
@@ -113,13 +116,13 @@ class SessionRegistry:
                 yield runner
 
     async def open(self, hello: Hello, user: str, sid: str | None) -> Opened:
-        """A new session. Raises FatalProtocolError when this worker is full, or the id is taken or may be."""
+        """A new session. Raises FatalProtocolError when this worker or its user is full, or the id may be taken."""
         session_id = sid or f"s{secrets.token_hex(8)}"
         async with self._door(session_id):
             return await self._open(session_id, hello, user, sid)
 
     async def _open(self, session_id: str, hello: Hello, user: str, sid: str | None) -> Opened:
-        self._check_room()
+        self._check_room(user)
         if session_id in self._runners or (sid and await self._stored(session_id) is not None):
             raise denials.taken()
         facts, refused = open_facts(
@@ -132,7 +135,7 @@ class SessionRegistry:
             prior=BaselinePrior(),
         )
         epoch = await self._claim(session_id)
-        self._check_room()
+        self._check_room(user)
         core = SessionCore(facts, self._around.session, deriver=self._around.deriver)
         core.care.state.epoch = epoch
         runner = self._adopt(core, self._around.clock())
@@ -256,10 +259,17 @@ class SessionRegistry:
         """Held by who opens or restores a session: two at once would make two sessions of one id."""
         return self._doors.setdefault(session_id, asyncio.Lock())
 
-    def _check_room(self) -> None:
-        """Asked again after every wait: others may have come meanwhile, or the end."""
+    def _check_room(self, user: str | None = None) -> None:
+        """Asked again after every wait: others may have come meanwhile, or the end.
+
+        `user`: whose new session it is. Sessions in their grace time count too, or one token would fill the worker by
+        coming and going; who comes back to a session is not counted.
+        """
         if self.draining or len(self._runners) >= self._max:
             raise denials.full()
+        if user is not None and self._max_per_user and sum(1 for _ in self.of_users((user,))) >= self._max_per_user:
+            self._around.metrics.refused(Refusal.USER)
+            raise denials.crowded()
 
     async def _stored(self, session_id: str) -> StoredSession | None:
         """What the broker keeps. While that cannot be known nothing is opened: a paused session may be kept there."""

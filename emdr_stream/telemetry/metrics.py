@@ -73,6 +73,19 @@ class AuthFailure(StrEnum):
     ORIGIN = "origin"
 
 
+class Refusal(StrEnum):
+    """Which limit somebody met before there was a session."""
+
+    WORKER = "worker"
+    """Sockets of this worker."""
+    PEER = "peer"
+    """Sockets of one address."""
+    USER = "user"
+    """Live sessions of one client, or consoles of one therapist."""
+    CONNECTION = "connection"
+    """TCP connections of this worker, handshakes and plain HTTP included."""
+
+
 class Journal(StrEnum):
     """Which local write failed."""
 
@@ -121,6 +134,7 @@ class Metrics:
         self._resumes = Tally("emdr_resumes", "Attempts to resume a session.", ("result",), ResumeResult)
         self._errors = Tally("emdr_errors", "Error messages sent to peers.", ("code",), ErrorCode)
         self._auth = Tally("emdr_auth_failures", "Peers that were not let in.", ("code",), AuthFailure)
+        self._refused = Tally("emdr_refusals", "Peers for whom there was no room.", ("limit",), Refusal)
         # the service itself -------------------------------------------------------------------------------------------
         self._watcher_lag = Histogram("emdr_watcher_lag_seconds", "How far a console is behind.", _LAG)
         self._loop_lag = Histogram("emdr_event_loop_lag_seconds", "How late the event loop runs its timers.", _LAG)
@@ -208,6 +222,10 @@ class Metrics:
 
     def auth_failed(self, code: AuthFailure) -> None:
         self._auth.add(code)
+
+    def refused(self, limit: Refusal) -> None:
+        """There was no room for a peer."""
+        self._refused.add(limit)
 
     # the service itself -----------------------------------------------------------------------------------------------
     def watcher_lag(self, seconds: float) -> None:

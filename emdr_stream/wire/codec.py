@@ -92,6 +92,11 @@ def _types_of(union: Any) -> frozenset[str]:
     return frozenset(member.__struct_config__.tag for member in get_args(union))
 
 
+def _no_extension(_code: int, _data: memoryview) -> None:
+    """MessagePack's extension types are no part of the protocol, and what they stand for has no form in JSON."""
+    raise ValueError("an extension type")
+
+
 _TO_JSON: Final = msgspec.json.Encoder().encode
 
 
@@ -107,8 +112,8 @@ def _codecs(union: Any) -> dict[str, Codec[Any]]:
             True,
             known,
             msgspec.msgpack.Encoder().encode,
-            msgspec.msgpack.Decoder(union).decode,
-            msgspec.msgpack.Decoder().decode,
+            msgspec.msgpack.Decoder(union, ext_hook=_no_extension).decode,
+            msgspec.msgpack.Decoder(ext_hook=_no_extension).decode,
         ),
         JSON: Codec(
             JSON,

@@ -20,7 +20,7 @@ from emdr_stream.endpoints.ports import LaneLimits, Peer
 
 MAX_MESSAGE_BYTES = 64 * 1024
 ENOUGH_BYTES = 100_000
-LIMITS = LaneLimits(max_backlog_bytes=512 * 1024, close_timeout_s=0.5, slow_header_s=0.6)
+LIMITS = LaneLimits(max_backlog_bytes=512 * 1024, close_timeout_s=0.5, slow_header_s=0.6, max_odd_frames_hz=1_000_000)
 
 
 class Kind(Enum):

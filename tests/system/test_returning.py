@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.system, pytest.mark.anyio]
 @pytest.fixture(scope="module")
 def mortal(plain_models: Path) -> Iterator[Service]:
     """A service that is stopped and killed, and started again on the same folder."""
-    with service(model_dir=str(plain_models)) as running:
+    # `saved` asks as fast as it is answered, which no honest client does.
+    with service(model_dir=str(plain_models), bytes_per_s="268435456") as running:
         yield running
 
 

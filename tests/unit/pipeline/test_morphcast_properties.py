@@ -3,10 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emdr_stream.domain import DIMENSIONS, EMOTIONS, SIGNALS, Observation
+from emdr_stream.domain import DIMENSIONS, EMOTIONS, Observation
 from emdr_stream.errors import ErrorCode, ProtocolError
 from emdr_stream.pipeline.morphcast import MorphcastAdapter
 from emdr_stream.wire.stream import Morphcast, MorphcastEvent
+from tests.observations import assert_in_range
 
 _SDK_NAMES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 
@@ -49,7 +50,7 @@ def test_anything_gives_an_observation_in_range_or_none_or_a_protocol_error(mess
             assert answer.code is ErrorCode.INVALID_FIELD
             assert answer.param is not None
         elif answer is not None:
-            _assert_in_range(answer)
+            assert_in_range(answer)
 
 
 _SEVEN = st.fixed_dictionaries({name: st.floats(0.0, 1.0) | st.none() | st.just(float("nan")) for name in _SDK_NAMES})
@@ -61,7 +62,7 @@ def test_seven_numbers_become_a_distribution_or_nothing(detail: dict[str, object
         Morphcast(ts=0.0, events=[MorphcastEvent(type="FACE_EMOTION", detail=detail)])
     )
     assert observation is not None
-    _assert_in_range(observation)
+    assert_in_range(observation)
 
 
 def _fed(adapter: MorphcastAdapter, message: Morphcast) -> Observation | ProtocolError | None:
@@ -69,14 +70,3 @@ def _fed(adapter: MorphcastAdapter, message: Morphcast) -> Observation | Protoco
         return adapter.feed(message)
     except ProtocolError as problem:
         return problem
-
-
-def _assert_in_range(observation: Observation) -> None:
-    for name, value in zip(SIGNALS, observation.values, strict=True):
-        low = -1.0 if name in ("valence", "arousal") else 0.0
-        assert value != value or low <= value <= 1.0, name
-    told = [value for value in observation.values[3:10] if value == value]
-    assert not told or (len(told) == len(EMOTIONS) and abs(sum(told) - 1.0) <= 0.02 + 1e-9)
-    assert 0.0 <= observation.quality <= 1.0
-    assert observation.faces is None or observation.faces >= 0
-    assert (observation.face_present is False) == (observation.faces == 0)

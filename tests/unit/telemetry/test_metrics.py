@@ -15,6 +15,7 @@ from emdr_stream.telemetry.instruments import Buckets
 from emdr_stream.telemetry.metrics import (
     AuthFailure,
     Metrics,
+    Refusal,
     ResumeResult,
     SampleOutcome,
     Stage,
@@ -76,6 +77,7 @@ def use_everything(metrics: Metrics) -> None:
     metrics.connection_closed(Role.CLIENT, CloseCode.NORMAL)
     metrics.resume(ResumeResult.REPLAYED)
     metrics.auth_failed(AuthFailure.ORIGIN)
+    metrics.refused(Refusal.PEER)
     metrics.watcher_lag(0.2)
     metrics.event_loop_lag(0.001)
     metrics.pubsub_lag(0.001)
@@ -109,7 +111,7 @@ def test_no_label_can_hold_a_person_or_a_session(metrics: Metrics) -> None:
     labels = {name for line in metrics.render().decode().splitlines() for name in re.findall(r'[{,](\w+)="', line)}
     assert labels == {
         "stage", "outcome", "state", "kind", "severity", "role", "code", "result", "model", "version", "sha256",
-        "journal", "le",
+        "journal", "le", "limit",
     }  # fmt: skip
 
 
