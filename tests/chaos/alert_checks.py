@@ -1,0 +1,134 @@
+"""A history in, broken promises about alerts out: lost, out of order, a number used twice, an impossible life."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from tests.chaos.history import Delivery, Fault, History, Step, Violation
+
+IN_FLIGHT_S: Final = 0.3
+"""A process that is killed so soon after it decided something may not have written it yet: counted, not judged."""
+_AFTER: Final = {
+    "": {"raised"},
+    "raised": {"acknowledged", "escalated", "resolved"},
+    "acknowledged": {"escalated", "resolved"},
+    "escalated": {"acknowledged", "resolved"},
+    "resolved": set(),
+}
+
+
+def lost(history: History) -> Iterator[Violation]:
+    """What either store kept reaches every watcher; what a client was told of stands in both stores."""
+    told = {(delivery.who, *delivery.key) for delivery in history.deliveries()}
+    for key, step in history.steps().items():
+        for watcher in history.watchers:
+            if (watcher, *key) not in told:
+                yield Violation("lost", key[0], f"{watcher} was never told {step.alert_id} #{key[1]} ({step.state})")
+    yield from _kept_in_both(history)
+    yield from (
+        Violation("lost", session_id, f"{alert_id}, the cause of a pause, is in no store")
+        for session_id, alert_id in unkept_causes(history, in_flight=False)
+    )
+
+
+def _kept_in_both(history: History) -> Iterator[Violation]:
+    table = {step.key: step for step in history.table}
+    stream = {step.key: step for step in history.stream}
+    for name, here, there in (("the table", table, stream), ("the stream", stream, table)):
+        for key in sorted(there.keys() - here.keys()):
+            yield Violation("lost", key[0], f"#{key[1]} ({there[key].state}) is not in {name}")
+
+
+def unkept_causes(history: History, *, in_flight: bool) -> Iterator[tuple[str, str]]:
+    """Alerts that a `control.pause` named and no store knows, by whether their process was killed at that moment."""
+    kept = {step.alert_id for step in history.steps().values()}
+    seen: set[str] = set()
+    for event in history.events:
+        alert_id = event.data.get("alert_id")
+        is_cause = event.what == "heard" and event.type == "control.pause" and isinstance(alert_id, str)
+        if not is_cause or alert_id in kept or alert_id in seen:
+            continue
+        seen.add(str(alert_id))
+        if history.killed_within(event.at_s, IN_FLIGHT_S) is in_flight:
+            yield event.session_id, str(alert_id)
+
+
+def out_of_order(history: History) -> Iterator[Violation]:
+    """To each watcher the steps of a session come in the order of their numbers."""
+    newest: dict[tuple[str, str], int] = {}
+    for delivery in history.deliveries():
+        place = delivery.who, delivery.session_id
+        if delivery.alert_seq < newest.get(place, 0):
+            text = f"{delivery.who} was told #{delivery.alert_seq} after #{newest[place]}"
+            yield Violation("out of order", delivery.session_id, text)
+        newest[place] = max(newest.get(place, 0), delivery.alert_seq)
+
+
+def numbers_used_twice(history: History) -> Iterator[Violation]:
+    """A number means one step of one alert, to everybody and for ever."""
+    meanings: defaultdict[tuple[str, int], set[tuple[str, str, int]]] = defaultdict(set)
+    said: Iterable[Step | Delivery] = (*history.table, *history.stream, *history.deliveries())
+    for step in said:
+        meanings[step.session_id, step.alert_seq].add((step.alert_id, step.state, step.ts_ms))
+    for (session_id, number), steps in sorted(meanings.items()):
+        if len(steps) > 1:
+            text = " and ".join(f"{alert_id} {state} of {ts_ms}" for alert_id, state, ts_ms in sorted(steps))
+            yield Violation("number used twice", session_id, f"#{number} is {text}")
+
+
+def gaps(history: History) -> Iterator[Violation]:
+    """The numbers of a session are 1, 2, 3 and so on."""
+    numbers: defaultdict[str, set[int]] = defaultdict(set)
+    for session_id, number, _ in history.steps():
+        numbers[session_id].add(number)
+    for session_id, known in numbers.items():
+        missing = set(range(1, max(known) + 1)) - known
+        if missing:
+            yield Violation("gap", session_id, f"numbers {sorted(missing)} are in no store")
+
+
+def impossible_lives(history: History) -> Iterator[Violation]:
+    """An alert is raised, then acknowledged or escalated, each once at most, then resolved, then nothing."""
+    alerts: defaultdict[tuple[str, str], list[Step]] = defaultdict(list)
+    for step in sorted(history.steps().values(), key=lambda step: step.key):
+        alerts[step.session_id, step.alert_id].append(step)
+    for (session_id, alert_id), steps in alerts.items():
+        states = [step.state for step in steps]
+        follows = all(after in _AFTER[before] for before, after in zip(["", *states], states, strict=False))
+        if not follows or len(set(states)) < len(states):
+            yield Violation("impossible life", session_id, f"{alert_id}: {', '.join(states)}")
+
+
+def stale_steps(history: History) -> Iterator[Violation]:
+    """A step of a lower epoch never follows one of a higher epoch: a stale owner adds nothing."""
+    highest: dict[str, int] = {}
+    for step in sorted(history.steps().values(), key=lambda step: step.key):
+        if step.epoch < highest.get(step.session_id, 0):
+            text = f"#{step.alert_seq} has epoch {step.epoch} after {highest[step.session_id]}"
+            yield Violation("stale epoch", step.session_id, text)
+        highest[step.session_id] = max(highest.get(step.session_id, 0), step.epoch)
+
+
+def not_escalated(history: History, within_s: float) -> Iterator[Violation]:
+    """A high or critical alert that nobody acknowledged escalates by its deadline, or `within_s` after a fault."""
+    first: dict[tuple[str, str], float] = {}
+    for delivery in history.deliveries():
+        first.setdefault((delivery.alert_id, delivery.state), delivery.at_s)
+    for step in history.steps().values():
+        if step.state != "raised" or step.ack_deadline_ts is None or (step.alert_id, "raised") not in first:
+            continue
+        deadline_s = first[step.alert_id, "raised"] + (step.ack_deadline_ts - step.raised_ts) / 1_000
+        bound_s = _end_of_trouble(history.faults, deadline_s) + within_s
+        moved = [first.get((step.alert_id, state)) for state in ("acknowledged", "escalated", "resolved")]
+        came_s = min((at_s for at_s in moved if at_s is not None), default=None)
+        if bound_s < history.ended_s and (came_s is None or came_s > bound_s):
+            late = "never" if came_s is None else f"{came_s - deadline_s:.1f} s late"
+            yield Violation("not escalated", step.session_id, f"{step.alert_id} ({step.severity}): {late}")
+
+
+def _end_of_trouble(faults: Iterable[Fault], at_s: float) -> float:
+    """When the faults that begin before `at_s`, and what follows on them without a pause, are over."""
+    for fault in sorted(faults, key=lambda fault: fault.start_s):
+        if not fault.console and fault.start_s <= at_s:
+            at_s = max(at_s, fault.end_s)
+    return at_s

@@ -1,0 +1,106 @@
+"""A run in, its table and the history of a broken promise out, as text."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from tests.chaos import alert_checks, control_checks, delays
+from tests.chaos.history import RESTLESS, Event, History, Violation
+from tests.chaos.play import Played
+
+_ESCALATION_S = 20.0
+"""How much later than its deadline an alert may escalate whose worker died: the lease of 15 s, and a little."""
+_SHOWN = 4
+_NOT_SHOWN = frozenset(
+    {"session_id", "resume_token", "limits", "thresholds", "models", "intervention", "protocol", "server_ts"}
+    | {"heartbeat_ms", "timeout_ms", "grace_s", "evidence"}
+)
+
+
+def violations(played: Played, *, strict_delays: bool) -> list[Violation]:
+    """Every promise that was not kept. `strict_delays`: the 99th of a hundred deliveries is judged too."""
+    history = played.history
+    found = [
+        *alert_checks.lost(history),
+        *alert_checks.out_of_order(history),
+        *alert_checks.numbers_used_twice(history),
+        *alert_checks.gaps(history),
+        *alert_checks.impossible_lives(history),
+        *alert_checks.stale_steps(history),
+        *alert_checks.not_escalated(history, _ESCALATION_S),
+        *control_checks.broken_control(history),
+        *control_checks.sessions_lost(history),
+        *delays.late(history),
+        *delays.slow_returns(history),
+    ]
+    p99_s = delays.summary(delays.deliveries(history)).quantile(0.99)
+    if strict_delays and p99_s > delays.P99_S:
+        found.append(Violation("late", "", f"the 99th of a hundred deliveries took {p99_s:.2f} s"))
+    return found
+
+
+def table(played: Played, found: Iterable[Violation]) -> str:
+    """The figures of a run."""
+    history, kinds = played.history, Counter(violation.kind for violation in found)
+    delivered = delays.summary(delays.deliveries(history))
+    came_back = delays.summary(delays.returns(history))
+    raised = sum(step.state == "raised" for step in history.steps().values())
+    in_flight = sum(1 for _ in alert_checks.unkept_causes(history, in_flight=True))
+    rows = {
+        "seed": played.scenario.seed,
+        "faults": f"{len(history.faults)}: {_counted(fault.kind for fault in history.faults)}",
+        "left out": "; ".join(played.left_out) or "nothing",
+        "alerts": f"{raised} raised, {len(history.steps())} steps",
+        "deliveries": f"{len(history.deliveries())} to {len(history.watchers)} consoles",
+        "lost": kinds["lost"],
+        "out of order": kinds["out of order"],
+        "other violations": _counted(kind for kind in kinds.elements() if kind not in ("lost", "out of order")) or 0,
+        "not yet written when killed": in_flight,
+        "reconnects": f"{len(came_back.seconds)} of clients, worst {came_back.worst:.2f} s",
+        "delivery": f"p50 {_ms(delivered.quantile(0.5))}, p99 {_ms(delivered.quantile(0.99))}, "
+        f"worst {_ms(delivered.worst)}",
+    }
+    return "\n".join(f"  {name:<28}{value}" for name, value in rows.items())
+
+
+def story(history: History, violation: Violation) -> str:
+    """The whole history of the session of a violation, with the faults, in order."""
+    events = [event for event in history.of_session(violation.session_id) if event.type not in RESTLESS]
+    lines = [(event.at_s, _told(event)) for event in events]
+    lines += [(fault.start_s, f"--- {fault.kind} ({fault.target}) begins") for fault in history.faults]
+    lines += [(fault.end_s, f"--- {fault.kind} ({fault.target}) ends") for fault in history.faults]
+    kept = [step for _, step in sorted(history.steps().items()) if step.session_id == violation.session_id]
+    return "\n".join(
+        [
+            f"{violation.kind}: {violation.session_id}: {violation.text}",
+            *(f"  {at_s:.3f} {text}" for at_s, text in sorted(lines)),
+            *(f"  kept: {step}" for step in kept),
+        ]
+    )
+
+
+def verdict(played: Played, found: list[Violation]) -> str:
+    """What a failing test prints: the seed, each violation in a line, and the history behind the first ones."""
+    lines = [f"seed {played.scenario.seed}: {len(found)} violations"]
+    lines += [f"{violation.kind}: {violation.session_id}: {violation.text}" for violation in found]
+    return "\n".join([*lines, *_stories(played.history, found), played.logs])
+
+
+def _stories(history: History, found: Iterable[Violation]) -> Iterator[str]:
+    kinds: set[str] = set()
+    for violation in found:
+        if violation.session_id and violation.kind not in kinds and len(kinds) < _SHOWN:
+            kinds.add(violation.kind)
+            yield story(history, violation)
+
+
+def _told(event: Event) -> str:
+    shown = {name: value for name, value in event.data.items() if name not in _NOT_SHOWN}
+    return f"{event.who} {event.what} {shown}"
+
+
+def _counted(kinds: Iterable[str]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).items())
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1_000:.0f} ms"

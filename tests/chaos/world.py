@@ -1,0 +1,197 @@
+"""Real stores and several real services, each of which can be killed, stopped, continued and started again."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from emdr_stream.embedded import EmbeddedStores, StoreName
+from tests.chaos.clock import ClockFile
+from tests.chaos.disk import SmallDisk
+from tests.chaos.history import Step
+from tests.chaos.steps import step_of
+from tests.system.service import Service, environment, eventually, free_port, readable_folder
+
+SETTINGS: Final = {"baseline_s": "5", "max_sessions_per_user": "0", "log_level": "WARNING"}
+_RESTART_S: Final = 30.0
+
+
+@dataclass(slots=True)
+class Node:
+    """One `emdr-stream serve`, and the processes in it that hold sessions."""
+
+    name: str
+    service: Service
+    clock: ClockFile | None = None
+    disk: SmallDisk | None = None
+
+    @property
+    def port(self) -> int:
+        return self.service.port
+
+    def worker_pids(self) -> list[int]:
+        """The workers: the process itself, or its children where it supervises several."""
+        process = self.service.process
+        if process is None or process.poll() is not None:
+            return []
+        if "--workers" not in self.service.arguments:
+            return [process.pid]
+        return [pid for pid in children(process.pid) if is_worker(pid)]
+
+    def every_pid(self) -> list[int]:
+        """The workers and who supervises them."""
+        process = self.service.process
+        return [] if process is None else [process.pid, *self.worker_pids()]
+
+    def kill(self, pid: int) -> None:
+        """kill -9 of one worker."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    async def whole_again(self, count: int) -> None:
+        """Wait until it has as many workers as before; a service that ended is started, as an init system would."""
+        process = self.service.process
+        assert process is not None
+        if "--workers" not in self.service.arguments:
+            await asyncio.to_thread(process.wait)
+        if process.poll() is not None:
+            await asyncio.to_thread(self.service.start)
+        await asyncio.to_thread(eventually, lambda: len(self.worker_pids()) >= count, _RESTART_S)
+
+    async def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        self.service.terminate()
+        return await asyncio.to_thread(self.service.wait)
+
+    def end(self) -> None:
+        """Whatever state it is in."""
+        process = self.service.process
+        if process is not None and process.poll() is None:
+            for pid in self.worker_pids():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+            self.service.terminate()
+            with contextlib.suppress(Exception):
+                self.service.wait()
+        for part in (self.clock, self.disk):
+            if part is not None:
+                part.remove()
+
+
+@dataclass(slots=True)
+class World:
+    """Everything that runs. `stores` belongs to the loop of the test."""
+
+    nodes: list[Node]
+    stores: EmbeddedStores
+    redis_url: str
+    database_url: str
+    data_dir: Path
+    _redis: Any = field(default=None, repr=False)
+
+    def store_pids(self, name: StoreName) -> list[int]:
+        return family(int((self.data_dir / f"{name.value}.lock").read_text()))
+
+    def signal_store(self, name: StoreName, number: signal.Signals) -> None:
+        """To the server and all that it started; a kill goes to the server alone, its children notice."""
+        pids = self.store_pids(name)
+        for pid in pids[:1] if number is signal.SIGKILL else pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    async def owner(self, session_id: str) -> tuple[Node, int] | None:
+        """The node and the worker that own a session; None when nobody alive does, or Redis does not say."""
+        try:
+            async with asyncio.timeout(1.0):
+                named = await self._redis.hget(f"emdr:session:{{{session_id}}}", "owner")
+        except (RedisError, OSError, TimeoutError):
+            return None
+        host, _, pid = (named or b"").decode().rpartition(":")
+        if host != socket.gethostname() or not pid.isdigit():
+            return None
+        return next(((node, int(pid)) for node in self.nodes if int(pid) in node.worker_pids()), None)
+
+    async def stream(self) -> list[Step]:
+        """All steps in the Redis stream."""
+        rows = await self._redis.xrange("emdr:alerts")
+        return [
+            step_of(fields[b"s"].decode(), int(fields[b"n"]), int(fields[b"e"]), int(fields[b"t"]), fields[b"p"])
+            for _, fields in rows
+        ]
+
+    async def table(self) -> list[Step]:
+        """All steps in the table of PostgreSQL."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            rows = await connection.fetch("select session_id, alert_seq, epoch, ts_ms, payload from alerts")
+        finally:
+            await connection.close()
+        return [step_of(*row) for row in rows]
+
+
+@contextlib.asynccontextmanager
+async def world(count: int, models: Path, *, workers: int = 1) -> AsyncIterator[World]:
+    """`count` nodes on their own stores: the first with a small disk for its journal, the last with a false clock."""
+    with readable_folder() as folder:
+        stores = EmbeddedStores(folder / "stores")
+        async with stores as addresses:
+            nodes = list(_nodes(count, folder, workers, models, addresses.redis_url, addresses.database_url))
+            redis = Redis.from_url(addresses.redis_url)
+            made = World(nodes, stores, addresses.redis_url, addresses.database_url, folder / "stores", redis)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for node in nodes:
+                        group.create_task(asyncio.to_thread(node.service.start))
+                yield made
+            finally:
+                await redis.aclose()
+                for name in StoreName:
+                    made.signal_store(name, signal.SIGCONT)
+                async with asyncio.TaskGroup() as group:
+                    for node in nodes:
+                        group.create_task(asyncio.to_thread(node.end))
+
+
+def _nodes(count: int, folder: Path, workers: int, models: Path, redis_url: str, database_url: str) -> Iterator[Node]:
+    for number in range(count):
+        name = f"node{number}"
+        place = folder / name
+        (place / "data").mkdir(parents=True)
+        clock = ClockFile.beside(place) if number == count - 1 else None
+        disk = SmallDisk.at(place / "data" / "journal") if number == 0 else None
+        variables = environment(redis_url=redis_url, database_url=database_url, model_dir=str(models), **SETTINGS) | (
+            clock.variables() if clock else {}
+        )
+        arguments = ("--workers", str(workers)) if workers > 1 else ()
+        yield Node(name, Service(place, variables, free_port(), arguments), clock, disk)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that all threads of a process started."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in (thread / "children").read_text().split()]
+    return found
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it started."""
+    return [pid, *(member for child in children(pid) for member in family(child))]
+
+
+def is_worker(pid: int) -> bool:
+    """Whether a child of a supervisor holds sessions: it is no helper of Python's own."""
+    with contextlib.suppress(OSError):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"resource_tracker" not in command and b"forkserver" not in command
+    return False
