@@ -1,6 +1,7 @@
 """Everything breaks in an order that a seed gives, and no alert is lost, no pause ends by itself, nobody waits long."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from tests.chaos.report import table, verdict, violations
 
 pytestmark = [pytest.mark.system]
 
-SEEDS = ("one", "two", "three")
-FAULTS = 22
+SEEDS = os.environ.get("EMDR_CHAOS_SEEDS", "one,two,three").split(",")
+FAULTS = int(os.environ.get("EMDR_CHAOS_FAULTS", "22"))
 
 
 def judged(played: Played, *, strict_delays: bool) -> None:
