@@ -7,7 +7,7 @@ from typing import Final
 from tests.chaos.history import Delivery, Fault, History, Step, Violation
 
 IN_FLIGHT_S: Final = 0.3
-"""A process that is killed so soon after it decided something may not have written it yet: counted, not judged."""
+"""A worker that is cut off so soon after it decided something may have told nobody yet: counted, not judged."""
 _AFTER: Final = {
     "": {"raised"},
     "raised": {"acknowledged", "escalated", "resolved"},
@@ -49,7 +49,7 @@ def unkept_causes(history: History, *, in_flight: bool) -> Iterator[tuple[str, s
         if not is_cause or alert_id in kept or alert_id in seen:
             continue
         seen.add(str(alert_id))
-        if history.killed_within(event.at_s, IN_FLIGHT_S) is in_flight:
+        if history.cut_off_within(event.at_s, IN_FLIGHT_S) is in_flight:
             yield event.session_id, str(alert_id)
 
 

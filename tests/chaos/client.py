@@ -28,6 +28,8 @@ class Client:
         self._rng = random.Random(seed)
         self._backoff = Backoff(self._rng)
         self._sessions = 0
+        self.roams = True
+        """Whether it loses its connection by itself now and then, and comes back on any node."""
         self.calm = False
         """Set at the end of a run: causes nothing more, and goes on with what it began."""
         self._begin()
@@ -158,7 +160,7 @@ class Client:
             await link.send("stop")
         elif drawn < 0.65 and known:
             self._mood = Mood.PANIC
-        elif drawn < 0.8:
+        elif drawn < 0.8 and self.roams:
             self._away_s = self._rng.choice((0.0, 0.3, 1.0, 6.5))
             link.cut()
 

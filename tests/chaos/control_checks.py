@@ -76,7 +76,7 @@ def _repeated(
     history: History, before: tuple[float, dict[str, Any]], told: dict[str, Any]
 ) -> Iterator[tuple[str, str]]:
     at_s, first = before
-    if _contents(first) != _contents(told) and not history.killed_within(at_s, IN_FLIGHT_S):
+    if _contents(first) != _contents(told) and not history.cut_off_within(at_s, IN_FLIGHT_S):
         yield "number used twice", f"seq {told['seq']} was {first} and is {told}"
 
 
@@ -86,7 +86,7 @@ def _contents(message: dict[str, Any]) -> dict[str, Any]:
 
 def _controlled(history: History, seen: _Seen, event: Event) -> Iterator[tuple[str, str]]:
     told = event.data
-    if told["control_epoch"] <= seen.control_epoch and not history.killed_within(seen.pause_at_s, IN_FLIGHT_S):
+    if told["control_epoch"] <= seen.control_epoch and not history.cut_off_within(seen.pause_at_s, IN_FLIGHT_S):
         yield "counter went back", f"control_epoch {told['control_epoch']} after {seen.control_epoch}"
     seen.control_epoch = max(seen.control_epoch, told["control_epoch"])
     if event.type == "control.pause":
@@ -100,7 +100,7 @@ def _controlled(history: History, seen: _Seen, event: Event) -> Iterator[tuple[s
 def _paused(history: History, seen: _Seen, event: Event) -> Iterator[tuple[str, str]]:
     requires = str(event.data["resume_requires"])
     loosened = seen.paused and seen.requires == "therapist" and requires == "client"
-    if loosened and not history.killed_within(seen.pause_at_s, IN_FLIGHT_S):
+    if loosened and not history.cut_off_within(seen.pause_at_s, IN_FLIGHT_S):
         yield "resumed by nobody", "a therapist's pause became one that the client may end"
     if not seen.paused:
         seen.commanded = False

@@ -146,7 +146,7 @@ class Breaker:
         node.kill(pid)
         await asyncio.sleep(hold_s)
         await node.whole_again(count)
-        return Fault(kind, node.name, began_s, now_s(), fatal=True)
+        return Fault(kind, node.name, began_s, now_s(), sudden=True)
 
     async def _stop_worker(self, hold_s: float) -> Fault:
         return await self._stopped(Kind.STOP_WORKER, hold_s, *self._any_worker())
@@ -161,7 +161,7 @@ class Breaker:
             await asyncio.sleep(hold_s)
         finally:
             signal_process(pid, signal.SIGCONT)
-        return Fault(kind, node.name, began_s, now_s())
+        return Fault(kind, node.name, began_s, now_s(), sudden=True)
 
     async def _terminate(self, hold_s: float) -> Fault:
         node, began_s = self._rng.choice(self._world.nodes), now_s()
@@ -205,7 +205,7 @@ class Breaker:
         async with asyncio.TaskGroup() as group:
             for node, count in zip(nodes, counts, strict=True):
                 group.create_task(node.whole_again(count))
-        return Fault(Kind.KILL_ALL, "all", began_s, now_s(), fatal=True)
+        return Fault(Kind.KILL_ALL, "all", began_s, now_s(), sudden=True)
 
     # surroundings -------------------------------------------------------------------------------------------------
 

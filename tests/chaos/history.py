@@ -28,8 +28,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something was broken from `start_s` to `end_s`. `fatal`: whose processes were killed then, and lost their memory.
+    """Something was broken from `start_s` to `end_s`.
 
+    `sudden`: a worker was killed or stopped, so that what it had told nobody yet is unknown to whoever goes on.
     `console`: only this watcher was concerned.
     """
 
@@ -37,7 +38,7 @@ class Fault:
     target: str
     start_s: float
     end_s: float
-    fatal: bool = False
+    sudden: bool = False
     console: str = ""
 
 
@@ -120,9 +121,9 @@ class History:
                 told.setdefault((event.who, cursor), _delivery(event, cursor))
         return list(told.values())
 
-    def killed_within(self, start_s: float, seconds: float) -> bool:
-        """Whether a process was killed in the first `seconds` from `start_s`: what it had not written yet is gone."""
-        return any(fault.fatal and start_s <= fault.start_s <= start_s + seconds for fault in self.faults)
+    def cut_off_within(self, start_s: float, seconds: float) -> bool:
+        """Whether a worker was killed or stopped within `seconds` from `start_s`: it may not have told anybody."""
+        return any(fault.sudden and start_s <= fault.start_s <= start_s + seconds for fault in self.faults)
 
 
 def key_of(cursor: str) -> Key:

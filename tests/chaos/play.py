@@ -32,6 +32,8 @@ class Scenario:
     workers: int = 1
     clients: int = 10
     consoles: int = 3
+    roams: bool = True
+    """Whether clients change nodes also when nothing is broken."""
     wait_s: tuple[float, float] = (1.0, 3.0)
     settle_s: float = 20.0
     """How long what was raised last may take to reach everybody."""
@@ -58,6 +60,8 @@ async def play(scenario: Scenario, models: Path) -> Played:
             Client(f"c{number}", made.nodes, history, waiting, f"{scenario.seed}/c{number}")
             for number in range(scenario.clients)
         ]
+        for client in clients:
+            client.roams = scenario.roams
         consoles = [
             Console(
                 f"t{number}",

@@ -54,7 +54,7 @@ def table(played: Played, found: Iterable[Violation]) -> str:
         "lost": kinds["lost"],
         "out of order": kinds["out of order"],
         "other violations": _counted(kind for kind in kinds.elements() if kind not in ("lost", "out of order")) or 0,
-        "not yet written when killed": in_flight,
+        "cut off before written": in_flight,
         "reconnects": f"{len(came_back.seconds)} of clients, worst {came_back.worst:.2f} s",
         "delivery": f"p50 {_ms(delivered.quantile(0.5))}, p99 {_ms(delivered.quantile(0.99))}, "
         f"worst {_ms(delivered.worst)}",
@@ -63,8 +63,8 @@ def table(played: Played, found: Iterable[Violation]) -> str:
 
 
 def story(history: History, violation: Violation) -> str:
-    """The whole history of the session of a violation, with the faults, in order."""
-    events = [event for event in history.of_session(violation.session_id) if event.type not in RESTLESS]
+    """The whole history of the session of a violation, with the faults, in order; what came again is left out."""
+    events = _without_repeats(history.of_session(violation.session_id))
     lines = [(event.at_s, _told(event)) for event in events]
     lines += [(fault.start_s, f"--- {fault.kind} ({fault.target}) begins") for fault in history.faults]
     lines += [(fault.end_s, f"--- {fault.kind} ({fault.target}) ends") for fault in history.faults]
@@ -76,6 +76,19 @@ def story(history: History, violation: Violation) -> str:
             *(f"  kept: {step}" for step in kept),
         ]
     )
+
+
+def _without_repeats(events: Iterable[Event]) -> Iterator[Event]:
+    """Alerts that a watcher was told before, and acknowledgements that it sent again, are no news."""
+    seen: set[tuple[str, str, str]] = set()
+    for event in events:
+        again = event.who, event.type, str(event.data.get("cursor") or event.data.get("alert_id"))
+        if event.type in ("alert", "ack"):
+            if again in seen:
+                continue
+            seen.add(again)
+        if event.type not in RESTLESS:
+            yield event
 
 
 def verdict(played: Played, found: list[Violation]) -> str:

@@ -102,7 +102,7 @@ def test_an_alert_that_a_client_was_told_of_and_no_store_keeps_is_lost_unless_it
     history = good()
     pause(history, 5.0, 1, 1, alert_id="s1.a4")
     assert "s1.a4" in next(alert_checks.lost(history)).text
-    history.faults.append(Fault("kill", "n", 5.1, 6.0, fatal=True))
+    history.faults.append(Fault("kill", "n", 5.1, 6.0, sudden=True))
     assert list(alert_checks.lost(history)) == []
     assert list(alert_checks.unkept_causes(history, in_flight=True)) == [(SESSION, "s1.a4")]
 
