@@ -362,7 +362,7 @@ class Picky(MemoryStore):
 
 async def test_the_writer_writes_behind_and_drains() -> None:
     store = MemoryStore()
-    writer = RecordWriter(store, limits=WriterLimits(batch=500, interval_s=60.0))
+    writer = RecordWriter(store, limits=WriterLimits(batch=500, seconds_batch=500, interval_s=60.0))
     await writer.start()
     for number in range(1_700):
         writer.offer(record(RecordKind.SECOND, number))
@@ -387,7 +387,7 @@ async def test_a_small_batch_is_written_after_the_interval() -> None:
 async def test_an_outage_is_survived_and_costs_the_oldest_seconds_alone() -> None:
     store = MemoryStore()
     store.records.available = False
-    limits = WriterLimits(seconds=10, others=100, batch=5, interval_s=0.01)
+    limits = WriterLimits(seconds=10, others=100, batch=5, seconds_batch=5, interval_s=0.01)
     writer = RecordWriter(store, limits=limits)
     await writer.start()
     writer.offer(record(RecordKind.CONTROL))
