@@ -27,7 +27,7 @@ from emdr_stream.endpoints.client import ClientEndpoint
 from emdr_stream.endpoints.console import ConsoleEndpoint
 from emdr_stream.endpoints.ops import Part, ops_routes
 from emdr_stream.endpoints.ports import LaneLimits
-from emdr_stream.errors import StoreUnavailable
+from emdr_stream.errors import StoreUnavailable, WritesRefused
 from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
 from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.inference.models import LoadedModel, load_current
@@ -235,10 +235,12 @@ class Service:
     async def _check(self, name: str, part: Broker | Store) -> None:
         try:
             await part.ping()
-        except StoreUnavailable:
+        except StoreUnavailable as problem:
             self._failures[name] += 1
+            if self._failures[name] >= _FAILURES_BEFORE_AWAY:
+                refuses = isinstance(problem, WritesRefused)
+                self._away[name] = "it answers and takes no writes: is it full?" if refuses else "it does not answer"
             if self._failures[name] == _FAILURES_BEFORE_AWAY:
-                self._away[name] = "it does not answer"
                 _LOG.warning("a store is away", extra={"store": name})
                 self.registry.store_changed(name, up=False)
             return

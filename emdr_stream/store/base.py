@@ -65,7 +65,7 @@ class Store(Protocol):
     async def aclose(self) -> None: ...
 
     async def ping(self) -> None:
-        """Raise StoreUnavailable unless the store answers."""
+        """Raise StoreUnavailable unless the store answers, and took the last writes."""
 
     async def write(self, records: Sequence[Record]) -> None:
         """Write a batch, all or nothing; the same row twice is one row. Rows of a stale epoch are refused one by one.

@@ -2,13 +2,14 @@
 
 import asyncio
 import functools
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import asyncpg
 
 from emdr_stream.broker.base import AlertEntry
-from emdr_stream.errors import StoreUnavailable
+from emdr_stream.errors import StoreUnavailable, WritesRefused
 from emdr_stream.store import rows
 from emdr_stream.store.alert_life import alert_step
 from emdr_stream.store.base import AuditVerdict, Record, RecordKind
@@ -16,6 +17,8 @@ from emdr_stream.store.connections import HeldConnections, RawConnection, TimedC
 from emdr_stream.store.migrate import migrate, migrations
 from emdr_stream.store.ownership import current_records
 from emdr_stream.store.seconds import copy_seconds, write_seconds
+
+Result = TypeVar("Result")
 
 _START_S: Final = 30.0
 _CONNECTIONS: Final = 5  # two batches of the writer, one of what was spilled, the alerts, one for questions
@@ -25,7 +28,23 @@ _AUDIT_PAGE: Final = 5_000
 _ALERT_COLUMNS: Final = "session_id, user_id, alert_seq, epoch, ts_ms, payload"
 
 _AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_FULL: Final = (
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+_REFUSAL_S: Final = 3.0
+"""A full disk takes some rows and refuses others: so long after a refusal the database counts as away."""
 _REFUSALS: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+
+
+@dataclass(slots=True)
+class _Refusal:
+    """The last time that the database took no write of a kind; `stands` until it takes one."""
+
+    why: str
+    at_s: float
+    stands: bool = True
 
 
 class PostgresStore:
@@ -34,11 +53,12 @@ class PostgresStore:
     def __init__(self, url: str, *, timeout_s: float = 1.0, connections: int = _CONNECTIONS) -> None:
         self._url = url
         self._connections = HeldConnections(
-            self._connect, size=connections, timeout_s=timeout_s, away=_AWAY, refusals=_REFUSALS
+            self._connect, size=connections, timeout_s=timeout_s, away=_AWAY, full=_FULL, refusals=_REFUSALS
         )
         self._months: set[tuple[int, int]] = set()
         # Two transactions that both hold a session and then change it would wait for one another.
         self._one_by_one = asyncio.Lock()
+        self._refusing: dict[str, _Refusal] = {}
         self.refused = 0
 
     async def start(self) -> None:
@@ -51,12 +71,26 @@ class PostgresStore:
 
     async def ping(self) -> None:
         await self._connections.run(lambda connection: connection.execute("select 1"))
+        for refusal in self._refusing.values():
+            if refusal.stands or asyncio.get_running_loop().time() - refusal.at_s < _REFUSAL_S:
+                raise WritesRefused(refusal.why)
+
+    async def _writing(self, table: str, work: Callable[[TimedConnection], Awaitable[Result]]) -> Result:
+        """Run a write, and remember whether the database takes such ones; who is refused tries again."""
+        try:
+            result = await self._connections.run(work)
+        except WritesRefused as refused:
+            self._refusing[table] = _Refusal(str(refused), asyncio.get_running_loop().time())
+            raise
+        if table in self._refusing:
+            self._refusing[table].stands = False
+        return result
 
     # records ------------------------------------------------------------------------------------------------------
     async def write(self, records: Sequence[Record]) -> None:
         plausible = [record for record in records if rows.plausible_time(record)]
         if plausible:
-            stale = await self._connections.run(lambda connection: self._write(connection, plausible))
+            stale = await self._writing("records", lambda connection: self._write(connection, plausible))
             self.refused += stale
         self.refused += len(records) - len(plausible)
 
@@ -103,7 +137,7 @@ class PostgresStore:
     async def append_alerts(self, entries: Sequence[AlertEntry]) -> None:
         if entries:
             ordered = sorted(entries, key=lambda entry: (entry.session_id, entry.alert_seq))
-            await self._connections.run(lambda connection: _append_alerts(connection, ordered))
+            await self._writing("alerts", lambda connection: _append_alerts(connection, ordered))
 
     async def alerts_since(self, ts_ms: int) -> list[AlertEntry]:
         found = await self._connections.run(
