@@ -21,9 +21,7 @@ class OwnPostgres:
 
     def signal(self, number: int) -> None:
         """Send a signal to the server and all its helpers."""
-        for member in _descendants(self._pid()):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(member, number)
+        _signal_family(self._pid(), number)
 
     @property
     def uid(self) -> int:
@@ -57,6 +55,9 @@ def open_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _descendants(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(descendant for child in children for descendant in _descendants(int(child)))]
+def _signal_family(pid: int, number: int) -> None:
+    """Parents first: one that is stopped starts nothing more. Helpers come and go meanwhile."""
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+        os.kill(pid, number)
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            _signal_family(int(child), number)
