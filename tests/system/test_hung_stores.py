@@ -127,8 +127,9 @@ async def test_records_lie_on_the_disk_while_the_database_hangs_and_come_back(pl
 
     async with stream(plain, "spilled") as client, camera(client):
         before = metric(plain, "emdr_store_lost_total")
+        spilled = metric(plain, "emdr_store_spilled_total")
         async with hung(plain, "postgres"):
-            await until(lambda: holds(lambda: metric(plain, "emdr_store_spilled_total") > 0), within_s=20.0)
+            await until(lambda: holds(lambda: metric(plain, "emdr_store_spilled_total") > spilled), within_s=20.0)
             assert metric(plain, "emdr_store_spill_bytes") > 0
         await until(lambda: holds(lambda: metric(plain, "emdr_store_spill_bytes") == 0), within_s=20.0)
         assert metric(plain, "emdr_store_read_back_total") == metric(plain, "emdr_store_spilled_total")
