@@ -29,7 +29,7 @@ from emdr_stream.endpoints.client import ClientEndpoint
 from emdr_stream.endpoints.console import ConsoleEndpoint
 from emdr_stream.endpoints.ops import Part, ops_routes
 from emdr_stream.endpoints.ports import LaneLimits
-from emdr_stream.errors import StoreUnavailable
+from emdr_stream.errors import StoreUnavailable, WritesRefused
 from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
 from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.inference.models import LoadedModel, load_current
@@ -41,8 +41,9 @@ from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.settings import ServiceSettings
 from emdr_stream.store.base import Store
 from emdr_stream.store.postgres import PostgresStore
+from emdr_stream.store.spill import Spill
 from emdr_stream.store.writer import RecordWriter
-from emdr_stream.telemetry.metrics import Metrics
+from emdr_stream.telemetry.metrics import Loss, Metrics
 from emdr_stream.wire.asyncapi import asyncapi_document
 from emdr_stream.wire.values import ModelRef
 
@@ -84,7 +85,9 @@ class Service:
         self.alerts = AlertLog(
             settings.stores.data_dir / "journal", self.broker, self.store, on_problem=self._journal_problem
         )
-        self.records = RecordWriter(self.store)
+        spill_bytes = settings.stores.spill_bytes
+        self._spill = Spill(settings.stores.data_dir / "spill", spill_bytes) if spill_bytes else None
+        self.records = RecordWriter(self.store, spill=self._spill)
         self.authority = TokenAuthority(settings.tokens)
         self.crowd = Crowd(settings.server.max_sockets, settings.server.max_sockets_per_peer)
         self._away: dict[str, str] = {}
@@ -196,7 +199,19 @@ class Service:
         metrics = self.metrics
         metrics.store_backlog(self.records.backlog + self.alerts.backlog)
         metrics.store_rows(self.records.counts.written)
-        metrics.store_lost(self.records.counts.lost)
+        counts, spill = self.records.counts, self._spill
+        metrics.store_lost(Loss.QUEUE, counts.dropped.total())
+        metrics.store_lost(Loss.REFUSED, counts.refused.total())
+        if spill is not None:
+            metrics.store_lost(Loss.ROOM, spill.lost_to_room)
+            metrics.store_lost(Loss.CORRUPT, spill.corrupt)
+            metrics.store_spill(
+                spilled=spill.spilled,
+                read_back=spill.read_back,
+                size=spill.bytes,
+                limit=spill.limit_bytes,
+                failures=spill.failures,
+            )
         metrics.notices_unsent(self.broker.dropped)
         metrics.stale_epoch_refusals(self.store.refused + self.registry.taken_over)
         metrics.inference_queue(self._predictor.depth)
@@ -226,10 +241,12 @@ class Service:
     async def _check(self, name: str, part: Broker | Store) -> None:
         try:
             await part.ping()
-        except StoreUnavailable:
+        except StoreUnavailable as problem:
             self._failures[name] += 1
+            if self._failures[name] >= _FAILURES_BEFORE_AWAY:
+                refuses = isinstance(problem, WritesRefused)
+                self._away[name] = "it answers and takes no writes: is it full?" if refuses else "it does not answer"
             if self._failures[name] == _FAILURES_BEFORE_AWAY:
-                self._away[name] = "it does not answer"
                 _LOG.warning("a store is away", extra={"store": name})
                 self.registry.store_changed(name, up=False)
             return

@@ -83,7 +83,7 @@ class Broker(Protocol):
     async def aclose(self) -> None: ...
 
     async def ping(self) -> None:
-        """Raise StoreUnavailable unless the broker answers."""
+        """Raise StoreUnavailable unless the broker answers and takes writes."""
 
     # live notices -------------------------------------------------------------------------------------------------
     def publish(self, notice: Notice) -> None: ...

@@ -18,7 +18,7 @@ from emdr_stream.broker.listener import Channels, Listener, RawConnection
 from emdr_stream.broker.pending import PendingNotices
 from emdr_stream.broker.pipeline import Pipeline
 from emdr_stream.clock import wall_ms
-from emdr_stream.errors import FencedOut, StoreUnavailable
+from emdr_stream.errors import FencedOut, StoreUnavailable, WritesRefused
 
 _PIPELINE: Final = 100
 """Notices in one write: enough to fill a packet, few enough that a write never holds the loop for a millisecond."""
@@ -34,6 +34,7 @@ _CLOCK_SKEW_MS: Final = 60_000
 """How far the server's clock may lie behind the workers': the stream is searched from this much earlier."""
 _EPOCH_LIFE_MS: Final = 30 * 24 * 3600 * 1000
 _CALL_CONNECTIONS: Final = 16
+_PROBE_LIFE_MS: Final = 10_000
 
 
 class RedisBroker:
@@ -60,6 +61,7 @@ class RedisBroker:
         self._alerts = f"{prefix}alerts"
         self._session = f"{prefix}session:"
         self._epoch = f"{prefix}epoch:"
+        self._probe = f"{prefix}probe"
         self._pool: Any = BlockingConnectionPool.from_url(
             url,
             max_connections=_CALL_CONNECTIONS,
@@ -116,7 +118,8 @@ class RedisBroker:
         await self._pool.disconnect()
 
     async def ping(self) -> None:
-        await self._bounded(lambda: self._redis.execute_command("PING"))
+        # A write: a full server answers a PING, and so does one that cannot write its file, or a replica.
+        await self._bounded(lambda: self._redis.execute_command("SET", self._probe, "", "PX", _PROBE_LIFE_MS))
 
     # live notices -------------------------------------------------------------------------------------------------
     def publish(self, notice: Notice) -> None:
@@ -259,6 +262,11 @@ class RedisBroker:
         try:
             async with asyncio.timeout(self._timeout_s + extra_s):
                 return await call()
+        except ResponseError as error:
+            raise WritesRefused(
+                f"Redis answers and refuses what it is told ({type(error).__name__}): check whether its memory or its "
+                "disk is full, or whether EMDR_REDIS_URL names a replica"
+            ) from error
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailable(
                 f"Redis did not answer within {self._timeout_s:g} s ({type(error).__name__}): "

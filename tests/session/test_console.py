@@ -15,7 +15,7 @@ from emdr_stream.broker.memory import MemoryHub
 from emdr_stream.domain import Role
 from emdr_stream.settings import ControlSettings, SocketSettings
 from emdr_stream.store.base import RecordKind
-from emdr_stream.store.memory import MemoryRecords
+from emdr_stream.store.memory import MemoryRecords, MemoryStore
 from emdr_stream.wire.codec import JSON, MSGPACK
 from emdr_stream.wire.stream import Applied, Bye, ResumeRequest, Stop
 from tests.contract.waiting import until
@@ -328,6 +328,30 @@ async def test_an_alert_of_a_session_that_is_over_can_still_be_acknowledged(tmp_
         assert [(row["note"], row.get("refused", False)) for row in acks] == [("called", False), (None, False)]
         async with worker.console("anna", subscribe=["*"]) as later:
             assert not [m for m in await later.caught_up() if m["type"] == "alert"]
+
+
+async def test_an_alert_that_comes_and_goes_while_the_store_is_asked_for_the_past_is_told(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With no past to tell, what had been held meanwhile was forgotten.
+    asked, answers = asyncio.Event(), asyncio.Event()
+    open_alerts = MemoryStore.open_alerts
+
+    async def slow(store: MemoryStore, users: Any) -> list[AlertEntry]:
+        asked.set()
+        await answers.wait()
+        return await open_alerts(store, users)
+
+    monkeypatch.setattr(MemoryStore, "open_alerts", slow)
+    async with worker.console("anna") as console:
+        await console.send("subscribe", sessions=["*"])
+        await asked.wait()
+        for number, state in enumerate(("raised", "resolved"), 1):
+            worker.alerts.append(step(number, name="a1", state=state))
+        await until(lambda: worker.alerts.last_seq("s1") == 2)
+        answers.set()
+        for state in ("raised", "resolved"):
+            await console.next("alert", alert_id="s1.a1", state=state)
 
 
 async def test_an_alert_that_only_a_store_knows_is_told_when_the_store_is_back(tmp_path: Path) -> None:
