@@ -76,13 +76,13 @@ async def broker(valkey: OwnValkey, instance: str) -> AsyncIterator[RedisBroker]
 async def test_a_redis_without_memory_is_told_as_away_and_live_states_go_on() -> None:
     with OwnValkey() as valkey:
         async with broker(valkey, "a") as here, broker(valkey, "b") as there:
-            epoch = await here.claim("s1", "a", 10_000)
+            epoch = await here.claim("s1", "a")
             await limit_memory(valkey, "1")
             calls = (
                 here.ping,
                 lambda: here.append_alert(alert(1)),
                 lambda: here.put_snapshot("s1", "a", epoch, b"x" * 1_000, 60_000),
-                lambda: here.claim("s2", "a", 10_000),
+                lambda: here.claim("s2", "a"),
             )
             assert [await refuses(call) for call in calls] == [True] * 4
             seen = await there.subscribe({"anna"})

@@ -12,7 +12,7 @@ import pytest
 
 from emdr_stream.broker.base import AlertEntry
 from emdr_stream.broker.memory import MemoryHub
-from emdr_stream.domain import Role
+from emdr_stream.domain import Role, Status
 from emdr_stream.settings import ControlSettings, SocketSettings
 from emdr_stream.store.base import RecordKind
 from emdr_stream.store.memory import MemoryRecords, MemoryStore
@@ -377,7 +377,7 @@ async def test_alerts_and_states_of_this_worker_arrive_while_the_stores_are_away
     worker.hub.available = worker.stored.available = True
 
 
-async def test_an_alert_of_another_worker_arrives_and_its_session_is_introduced(tmp_path: Path) -> None:
+async def test_a_session_of_another_worker_is_introduced_alerted_acknowledged_and_commanded(tmp_path: Path) -> None:
     hub, records = MemoryHub(), MemoryRecords()
     async with (
         running_worker(tmp_path / "here", hub=hub, records=records) as here,
@@ -390,8 +390,16 @@ async def test_an_alert_of_another_worker_arrives_and_its_session_is_introduced(
             await client.stream(lambda: time.monotonic() > ended)
             assert (await console.next("session.opened"))["session"]["session_id"] == "s1"
             await stopped(console, client)
-            refused = await console.ask("ack", alert_id="s1.a1")
+            assert (await console.ask("ack", alert_id="s1.a1"))["type"] == "done"
+            assert (await console.next("alert", state="acknowledged"))["by"] == "dr.noor"
+            assert (await console.ask("control.resume", session_id="s1", reason="we spoke"))["type"] == "done"
+            assert client.runner.core.status is Status.RUNNING
+            again = await console.ask("control.resume", session_id="s1", reason="once more")
+            assert again["type"] in {"done", "error"}
+        async with here.console("ben") as stranger:
+            refused = await stranger.ask("control.pause", session_id="s1", reason="not mine")
             assert refused["code"] == "unknown_session"
+            assert client.runner.core.status is Status.RUNNING
         async with here.console("anna") as named:
             listed = await named.ask("subscribe", sessions=["s1"])
             assert [s["session_id"] for s in listed["sessions"]] == ["s1"]
