@@ -93,7 +93,7 @@ def cpu(rounds: int, seconds: float, rate_hz: float, connections: int = 50) -> b
     with rivals() as both:
         for bursts in (False, True):
             print(f"\n{_load(connections, rate_hz)}, {'all sessions at once' if bursts else 'evenly spread'}; CPU µs")
-            plan = _plan(connections, seconds, rate_hz, bursts=bursts)
+            plan = plan_of(connections, seconds, rate_hz, bursts=bursts)
             ratios, whole = [], True
             for number in range(1, rounds + 1):
                 echo, ours = both.echo(replace(plan, warmup_s=1.0)), both.service(plan)
@@ -106,7 +106,7 @@ def cpu(rounds: int, seconds: float, rate_hz: float, connections: int = 50) -> b
                 )
             figures[bursts] = (statistics.median(ratios), whole)
             print(f"  median : echo ÷ service {figures[bursts][0]:.2f}{'' if whole else _NOT_WHOLE}")
-    return _judge(G1, *figures[False])
+    return judge(G1, *figures[False])
 
 
 def latency(rounds: int, seconds: float, rate_hz: float, connections: int = 500) -> bool:
@@ -114,7 +114,7 @@ def latency(rounds: int, seconds: float, rate_hz: float, connections: int = 500)
     added, whole = [], True
     with rivals() as both:
         print(f"\n{_load(connections, rate_hz)}, evenly spread; latency in ms")
-        plan = _plan(connections, seconds, rate_hz)
+        plan = plan_of(connections, seconds, rate_hz)
         for number in range(1, rounds + 1):
             echo, ours = both.echo(replace(plan, warmup_s=1.0)), both.service(plan)
             whole &= _is_whole(ours)
@@ -126,7 +126,7 @@ def latency(rounds: int, seconds: float, rate_hz: float, connections: int = 500)
                 f"busy {echo.server_cpu_s / echo.seconds:.0%}, {ours.server_cpu_s / ours.seconds:.0%})"
                 f"{_unanswered(ours)}"
             )
-    return _judge(G3, statistics.median(added), whole)
+    return judge(G3, statistics.median(added), whole)
 
 
 def memory(rounds: int, connections: int = 500, held_before: int = 100) -> bool:
@@ -137,15 +137,15 @@ def memory(rounds: int, connections: int = 500, held_before: int = 100) -> bool:
         with rivals() as both:
             if number == 1:
                 print(f"\nfrom {held_before} to {connections} sessions, 2 samples a second; KiB a session")
-            plan = replace(_plan(connections, 1.0, 2.0), held_before=held_before, warmup_s=3.0)
+            plan = replace(plan_of(connections, 1.0, 2.0), held_before=held_before, warmup_s=3.0)
             echo, ours = both.echo(plan), both.service(plan)
         each = [_kib(report, connections - held_before) for report in (echo, ours)]
         grown.append(each[1] - each[0])
         print(f"  round {number}: echo {each[0]:6.1f}   service {each[1]:6.1f}   more {grown[-1]:+.1f}")
-    return _judge(G7, statistics.median(grown))
+    return judge(G7, statistics.median(grown))
 
 
-def _judge(goal: Goal, figure: float, whole: bool = True) -> bool:
+def judge(goal: Goal, figure: float, whole: bool = True) -> bool:
     """Print the verdict; returns whether what must be reached is. A figure with a round that was not whole never is."""
     passed = whole and goal.reaches(figure, goal.must)
     word = "FAIL" if not passed else "PASS, aim reached" if goal.reaches(figure, goal.aim) else "PASS"
@@ -154,7 +154,7 @@ def _judge(goal: Goal, figure: float, whole: bool = True) -> bool:
     return passed
 
 
-def _plan(connections: int, seconds: float, rate_hz: float, bursts: bool = False) -> LoadPlan:
+def plan_of(connections: int, seconds: float, rate_hz: float, bursts: bool = False) -> LoadPlan:
     """What both sides have in common; the service's warm-up lasts until its models are heard."""
     return LoadPlan(
         port=0,

@@ -8,6 +8,12 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from emdr_stream.domain import Source
+from emdr_stream.session.core import SessionCore
+from emdr_stream.session.facts import SessionFacts
+from emdr_stream.settings import SessionSettings
+from emdr_stream.wire.stream import Sample
+
 IN_ORDER: Final = -1
 """The payload answers the oldest message that has no answer yet."""
 
@@ -158,3 +164,17 @@ SAMPLE_BYTES: Final = len(sample(random.Random(0)))
 def stream(token: str, rate_hz: float, users: str = "bench") -> Script:
     """Make a `StreamScript`: `script="benchmarks.scripts:stream"`."""
     return StreamScript(token, rate_hz, users)
+
+
+def state() -> bytes:
+    """A live state as a session publishes it: the JSON of a console's `state` message, every reading in it."""
+    core = SessionCore(
+        SessionFacts(session_id="session-0000", user="user-0000", source=Source.EMOTION, started_ts=1_795_000_000_000),
+        SessionSettings(),
+    )
+    core.connected(0, epoch=1, resume_token="t")  # noqa: S106 - nobody resumes it
+    chance = random.Random(7)
+    for number in range(100):
+        message = msgspec.msgpack.decode(sample(chance), type=Sample)
+        core.client(msgspec.structs.replace(message, id=number, ts=100.0 * number), 100 * number)
+    return msgspec.json.encode(core.state_message(10_000))

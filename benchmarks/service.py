@@ -42,11 +42,13 @@ class RunningService:
 
 
 @contextmanager
-def service(core: int | None = 0, stores_core: int | None = 1, record: bool = False) -> Iterator[RunningService]:
+def service(
+    core: int | None = 0, stores_core: int | None = 1, record: bool = False, **variables: str
+) -> Iterator[RunningService]:
     """Run `emdr-stream serve` on a free port, with embedded stores in a folder of its own, until the block ends.
 
     The service is alone on `core`; its stores are moved to `stores_core`, as they would not share a core in earnest.
-    `record`: write each session's recording too.
+    `record`: write each session's recording too. `variables`: further settings, without `EMDR_`, in small letters.
 
     Raises:
         RuntimeError: If the service ends or does not listen in time; its own error is on stderr.
@@ -59,12 +61,15 @@ def service(core: int | None = 0, stores_core: int | None = 1, record: bool = Fa
         if record:
             options += ["--record", str(folder / "recordings")]
         process = subprocess.Popen(
-            pinned(core, [*_COMMAND, "serve", *options]), env=_environment(), cwd=folder, stdout=subprocess.DEVNULL
+            pinned(core, [*_COMMAND, "serve", *options]),
+            env=_environment(**variables),
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
         )
         with stopped(process):
             wait_until_listening(process, "emdr-stream serve", port, timeout_s=90.0)
             _move_children(process.pid, stores_core)
-            yield RunningService(process.pid, port, _token(data_dir), data_dir)
+            yield RunningService(process.pid, port, token(data_dir, "service"), data_dir)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -72,15 +77,18 @@ def service(core: int | None = 0, stores_core: int | None = 1, record: bool = Fa
 _COMMAND = [sys.executable, "-m", "emdr_stream"]
 
 
-def _environment() -> dict[str, str]:
+def _environment(**variables: str) -> dict[str, str]:
     """Ours, with the package's place: the service runs in another folder than the checkout."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("EMDR_")}
     root = str(Path(__file__).parent.parent)
-    return {**inherited, **_SETTINGS, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+    given = {f"EMDR_{name.upper()}": value for name, value in variables.items()}
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    return {**inherited, **_SETTINGS, **given, "PYTHONPATH": path}
 
 
-def _token(data_dir: Path) -> str:
-    command = [*_COMMAND, "token", "--role", "service", "--hours", "2", "--data-dir", str(data_dir)]
+def token(data_dir: Path, role: str, *options: str) -> str:
+    """A token of this role for a service with this data folder."""
+    command = [*_COMMAND, "token", "--role", role, "--hours", "2", "--data-dir", str(data_dir), *options]
     printed = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=True)
     return printed.stdout.strip()
 

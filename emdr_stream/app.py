@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -19,6 +20,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from emdr_stream import __version__
+from emdr_stream.alerts.legacy import folder_of
 from emdr_stream.alerts.log import AlertLog
 from emdr_stream.broker.base import Broker
 from emdr_stream.broker.redis import RedisBroker
@@ -29,7 +31,8 @@ from emdr_stream.endpoints.client import ClientEndpoint
 from emdr_stream.endpoints.console import ConsoleEndpoint
 from emdr_stream.endpoints.ops import Part, ops_routes
 from emdr_stream.endpoints.ports import LaneLimits
-from emdr_stream.errors import StoreUnavailable
+from emdr_stream.endpoints.siblings import Siblings
+from emdr_stream.errors import StoreUnavailable, WritesRefused
 from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
 from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.inference.models import LoadedModel, load_current
@@ -38,11 +41,14 @@ from emdr_stream.recording.recorder import Recorder
 from emdr_stream.session.demand import Demand
 from emdr_stream.session.ports import Surroundings
 from emdr_stream.session.registry import SessionRegistry
+from emdr_stream.session.standing import Standing
 from emdr_stream.settings import ServiceSettings
 from emdr_stream.store.base import Store
 from emdr_stream.store.postgres import PostgresStore
+from emdr_stream.store.spill import Spill
 from emdr_stream.store.writer import RecordWriter
-from emdr_stream.telemetry.metrics import Metrics
+from emdr_stream.telemetry.merge import merged
+from emdr_stream.telemetry.metrics import Loss, Metrics
 from emdr_stream.wire.asyncapi import asyncapi_document
 from emdr_stream.wire.values import ModelRef
 
@@ -71,20 +77,32 @@ def load_model(settings: ServiceSettings) -> LoadedModel:
 
 
 class Service:
-    """Every part of one worker, as an asynchronous context; `drain` before leaving it, so that clients come back."""
+    """Every part of one worker, as an asynchronous context; `drain` before leaving it, so that clients come back.
 
-    def __init__(self, settings: ServiceSettings, addresses: Addresses, model: LoadedModel) -> None:
+    `siblings`: the other workers that share its port and its data folder.
+    """
+
+    def __init__(
+        self, settings: ServiceSettings, addresses: Addresses, model: LoadedModel, siblings: Siblings | None = None
+    ) -> None:
         self.settings = settings
         self.metrics = Metrics(CollectorRegistry(), version=__version__)
         self.metrics.model_loaded(model.name, model.version, model.sha256)
         self._model = model
-        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._siblings = siblings
+        # With a random part: in a container every process has the same number, and an owner's name must never return.
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.broker: Broker = RedisBroker(addresses.redis_url, instance=self._owner, on_lag=self.metrics.pubsub_lag)
         self.store: Store = PostgresStore(addresses.database_url)
         self.alerts = AlertLog(
-            settings.stores.data_dir / "journal", self.broker, self.store, on_problem=self._journal_problem
+            folder_of(settings.stores.data_dir, siblings.slot if siblings else 0),
+            self.broker,
+            self.store,
+            on_problem=self._journal_problem,
         )
-        self.records = RecordWriter(self.store)
+        spill_bytes = settings.stores.spill_bytes
+        self._spill = Spill(settings.stores.data_dir / "spill", spill_bytes) if spill_bytes else None
+        self.records = RecordWriter(self.store, spill=self._spill)
         self.authority = TokenAuthority(settings.tokens)
         self.crowd = Crowd(settings.server.max_sockets, settings.server.max_sockets_per_peer)
         self._away: dict[str, str] = {}
@@ -115,6 +133,8 @@ class Service:
             stack.push_async_callback(part.aclose)
             await part.start()
         demand = Demand()
+        self._doubted = asyncio.Event()
+        self._standing = Standing(time.monotonic(), self._doubted.set)
         self._predictor = BatchPredictor(self._model.graph.bound(BATCH_ROWS), loop, on_run=self.metrics.models_ran)
         around = Surroundings(
             session=settings.session,
@@ -129,6 +149,7 @@ class Service:
             clock=time.monotonic,
             wall_ms=wall_ms,
             call_later=loop.call_later,
+            standing=self._standing,
         )
         self.registry = SessionRegistry(
             around,
@@ -138,6 +159,7 @@ class Service:
             max_sessions=settings.server.max_sessions,
             max_sessions_per_user=settings.server.max_sessions_per_user,
             record=self._recorder.open if self._recorder else None,
+            doubted=self._doubted,
         )
         lane = lane_limits(settings)
         self.client = ClientEndpoint(
@@ -192,11 +214,32 @@ class Service:
             Part("sessions", not self.registry.draining, "the service is stopping" if self.registry.draining else ""),
         )
 
+    async def all_metrics(self) -> bytes:
+        """The text of `/metrics`, for every worker of the service."""
+        own = self.render_metrics()
+        if self._siblings is None:
+            return own
+        texts = {str(self._siblings.slot): own.decode(), **await self._siblings.metrics()}
+        return await asyncio.to_thread(merged, dict(sorted(texts.items())))
+
     def render_metrics(self) -> bytes:
+        """The text of this worker's own metrics."""
         metrics = self.metrics
         metrics.store_backlog(self.records.backlog + self.alerts.backlog)
         metrics.store_rows(self.records.counts.written)
-        metrics.store_lost(self.records.counts.lost)
+        counts, spill = self.records.counts, self._spill
+        metrics.store_lost(Loss.QUEUE, counts.dropped.total())
+        metrics.store_lost(Loss.REFUSED, counts.refused.total())
+        if spill is not None:
+            metrics.store_lost(Loss.ROOM, spill.lost_to_room)
+            metrics.store_lost(Loss.CORRUPT, spill.corrupt)
+            metrics.store_spill(
+                spilled=spill.spilled,
+                read_back=spill.read_back,
+                size=spill.bytes,
+                limit=spill.limit_bytes,
+                failures=spill.failures,
+            )
         metrics.notices_unsent(self.broker.dropped)
         metrics.stale_epoch_refusals(self.store.refused + self.registry.taken_over)
         metrics.inference_queue(self._predictor.depth)
@@ -226,10 +269,12 @@ class Service:
     async def _check(self, name: str, part: Broker | Store) -> None:
         try:
             await part.ping()
-        except StoreUnavailable:
+        except StoreUnavailable as problem:
             self._failures[name] += 1
+            if self._failures[name] >= _FAILURES_BEFORE_AWAY:
+                refuses = isinstance(problem, WritesRefused)
+                self._away[name] = "it answers and takes no writes: is it full?" if refuses else "it does not answer"
             if self._failures[name] == _FAILURES_BEFORE_AWAY:
-                self._away[name] = "it does not answer"
                 _LOG.warning("a store is away", extra={"store": name})
                 self.registry.store_changed(name, up=False)
             return
@@ -239,11 +284,13 @@ class Service:
             self.registry.store_changed(name, up=True)
 
     async def _watch_loop(self) -> None:
-        """Measure how late the event loop runs its timers."""
+        """Measure how late the event loop runs its timers, and notice when the worker stood still."""
         while True:
             due = time.monotonic() + _LAG_EVERY_S
             await asyncio.sleep(_LAG_EVERY_S)
-            self._lag_s = max(0.0, time.monotonic() - due)
+            now = time.monotonic()
+            self._standing.see(now)
+            self._lag_s = max(0.0, now - due)
             self.metrics.event_loop_lag(self._lag_s)
 
     def _journal_problem(self, problem: str) -> None:
@@ -258,6 +305,7 @@ class _Probe:
         self.event_loop_lag_s = service.event_loop_lag_s
         self.parts = service.parts
         self.metrics = service.render_metrics
+        self.all_metrics = service.all_metrics
 
 
 def build(service: Service) -> Starlette:

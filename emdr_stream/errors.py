@@ -4,6 +4,7 @@ EmdrError
 ├── ConfigurationError      the start is refused: a setting, a file or a binary is wrong; says how to mend it
 │   └── ModelRefused        a model file that its manifest does not vouch for
 ├── StoreUnavailable        Redis or PostgreSQL did not answer in time
+│   ├── WritesRefused       it answers and takes no writes: its memory or disk is full, or it is read-only
 │   └── FencedOut           a stale owner tried to write: the session has a newer epoch
 ├── RecordRefused           a store will never take these rows as they are
 ├── RecordingError          a recording cannot be read (`recording/format.py`)
@@ -116,6 +117,10 @@ class ModelRefused(ConfigurationError):
 
 class StoreUnavailable(EmdrError):
     """A store did not answer in time; the caller goes on without it and tells."""
+
+
+class WritesRefused(StoreUnavailable):
+    """The store answers and takes no writes; for who writes it is away."""
 
 
 class FencedOut(StoreUnavailable):

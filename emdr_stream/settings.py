@@ -184,6 +184,8 @@ class StoreSettings:
     database_url: str | None = field(default=None, repr=False)
     valkey_binary: Path | None = None
     postgres_bin_dir: Path | None = None
+    spill_bytes: int = 268_435_456
+    """Disk space for records that wait for PostgreSQL, in the data folder; 0: they wait in memory alone."""
 
 
 @dataclass(frozen=True, slots=True)

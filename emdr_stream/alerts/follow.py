@@ -94,7 +94,10 @@ class Follower:
             await self._gap.wait()
             back_ms = OVERLAP_MS
             while sequencer.has_gaps:
-                self._take((await self.both_since(sequencer.earliest_held_ms() - back_ms)).entries)
+                found = await self.both_since(sequencer.earliest_held_ms() - back_ms)
+                self._take(found.entries)
+                if found.complete:
+                    release(sequencer.searched())
                 release(sequencer.overdue(loop.time()))
                 if sequencer.has_gaps:
                     await asyncio.sleep(_GAP_RETRY_S)

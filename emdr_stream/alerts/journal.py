@@ -5,11 +5,9 @@ file name is the number of its first record. Everything here blocks: it runs in 
 """
 
 import contextlib
-import fcntl
 import itertools
 import json
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +17,11 @@ import msgspec
 
 from emdr_stream.broker.base import AlertEntry
 from emdr_stream.errors import ConfigurationError
+from emdr_stream.lines import line_body, pack_line, sync, sync_folder, try_lock, write_all
 
 _SEGMENT_BYTES: Final = 4 * 1024 * 1024
 _SUFFIX: Final = ".journal"
 _SHIPPED: Final = "shipped.json"
-
-# macOS has no fdatasync; its fsync leaves the drive's cache alone, which costs power safety there only.
-_sync = getattr(os, "fdatasync", os.fsync)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(AlertEntry).decode
@@ -94,10 +90,10 @@ class Journal:
         """Write and sync a batch; gives the number of its first record. On OSError none of it counts as written."""
         if self._file < 0 or self._broken or self._size >= self._segment_bytes:
             self._begin_segment()
-        data = b"".join(_line(entry) for entry in entries)
+        data = b"".join(pack_line(_encode(entry)) for entry in entries)
         try:
-            _write_all(self._file, data)
-            _sync(self._file)
+            write_all(self._file, data)
+            sync(self._file)
         except OSError:
             self._forget_partial()
             raise
@@ -134,15 +130,13 @@ class Journal:
 
     def _take_lock(self) -> None:
         self._lock = os.open(self._directory / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(self._lock):
             os.close(self._lock)
             self._lock = -1
             raise ConfigurationError(
                 f"the alert journal {self._directory} belongs to another running process: "
                 "give each worker a folder of its own, or stop the other service"
-            ) from None
+            )
 
     def _read_shipped(self) -> dict[str, int]:
         try:
@@ -175,7 +169,7 @@ class Journal:
         if self._file >= 0:
             os.close(self._file)
         self._file, self._size, self._broken = opened, 0, False
-        self._sync_directory()
+        sync_folder(self._directory)
         self._drop_shipped_segments()
 
     def _forget_partial(self) -> None:
@@ -184,13 +178,6 @@ class Journal:
             os.ftruncate(self._file, self._size)
         except OSError:
             self._broken = True
-
-    def _sync_directory(self) -> None:
-        descriptor = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _drop_shipped_segments(self) -> None:
         done = min(self._shipped.values())
@@ -203,23 +190,9 @@ class Journal:
                     segment.unlink()
 
 
-def _line(entry: AlertEntry) -> bytes:
-    body = _encode(entry)
-    return b"%08x %b\n" % (zlib.crc32(body), body)
-
-
 def _read_line(line: bytes) -> AlertEntry | None:
-    checksum, _, body = line.partition(b" ")
+    body = line_body(line)
     try:
-        if len(checksum) != 8 or int(checksum, 16) != zlib.crc32(body):
-            return None
-        return _decode(body)
-    except (ValueError, msgspec.MsgspecError):
+        return None if body is None else _decode(body)
+    except msgspec.MsgspecError:
         return None
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    """A full disk shows as a short write first."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

@@ -17,16 +17,21 @@ from typing import Final
 from emdr_stream.alerts.feed import AlertFeed
 from emdr_stream.alerts.follow import HISTORY_MS, OVERLAP_MS, Follower, Found, answers
 from emdr_stream.alerts.journal import Journal, Recovered
+from emdr_stream.alerts.legacy import SINKS, close_legacies, find_legacies
 from emdr_stream.alerts.scribe import Item, Scribe
 from emdr_stream.alerts.sequencer import Sequencer
 from emdr_stream.alerts.shipping import Shipper
 from emdr_stream.broker.base import EVERYBODY, AlertEntry, Broker
 from emdr_stream.clock import wall_ms
+from emdr_stream.errors import ConfigurationError
 from emdr_stream.store.alert_life import open_steps
 from emdr_stream.store.base import Store
 
 _RECOVERED_IN_MEMORY: Final = 1_000
 _CLOSE_S: Final = 2.0
+_INHERIT_S: Final = 1.0
+_LOCK_S: Final = 3.0
+"""How long a start waits for its folder: a sibling may be reading what the one before left there."""
 _RESTART_S: Final = 0.5
 
 _log: Final = logging.getLogger(__name__)
@@ -55,12 +60,14 @@ class AlertLog:
         self._feeds: set[AlertFeed] = set()
         self.recovered: Recovered | None = None
         self.sequencer = Sequencer(patience_s=patience_s)
-        self.scribe = Scribe(Journal(directory, ("broker", "store")), self._written, on_problem)
+        self.scribe = Scribe(Journal(directory, SINKS), self._written, on_problem)
         self.shippers = (
             Shipper("broker", self._to_broker, self.scribe, on_problem),
             Shipper("store", store.append_alerts, self.scribe, on_problem),
         )
         self._follower = Follower(broker, store, self._take, wall_ms)
+        self._directory = directory
+        self._inheriting = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()
 
@@ -79,9 +86,9 @@ class AlertLog:
 
         Raises ConfigurationError when another process uses the folder. Stores that are away do not stop the start.
         """
-        self.recovered = await self.scribe.open()
+        self.recovered = await self._open_journal()
         history = (await self._follower.both_since(self._wall_ms() - HISTORY_MS)).entries
-        for shipper in ("broker", "store"):
+        for shipper in SINKS:
             left = await self.scribe.call(self.scribe.read_unshipped, shipper, _RECOVERED_IN_MEMORY)
             history += [numbered.entry for numbered in left]
         for entry in history:
@@ -95,6 +102,17 @@ class AlertLog:
             functools.partial(self._follower.fill, self.sequencer, self._release),
         )
         self._tasks = [group.create_task(self._keep_running(loop)) for loop in loops]
+        await self.inherit()
+
+    async def _open_journal(self) -> Recovered | None:
+        deadline = asyncio.get_running_loop().time() + _LOCK_S
+        while True:
+            try:
+                return await self.scribe.open()
+            except ConfigurationError:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+                await asyncio.sleep(0.05)
 
     async def aclose(self) -> None:
         """Give what is on its way a short time; the journal keeps the rest for the next start."""
@@ -117,6 +135,28 @@ class AlertLog:
     def last_seq(self, session_id: str) -> int:
         """The highest `alert_seq` known of the session (0: none): where a new owner goes on counting."""
         return self.sequencer.last_seq(session_id)
+
+    async def inherit(self) -> None:
+        """Take over what dead workers of this machine had journalled and not shipped; their folders lie beside ours.
+
+        Told here at once; written to this journal, and shipped from it, before it counts as shipped there.
+        """
+        async with self._inheriting:
+            legacies = await self.scribe.call(find_legacies, self._directory)
+            if not legacies:
+                return
+            entries = [entry for legacy in legacies for entry in legacy.entries]
+            self._take(entries)
+            for entry in entries:
+                self.scribe.append(entry)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_INHERIT_S):
+                    while not self.scribe.idle:  # noqa: ASYNC110 - the disk, seldom and for milliseconds
+                        await asyncio.sleep(0.002)
+            kept = self.scribe.idle and self.scribe.ok
+            await self.scribe.call(close_legacies, legacies, kept)
+            if entries:
+                _log.warning("took over alerts of a dead worker", extra={"count": len(entries)})
 
     def feed(self, users: Collection[str]) -> AlertFeed:
         """Entries of these users from now on. Open it before `catch_up`, and drop by cursor what comes twice."""

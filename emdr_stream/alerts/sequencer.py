@@ -1,11 +1,11 @@
-"""Takes alert entries from all sides in any order, gives each once and contiguous per session; pure."""
+"""Takes alert entries from all sides in any order, gives each once and in the order of its session; pure."""
 
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from emdr_stream.broker.base import EVERYBODY, AlertEntry
+from emdr_stream.broker.base import ALERT_BLOCK, EVERYBODY, AlertEntry
 
 _PATIENCE_S: Final = 3.0
 """How long an entry waits for one before it: a late order is better than a withheld alert."""
@@ -80,6 +80,20 @@ class Sequencer:
             session.last = min(session.held) - 1
             session.held_since_s = now_s
             released += self._release(name, session)
+        return released
+
+    def searched(self) -> list[AlertEntry]:
+        """Every store was asked for what is missing and has answered: a new owner's first entry waits no longer.
+
+        It begins a block of numbers of its own, so that nothing needs to lie between it and the one before.
+        """
+        released: list[AlertEntry] = []
+        for name in list(self._gaps):
+            session = self._sessions[name]
+            first = min(session.held)
+            if first > ALERT_BLOCK and first % ALERT_BLOCK == 1:
+                session.last = first - 1
+                released += self._release(name, session)
         return released
 
     def recent(self, users: Collection[str]) -> list[AlertEntry]:

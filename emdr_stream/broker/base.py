@@ -1,11 +1,11 @@
-"""Contract of the broker: live notices, the alert log, and session snapshots under a lease with a fencing token.
+"""Contract of the broker: live notices, the alert log, session snapshots under a fencing token, and who is there.
 
 What goes in and out is bytes that the wire package made; the broker never looks into them.
 Implementations: `memory.py` (fast tests) and `redis.py`; both pass `tests/contract/test_broker.py`.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 EVERYBODY: Final = "*"
@@ -26,9 +26,15 @@ class Notice:
     kind: str = ""
 
 
+ALERT_BLOCK: Final = 1_000
+"""Who takes a session over counts its alerts on from the next multiple of this, plus one. The former owner may have
+raised some that nobody has heard of yet: a number used twice would hide one of the two."""
+
+
 @dataclass(frozen=True, slots=True)
 class AlertEntry:
-    """One step of an alert's life. (`session_id`, `alert_seq`) is unique and contiguous per session, from 1."""
+    """One step of an alert's life. (`session_id`, `alert_seq`) is unique; an owner counts without a gap, the first from
+    1, each later one from the beginning of a block of its own (ALERT_BLOCK)."""
 
     session_id: str
     user: str
@@ -48,12 +54,19 @@ class AlertPage:
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """`lease_left_ms`: how long the owner's lease still runs; 0 when it has run out."""
+    """What is kept of a session. Whether its owner lives is told by `Broker.beat`."""
 
     epoch: int
     owner: str
     payload: bytes
-    lease_left_ms: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """Who is there. `known`: the caller's own lease had not run out before this beat."""
+
+    living: frozenset[str]
+    known: bool
 
 
 class Subscription(Protocol):
@@ -75,6 +88,10 @@ class Broker(Protocol):
     """
 
     @property
+    def instance(self) -> str:
+        """The worker's own name, to which letters come."""
+
+    @property
     def dropped(self) -> int:
         """Notices that other workers did not get: the buffer was full, or the server away."""
 
@@ -83,7 +100,7 @@ class Broker(Protocol):
     async def aclose(self) -> None: ...
 
     async def ping(self) -> None:
-        """Raise StoreUnavailable unless the broker answers."""
+        """Raise StoreUnavailable unless the broker answers and takes writes."""
 
     # live notices -------------------------------------------------------------------------------------------------
     def publish(self, notice: Notice) -> None: ...
@@ -101,17 +118,34 @@ class Broker(Protocol):
         """Entries appended after position `after`, waiting up to `wait_ms` for the first; None asks for the end."""
 
     # snapshots ----------------------------------------------------------------------------------------------------
-    async def claim(self, session_id: str, owner: str, lease_ms: int, at_least: int = 0) -> int:
+    async def claim(self, session_id: str, owner: str, at_least: int = 0) -> int:
         """Become the owner: the epoch grows by one (from 0) and is returned. Any earlier owner is fenced out.
 
         `at_least`: an epoch known from elsewhere (the client's, the store's); the new one is above it even after a
         loss of the broker's data.
         """
 
-    async def renew(self, session_id: str, owner: str, epoch: int, lease_ms: int) -> None:
-        """Prolong the lease; raises FencedOut when the session has a newer epoch."""
-
     async def put_snapshot(self, session_id: str, owner: str, epoch: int, payload: bytes, ttl_ms: int) -> None:
         """Store atomically if `epoch` is still the newest, otherwise raise FencedOut and write nothing."""
 
     async def get_snapshot(self, session_id: str) -> StoredSnapshot | None: ...
+
+    # workers ------------------------------------------------------------------------------------------------------
+    async def beat(self, owner: str, lease_ms: int, took: Collection[str] = (), let_go: Collection[str] = ()) -> Roll:
+        """The worker `owner` lives, for `lease_ms` more on the broker's clock, and has taken and let go these sessions.
+
+        A lease of 0 ends it at once: what it still has are orphans from now on.
+        """
+
+    async def orphans(self, heir: str, most: int) -> list[str]:
+        """Sessions of workers whose lease has run out, `most` at most. They count as the heir's, so nobody else gets
+        them; should it die too, they are orphans again."""
+
+    async def owned(self, owner: str) -> frozenset[str]:
+        """What counts as the worker's. More than it knows of: an answer of `orphans` was lost on its way."""
+
+    def receive(self, letters: Callable[[bytes], None]) -> None:
+        """Have letters to this worker delivered to `letters` from now on."""
+
+    async def post(self, owner: str, letter: bytes) -> bool:
+        """Send a letter to a worker; False when nobody there listens. May be lost all the same, or come twice."""

@@ -40,7 +40,10 @@ class Channels:
 
 
 class Listener:
-    """One connection in subscriber mode for the whole process. `run` is its only task; `connected` says how it is."""
+    """One connection in subscriber mode for the whole process. `run` is its only task; `connected` says how it is.
+
+    `own`: a channel that is always listened to and matches no pattern. It keeps the connection in subscriber mode, too.
+    """
 
     def __init__(
         self,
@@ -48,12 +51,14 @@ class Listener:
         wanted: Callable[[], Channels],
         received: Callable[[bytes, bytes], None],
         *,
+        own: bytes,
         timeout_s: float,
         errors: tuple[type[Exception], ...],
     ) -> None:
         self._connect = connect
         self._wanted = wanted
         self._received = received
+        self._own = own
         self._timeout_s = timeout_s
         self._errors: tuple[type[Exception], ...] = (*errors, OSError, TimeoutError)
         self._connection: RawConnection | None = None
@@ -126,8 +131,7 @@ class Listener:
         self._asked = Channels()
         self._patterns_on.clear()
         self._heard_s = asyncio.get_running_loop().time()
-        # One channel of our own keeps the connection in subscriber mode when nobody watches anything.
-        await _send(connection, resp.command(b"SUBSCRIBE", b"emdr:idle"))
+        await _send(connection, resp.command(b"SUBSCRIBE", self._own))
         self._connection = connection
         self._ready.set()
         async with asyncio.TaskGroup() as group:
@@ -159,7 +163,7 @@ class Listener:
     def _take(self, message: list[bytes]) -> None:
         self._heard_s = asyncio.get_running_loop().time()
         match message:
-            case [b"message", channel, data] if not self._patterns_on:
+            case [b"message", channel, data] if channel == self._own or not self._patterns_on:
                 self._received(channel, data)
             case [b"pmessage", _, channel, data]:
                 self._received(channel, data)

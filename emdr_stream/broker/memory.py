@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from emdr_stream.broker.base import AlertEntry, AlertPage, Notice, StoredSnapshot
+from emdr_stream.broker.base import AlertEntry, AlertPage, Notice, Roll, StoredSnapshot
 from emdr_stream.broker.fanout import Fanout, LocalSubscription
 from emdr_stream.clock import wall_ms
 from emdr_stream.errors import FencedOut, StoreUnavailable
@@ -14,7 +14,6 @@ from emdr_stream.errors import FencedOut, StoreUnavailable
 class _Ownership:
     epoch: int = 0
     owner: str = ""
-    lease_until_ms: int = 0
     payload: bytes | None = None
     expires_ms: int = 0
 
@@ -29,6 +28,9 @@ class MemoryHub:
     alerts: list[tuple[int, AlertEntry]] = field(default_factory=list)
     appended: asyncio.Event = field(default_factory=asyncio.Event)
     sessions: dict[str, _Ownership] = field(default_factory=dict)
+    leases_ms: dict[str, int] = field(default_factory=dict)
+    owned: dict[str, set[str]] = field(default_factory=dict)
+    letters: dict[str, Callable[[bytes], None]] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raise StoreUnavailable during an outage."""
@@ -39,8 +41,9 @@ class MemoryHub:
 class MemoryBroker:
     """One worker's broker on a hub; without one it is alone."""
 
-    def __init__(self, hub: MemoryHub | None = None) -> None:
+    def __init__(self, hub: MemoryHub | None = None, instance: str = "") -> None:
         self._hub = hub or MemoryHub()
+        self.instance = instance
         self._fanout = Fanout()
         self.dropped = 0
 
@@ -51,6 +54,7 @@ class MemoryBroker:
         self._fanout.close()
         if self._fanout in self._hub.fanouts:
             self._hub.fanouts.remove(self._fanout)
+        self._hub.letters.pop(self.instance, None)
 
     async def ping(self) -> None:
         self._hub.check()
@@ -93,16 +97,12 @@ class MemoryBroker:
             self._hub.check()
         return AlertPage(str(len(self._hub.alerts)), tuple(entry for _, entry in self._hub.alerts[start:]))
 
-    async def claim(self, session_id: str, owner: str, lease_ms: int, at_least: int = 0) -> int:
+    async def claim(self, session_id: str, owner: str, at_least: int = 0) -> int:
         self._hub.check()
         held = self._hub.sessions.setdefault(session_id, _Ownership())
         held.epoch = max(held.epoch, at_least) + 1
         held.owner = owner
-        held.lease_until_ms = self._hub.wall_ms() + lease_ms
         return held.epoch
-
-    async def renew(self, session_id: str, owner: str, epoch: int, lease_ms: int) -> None:
-        self._owned(session_id, owner, epoch).lease_until_ms = self._hub.wall_ms() + lease_ms
 
     async def put_snapshot(self, session_id: str, owner: str, epoch: int, payload: bytes, ttl_ms: int) -> None:
         held = self._owned(session_id, owner, epoch)
@@ -115,7 +115,44 @@ class MemoryBroker:
         now_ms = self._hub.wall_ms()
         if held is None or held.payload is None or now_ms >= held.expires_ms:
             return None
-        return StoredSnapshot(held.epoch, held.owner, held.payload, max(0, held.lease_until_ms - now_ms))
+        return StoredSnapshot(held.epoch, held.owner, held.payload)
+
+    async def beat(self, owner: str, lease_ms: int, took: Collection[str] = (), let_go: Collection[str] = ()) -> Roll:
+        self._hub.check()
+        now_ms, leases = self._hub.wall_ms(), self._hub.leases_ms
+        known = leases.get(owner, 0) > now_ms
+        leases[owner] = now_ms + lease_ms
+        owned = self._hub.owned.setdefault(owner, set())
+        owned |= set(took)
+        owned -= set(let_go)
+        return Roll(frozenset(name for name, until_ms in leases.items() if until_ms > now_ms), known)
+
+    async def orphans(self, heir: str, most: int) -> list[str]:
+        self._hub.check()
+        found: list[str] = []
+        now_ms = self._hub.wall_ms()
+        for dead in [name for name, until_ms in self._hub.leases_ms.items() if until_ms <= now_ms and name != heir]:
+            left = self._hub.owned.get(dead, set())
+            while left and len(found) < most:
+                found.append(left.pop())
+            if not left:
+                del self._hub.leases_ms[dead]
+        self._hub.owned.setdefault(heir, set()).update(found)
+        return found
+
+    async def owned(self, owner: str) -> frozenset[str]:
+        self._hub.check()
+        return frozenset(self._hub.owned.get(owner, ()))
+
+    def receive(self, letters: Callable[[bytes], None]) -> None:
+        self._hub.letters[self.instance] = letters
+
+    async def post(self, owner: str, letter: bytes) -> bool:
+        self._hub.check()
+        deliver = self._hub.letters.get(owner)
+        if deliver is not None:
+            asyncio.get_running_loop().call_soon(deliver, letter)
+        return deliver is not None
 
     def _owned(self, session_id: str, owner: str, epoch: int) -> _Ownership:
         self._hub.check()

@@ -12,13 +12,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from emdr_stream.broker import redis_scripts, resp
-from emdr_stream.broker.base import EVERYBODY, AlertEntry, AlertPage, Notice, StoredSnapshot
+from emdr_stream.broker.base import EVERYBODY, AlertEntry, AlertPage, Notice, Roll, StoredSnapshot
 from emdr_stream.broker.fanout import Fanout, LocalSubscription
 from emdr_stream.broker.listener import Channels, Listener, RawConnection
 from emdr_stream.broker.pending import PendingNotices
 from emdr_stream.broker.pipeline import Pipeline
 from emdr_stream.clock import wall_ms
-from emdr_stream.errors import FencedOut, StoreUnavailable
+from emdr_stream.errors import FencedOut, StoreUnavailable, WritesRefused
 
 _PIPELINE: Final = 100
 """Notices in one write: enough to fill a packet, few enough that a write never holds the loop for a millisecond."""
@@ -32,8 +32,11 @@ _ALERTS_KEPT: Final = 100_000
 _PAGE: Final = 1_000
 _CLOCK_SKEW_MS: Final = 60_000
 """How far the server's clock may lie behind the workers': the stream is searched from this much earlier."""
+_CLAIM_LIFE_MS: Final = 60_000
+"""How long a claim is remembered that no snapshot follows."""
 _EPOCH_LIFE_MS: Final = 30 * 24 * 3600 * 1000
 _CALL_CONNECTIONS: Final = 16
+_PROBE_LIFE_MS: Final = 10_000
 
 
 class RedisBroker:
@@ -55,11 +58,17 @@ class RedisBroker:
     ) -> None:
         self._timeout_s = timeout_s
         self._on_lag = on_lag
+        self.instance = instance
         self._instance = instance.encode()
         self._live = f"{prefix}live:".encode()
         self._alerts = f"{prefix}alerts"
         self._session = f"{prefix}session:"
         self._epoch = f"{prefix}epoch:"
+        # The braces keep the workers and all their sets on one node of a cluster.
+        self._workers = f"{prefix}{{workers}}"
+        self._letter_box = f"{prefix}letters:".encode()
+        self._letters: Callable[[bytes], None] = lambda _: None
+        self._probe = f"{prefix}probe"
         self._pool: Any = BlockingConnectionPool.from_url(
             url,
             max_connections=_CALL_CONNECTIONS,
@@ -76,9 +85,10 @@ class RedisBroker:
             text: self._redis.register_script(text)
             for text in (
                 redis_scripts.CLAIM,
-                redis_scripts.RENEW,
                 redis_scripts.PUT,
                 redis_scripts.GET,
+                redis_scripts.BEAT,
+                redis_scripts.ORPHANS,
             )
         }
         connect: Callable[[], RawConnection] = self._pool.make_connection
@@ -89,7 +99,14 @@ class RedisBroker:
         self._pipeline = Pipeline(connect, timeout_s=timeout_s, refusals=(ResponseError,), cuts=(RedisConnectionError,))
         self._unsent = 0
         self._wake = asyncio.Event()
-        self.listener = Listener(connect, self._channels, self._received, timeout_s=timeout_s, errors=(RedisError,))
+        self.listener = Listener(
+            connect,
+            self._channels,
+            self._received,
+            own=self._letter_box + self._instance,
+            timeout_s=timeout_s,
+            errors=(RedisError,),
+        )
         self._fanout = Fanout(self.listener.follow)
         self._tasks: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()
@@ -116,7 +133,8 @@ class RedisBroker:
         await self._pool.disconnect()
 
     async def ping(self) -> None:
-        await self._bounded(lambda: self._redis.execute_command("PING"))
+        # A write: a full server answers a PING, and so does one that cannot write its file, or a replica.
+        await self._bounded(lambda: self._redis.execute_command("SET", self._probe, "", "PX", _PROBE_LIFE_MS))
 
     # live notices -------------------------------------------------------------------------------------------------
     def publish(self, notice: Notice) -> None:
@@ -136,6 +154,9 @@ class RedisBroker:
         return Channels(frozenset(self._live + user.encode() for user in users), frozenset())
 
     def _received(self, channel: bytes, data: bytes) -> None:
+        if channel.startswith(self._letter_box):
+            self._letters(data)
+            return
         parts = data.split(b"\n", 4)
         if len(parts) != 5 or not parts[1].isdigit():
             return  # a stranger's message
@@ -219,30 +240,47 @@ class RedisBroker:
         return await self._tail.read_response(disable_decoding=True, timeout=wait_ms / 1000 + self._timeout_s)
 
     # snapshots ----------------------------------------------------------------------------------------------------
-    async def claim(self, session_id: str, owner: str, lease_ms: int, at_least: int = 0) -> int:
-        return int(await self._run(redis_scripts.CLAIM, session_id, owner, at_least, lease_ms, _EPOCH_LIFE_MS))
-
-    async def renew(self, session_id: str, owner: str, epoch: int, lease_ms: int) -> None:
-        await self._fenced(redis_scripts.RENEW, session_id, owner, epoch, lease_ms, _EPOCH_LIFE_MS)
+    async def claim(self, session_id: str, owner: str, at_least: int = 0) -> int:
+        keys = self._keys_of(session_id)
+        return int(await self._run(redis_scripts.CLAIM, keys, owner, at_least, _CLAIM_LIFE_MS, _EPOCH_LIFE_MS))
 
     async def put_snapshot(self, session_id: str, owner: str, epoch: int, payload: bytes, ttl_ms: int) -> None:
-        await self._fenced(redis_scripts.PUT, session_id, owner, epoch, ttl_ms, _EPOCH_LIFE_MS, payload)
-
-    async def get_snapshot(self, session_id: str) -> StoredSnapshot | None:
-        held = await self._run(redis_scripts.GET, session_id)
-        if held is None:
-            return None
-        return StoredSnapshot(int(held[0]), held[1].decode(), held[2], int(held[3]))
-
-    async def _fenced(self, text: str, session_id: str, owner: str, epoch: int, *arguments: bytes | int) -> None:
-        if not await self._run(text, session_id, owner, epoch, *arguments):
+        keys = self._keys_of(session_id)
+        if not await self._run(redis_scripts.PUT, keys, owner, epoch, ttl_ms, _EPOCH_LIFE_MS, payload):
             raise FencedOut(
                 f"session {session_id}: epoch {epoch} is not the newest; another worker owns it now, let it go"
             )
 
-    async def _run(self, text: str, session_id: str, *arguments: str | bytes | int) -> Any:
-        # The braces keep both keys on one node of a cluster.
-        keys = [f"{self._session}{{{session_id}}}", f"{self._epoch}{{{session_id}}}"]
+    async def get_snapshot(self, session_id: str) -> StoredSnapshot | None:
+        held = await self._run(redis_scripts.GET, self._keys_of(session_id))
+        return None if held is None else StoredSnapshot(int(held[0]), held[1].decode(), held[2])
+
+    def _keys_of(self, session_id: str) -> tuple[str, str]:
+        """The braces keep both keys on one node of a cluster."""
+        return f"{self._session}{{{session_id}}}", f"{self._epoch}{{{session_id}}}"
+
+    # workers ------------------------------------------------------------------------------------------------------
+    async def beat(self, owner: str, lease_ms: int, took: Collection[str] = (), let_go: Collection[str] = ()) -> Roll:
+        keys = self._workers, f"{self._workers}:{owner}"
+        known, *living = await self._run(redis_scripts.BEAT, keys, owner, lease_ms, len(took), *took, *let_go)
+        return Roll(frozenset(name.decode() for name in living), known == b"1")
+
+    async def orphans(self, heir: str, most: int) -> list[str]:
+        keys = self._workers, f"{self._workers}:{heir}"
+        return [name.decode() for name in await self._run(redis_scripts.ORPHANS, keys, heir, most)]
+
+    async def owned(self, owner: str) -> frozenset[str]:
+        members = await self._bounded(lambda: self._redis.execute_command("SMEMBERS", f"{self._workers}:{owner}"))
+        return frozenset(name.decode() for name in members)
+
+    def receive(self, letters: Callable[[bytes], None]) -> None:
+        self._letters = letters
+
+    async def post(self, owner: str, letter: bytes) -> bool:
+        packed = resp.publish(self._letter_box + owner.encode(), letter)
+        return bool(await self._bounded(lambda: self._pipeline.call(packed)))
+
+    async def _run(self, text: str, keys: tuple[str, str], *arguments: str | bytes | int) -> Any:
         script = self._scripts[text]
         packed = resp.command(b"EVALSHA", script.sha.encode(), b"2", *(_bytes(part) for part in (*keys, *arguments)))
 
@@ -259,6 +297,11 @@ class RedisBroker:
         try:
             async with asyncio.timeout(self._timeout_s + extra_s):
                 return await call()
+        except ResponseError as error:
+            raise WritesRefused(
+                f"Redis answers and refuses what it is told ({type(error).__name__}): check whether its memory or its "
+                "disk is full, or whether EMDR_REDIS_URL names a replica"
+            ) from error
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailable(
                 f"Redis did not answer within {self._timeout_s:g} s ({type(error).__name__}): "

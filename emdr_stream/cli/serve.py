@@ -3,42 +3,35 @@
 import argparse
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
-from functools import partial
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Final
-
-import uvicorn
+from typing import Any, Final
 
 from emdr_stream import __version__
-from emdr_stream.app import Addresses, Service, build, lane_limits, load_model
+from emdr_stream.app import Addresses, load_model
 from emdr_stream.cli.command import Subparsers, add_settings_options, new_parser
+from emdr_stream.cli.supervisor import Supervisor, WorkerOptions
 from emdr_stream.domain import Role
 from emdr_stream.embedded import EmbeddedStores
-from emdr_stream.endpoints.lane import websocket_protocol
-from emdr_stream.endpoints.patience import http_protocol
+from emdr_stream.endpoints.auth import TokenAuthority
 from emdr_stream.environment import load_settings, unknown_variables
 from emdr_stream.errors import ConfigurationError, EmdrError
+from emdr_stream.serving import BACKLOG, run_loop, serve_worker
 from emdr_stream.settings import Mode, ServiceSettings
 from emdr_stream.telemetry.logs import configure_logging
-from emdr_stream.telemetry.metrics import Refusal
 
 _LOG: Final = logging.getLogger(__name__)
 _TOKEN_HOURS: Final = 12
-_PING_S: Final = 20.0
-_GRACE_S: Final = 5
-_BACKLOG: Final = 2_048
-_GC_THRESHOLDS: Final = (20_000, 20, 50)
 
 _EXAMPLES: Final = """  emdr-stream serve                       everything, with stores of its own
   emdr-stream serve --port 9000 --data-dir ./data
   emdr-stream serve --record ./recordings  each session as JSON Lines, for replay
+  emdr-stream serve --workers 4            four processes on one port; SIGHUP restarts them one after the other
 
 With EMDR_REDIS_URL and EMDR_DATABASE_URL set, those stores are used and none are started."""
 
@@ -47,7 +40,9 @@ def add_parser(subparsers: Subparsers, summary: str) -> None:
     parser = new_parser(subparsers, "serve", summary, _EXAMPLES)
     parser.add_argument("--host", help="address to listen on (default: EMDR_HOST or 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default: EMDR_PORT or 8001)")
-    parser.add_argument("--workers", type=int, help="number of worker processes (this version runs one)")
+    parser.add_argument(
+        "--workers", type=int, help="number of worker processes on the one port (default: EMDR_WORKERS or 1)"
+    )
     parser.add_argument("--record", type=Path, metavar="DIR", help="record each session into this folder")
     add_settings_options(parser)
 
@@ -65,90 +60,26 @@ def run(args: argparse.Namespace) -> int:
     configure_logging(settings.server.log_level, sys.stderr)
     for warning in unknown_variables(os.environ, args.env_file):
         _LOG.warning("a variable has no meaning", extra={"variable": warning})
-    if settings.server.workers != 1:
-        raise ConfigurationError("EMDR_WORKERS (--workers) must be 1: this version runs one worker a service")
-    _run_loop(settings)
+    run_loop(_serve(settings, given, args.env_file))
     return 0
 
 
-def _run_loop(settings: ServiceSettings) -> None:
-    try:
-        import uvloop
-    except ImportError:  # not made for this platform
-        asyncio.run(_serve(settings))
-    else:
-        uvloop.run(_serve(settings))
-
-
-async def _serve(settings: ServiceSettings) -> None:
+async def _serve(settings: ServiceSettings, given: Mapping[str, Any], env_file: Path | None) -> None:
     listening = _listen(settings)
+    host, port = listening.getsockname()[:2]
+
+    def ready() -> None:
+        print(_welcome(settings, host, port), flush=True)
+
+    # Checked here in any case: an altered model is to stop the start with one sentence, not with one a worker.
     model = load_model(settings)
     async with _stores(settings) as addresses:
-        service = Service(settings, addresses, model)
-        limits = lane_limits(settings)
-        refused = partial(service.metrics.refused, Refusal.CONNECTION)
-        config = uvicorn.Config(
-            build(service),
-            loop="none",
-            http=http_protocol(limits, refused),
-            ws=websocket_protocol(limits),
-            ws_max_size=settings.session.limits.message_bytes,
-            ws_per_message_deflate=False,
-            ws_ping_interval=_PING_S,
-            ws_ping_timeout=_PING_S,
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=bool(settings.server.trusted_proxies),
-            forwarded_allow_ips=list(settings.server.trusted_proxies),
-            timeout_graceful_shutdown=_GRACE_S,
-            backlog=_BACKLOG,
-        )
-        server = DrainingServer(config, service)
-        await server.serve(sockets=[listening])
-    if not server.started:
-        raise EmdrError("the service could not start: the log says why")
-    if service.failed:
-        raise EmdrError("a part of the service failed, the log says where: start it again")
-
-
-class DrainingServer(uvicorn.Server):
-    """uvicorn's server, which says where it listens, and says goodbye to the sessions before their sockets close."""
-
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
-        super().__init__(config)
-        self._service = service
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            _spare_the_loop()
-        if self.started and sockets:
-            host, port = sockets[0].getsockname()[:2]
-            print(_welcome(self._service, host, port), flush=True)
-
-    async def on_tick(self, counter: int) -> bool:
-        """Whether to stop: also when a part failed, as a service that only looks alive is worse than none."""
-        return await super().on_tick(counter) or self._service.failed
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            await self._service.drain()
-        except Exception:
-            # Whatever failed, the sockets are still to be closed.
-            _LOG.exception("not every session could be told of the stop")
-        await super().shutdown(sockets)
-
-
-def _spare_the_loop() -> None:
-    """Let the garbage collector look at everything seldom, and never at what is here from the start.
-
-    Nearly everything is freed by its reference count; a full look holds the loop for 90 ms with 500 sessions.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
+        if settings.server.workers == 1:
+            await serve_worker(settings, addresses, [listening], model=model, ready=ready)
+        else:
+            del model
+            listening.listen(BACKLOG)
+            await Supervisor(settings, addresses, listening, WorkerOptions(given, env_file)).run(ready)
 
 
 @contextlib.asynccontextmanager
@@ -196,7 +127,7 @@ def _listen(settings: ServiceSettings) -> socket.socket:
     return listening
 
 
-def _welcome(service: Service, host: str, port: int) -> str:
+def _welcome(settings: ServiceSettings, host: str, port: int) -> str:
     """What a developer needs first: addresses, and in development a token for each role."""
     name = f"[{host}]" if ":" in host else host
     lines = [
@@ -206,15 +137,17 @@ def _welcome(service: Service, host: str, port: int) -> str:
         f"  contract   http://{name}:{port}/v1/asyncapi.json",
         f"  operator   http://{name}:{port}/metrics  /healthz  /readyz",
     ]
-    settings = service.settings
-    if settings.server.mode is Mode.DEVELOPMENT and service.authority.can_issue:
+    if settings.server.workers > 1:
+        lines[0] += f" with {settings.server.workers} workers"
+    authority = TokenAuthority(settings.tokens)
+    if settings.server.mode is Mode.DEVELOPMENT and authority.can_issue:
         lines += ["", f"tokens for development, valid for {_TOKEN_HOURS} hours:"]
         for role, sub, clients in (
             (Role.CLIENT, "client-1", None),
             (Role.THERAPIST, "therapist-1", ["*"]),
             (Role.SERVICE, "service-1", None),
         ):
-            token = service.authority.issue(
+            token = authority.issue(
                 role, sub, now=time.time(), lifetime_s=_TOKEN_HOURS * 3_600, sid=None, clients=clients
             )
             lines.append(f"  {role.value:<10} {token}")

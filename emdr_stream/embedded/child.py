@@ -26,15 +26,20 @@ def become(parent_pid: int, death_signal: int, uid: int, gid: int, command: list
         os.setgid(gid)
         os.setuid(uid)
     os.umask(0o077)
-    if sys.platform == "linux":
-        _ask_for_signal(death_signal)
-    if os.getppid() != parent_pid:
-        sys.exit(_PARENT_GONE)
+    die_with_parent(parent_pid, death_signal)
     # Python ignores these two, and ignored signals stay ignored in the command.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.execv(command[0], command)  # noqa: S606 - the command comes from our own launcher
+
+
+def die_with_parent(parent_pid: int, death_signal: int) -> None:
+    """Have the kernel send this process a signal when its parent ends; leaves at once if that has happened."""
+    if sys.platform == "linux":
+        _ask_for_signal(death_signal)
+    if os.getppid() != parent_pid:
+        sys.exit(_PARENT_GONE)
 
 
 def _ask_for_signal(death_signal: int) -> None:

@@ -73,7 +73,8 @@ class AlertDesk:
         Returns False when a store was away, so that something may be missing: call again later.
         """
         found = await self._log.catch_up(self._coverage().users, self._since_ms)
-        waiting = found.entries
+        # Without a past there may still be held ones: raised, and perhaps resolved, while a store was waited for.
+        waiting = found.entries or self._taken_held()
         while waiting:
             for entry in waiting:
                 # A long replay goes out at the console's own pace, so that it never looks like a slow reader.

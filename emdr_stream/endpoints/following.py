@@ -20,6 +20,7 @@ from emdr_stream.endpoints.auth import Principal
 from emdr_stream.endpoints.conflation import Conflation
 from emdr_stream.endpoints.console_parts import ConsoleParts
 from emdr_stream.endpoints.coverage import ALL_SESSIONS, Coverage
+from emdr_stream.endpoints.distant import command_elsewhere
 from emdr_stream.endpoints.outbox import Outbox
 from emdr_stream.endpoints.trail import note_refusal
 from emdr_stream.endpoints.waiting_room import WaitingRoom
@@ -28,7 +29,16 @@ from emdr_stream.session.alerts import session_of
 from emdr_stream.session.ports import STATE_NOTICE
 from emdr_stream.wire.stream import Done
 from emdr_stream.wire.values import SessionSummary
-from emdr_stream.wire.watch import Ack, SessionClosed, SessionNotice, SessionOpened, Subscribe, Subscribed, Unsubscribe
+from emdr_stream.wire.watch import (
+    Ack,
+    Command,
+    SessionClosed,
+    SessionNotice,
+    SessionOpened,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+)
 
 _LOG: Final = logging.getLogger(__name__)
 _REQUESTS: Final = 64
@@ -52,7 +62,7 @@ class Renewed:
     """The token was renewed; its clients are read when the turn comes."""
 
 
-Request = Subscribe | Unsubscribe | Ack | Discovered | Renewed
+Request = Subscribe | Unsubscribe | Ack | Command | Discovered | Renewed
 
 
 class Following:
@@ -106,16 +116,16 @@ class Following:
         while True:
             # None: it is time to ask again for what a store could not tell.
             request = await self._requests.take(None if self._incomplete_since is None else _AGAIN_S)
-            if isinstance(request, Subscribe):
+            if request is None:
+                await self._catch_up_again()
+            elif isinstance(request, Subscribe):
                 await self._subscribe(request, live)
             elif isinstance(request, Unsubscribe):
                 await self._unsubscribe(request, live)
-            elif isinstance(request, Ack):
-                await self._acknowledge_late(request)
             elif isinstance(request, Discovered):
                 await self._introduce(request)
-            elif request is None:
-                await self._catch_up_again()
+            elif not isinstance(request, Renewed):
+                await self._ask_elsewhere(request)
             if self._renewed:
                 await self._widen(live)
 
@@ -185,10 +195,14 @@ class Following:
         await live.watch(self._coverage.users)
         self._done(request.id)
 
-    async def _acknowledge_late(self, request: Ack) -> None:
-        session_id = session_of(request.alert_id) or ""
+    async def _ask_elsewhere(self, request: Ack | Command) -> None:
+        """What concerns a session that does not live in this worker."""
         try:
-            await self._parts.late.acknowledge(session_id, request.alert_id, request.note, self._principal)
+            if isinstance(request, Ack):
+                session_id = session_of(request.alert_id) or ""
+                await self._parts.late.acknowledge(session_id, request.alert_id, request.note, self._principal)
+            else:
+                await command_elsewhere(self._parts.registry, self._principal, request)
         except ProtocolError as problem:
             self._outbox.say(problem, request.id)
             return

@@ -1,7 +1,7 @@
-"""Acknowledgements of alerts whose session is over go in, new steps in the alert log come out.
+"""Acknowledgements of alerts whose session does not live here go in, new steps in the alert log come out.
 
-While a session lives its core acknowledges. Afterwards its open alerts are in the log alone, and still wait for
-somebody to say that they were seen.
+While a session lives its core acknowledges, in whichever worker that is. Afterwards its open alerts are in the log
+alone, and still wait for somebody to say that they were seen.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,9 @@ from emdr_stream.broker.base import AlertEntry
 from emdr_stream.domain import AlertState
 from emdr_stream.endpoints.alert_desk import alert_body
 from emdr_stream.endpoints.auth import Principal
+from emdr_stream.endpoints.distant import acknowledge_elsewhere
 from emdr_stream.endpoints.trail import note_refusal
-from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
+from emdr_stream.errors import ErrorCode, ProtocolError
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.telemetry.metrics import Metrics
 from emdr_stream.wire.values import AlertBody
@@ -45,8 +46,8 @@ class LateAcknowledgements:
         try:
             entry, body = await self._newest(session_id, alert_id, by)
             seen = body.by is not UNSET or body.state is AlertState.RESOLVED
-            if not seen:
-                await self._check_over(session_id)
+            if not seen and await acknowledge_elsewhere(self._registry, session_id, alert_id, note, by.sub):
+                return
         except ProtocolError as problem:
             note_refusal(self._registry, by, "ack", problem, session_id=session_id, **said)
             raise
@@ -82,17 +83,6 @@ class LateAcknowledgements:
         if not found.complete:
             raise ProtocolError(ErrorCode.INTERNAL, "a store is away, the alert was not found: acknowledge again soon")
         raise unknown_alert()
-
-    async def _check_over(self, session_id: str) -> None:
-        """Only the owner of a living session may go on counting its alerts."""
-        try:
-            elsewhere = await self._registry.elsewhere(session_id)
-        except StoreUnavailable:
-            why = "whether the session still lives cannot be known now, a store is away: acknowledge again soon"
-            raise ProtocolError(ErrorCode.INTERNAL, why) from None
-        if elsewhere is not None and elsewhere.alive:
-            why = "the session lives in another worker: connect anew, or acknowledge again when it is over"
-            raise ProtocolError(ErrorCode.UNKNOWN_SESSION, why, param="alert_id")
 
 
 def unknown_alert() -> ProtocolError:

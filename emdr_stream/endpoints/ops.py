@@ -42,7 +42,10 @@ class Probe(Protocol):
         """Models, redis, postgres, journal, migrations, each looked at now."""
 
     def metrics(self) -> bytes:
-        """The text of `/metrics`."""
+        """The text of this worker's own metrics."""
+
+    async def all_metrics(self) -> bytes:
+        """The text of `/metrics`: of all workers, where there are several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,9 @@ def ops_routes(probe: Probe, version: str, limits: OpsLimits | None = None) -> l
         told = {part.name: {"ok": part.ok, "why": part.why, "required": part.required} for part in parts}
         return JSONResponse({"ready": ready, "parts": told}, 200 if ready else 503, headers=_FRESH)
 
-    async def metrics(_: Request) -> Response:
-        return Response(probe.metrics(), media_type=METRICS_CONTENT_TYPE, headers=_FRESH)
+    async def metrics(request: Request) -> Response:
+        text = probe.metrics() if request.query_params.get("of") == "this" else await probe.all_metrics()
+        return Response(text, media_type=METRICS_CONTENT_TYPE, headers=_FRESH)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
 

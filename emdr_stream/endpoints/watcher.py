@@ -8,12 +8,10 @@ import asyncio
 import time
 from typing import Any, Final
 
-import msgspec
-
-from emdr_stream.domain import Role
 from emdr_stream.endpoints.alert_desk import since_of
 from emdr_stream.endpoints.auth import Principal
 from emdr_stream.endpoints.console_parts import ConsoleParts
+from emdr_stream.endpoints.distant import check_command
 from emdr_stream.endpoints.following import Following
 from emdr_stream.endpoints.guard import MESSAGE_COSTS_BYTES, ByteBudget, Guard
 from emdr_stream.endpoints.late_ack import unknown_alert
@@ -23,7 +21,6 @@ from emdr_stream.endpoints.ports import Peer, log_sink_error
 from emdr_stream.endpoints.trail import note_refusal
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, ProtocolError
 from emdr_stream.session.alerts import session_of
-from emdr_stream.session.runner import SessionRunner
 from emdr_stream.wire.codec import Codec
 from emdr_stream.wire.stream import Auth, Done, GoAway, Heartbeat, Ping, Pong
 from emdr_stream.wire.watch import (
@@ -128,45 +125,25 @@ class Watcher:
             raise ProtocolError(ErrorCode.BAD_MESSAGE, "`hello` was said already", param="type")
         elif isinstance(message, Ack):
             self._acknowledge(message)
-        else:
-            self._obey(message)
-            self._done(message)
-
-    def _obey(self, message: Received | Auth | Command) -> None:
-        if isinstance(message, Received):
+        elif isinstance(message, Received):
             self._following.desk.received(message.cursor)
+            self._done(message)
         elif isinstance(message, Auth):
             self._renew(message)
+            self._done(message)
         else:
-            self._commanded(message).command(message, self._licence.principal.sub)
+            self._command(message)
 
-    def _commanded(self, command: Command) -> SessionRunner:
-        """The session that is theirs to command; a refusal is written down. Raises ProtocolError."""
-        principal = self._licence.principal
+    def _command(self, command: Command) -> None:
+        """A session that lives here obeys at once; for another worker's the line is asked. Raises ProtocolError."""
         runner = self._parts.registry.get(command.session_id)
-        try:
-            if runner is None or not principal.may_see(runner.user):
-                why = "no session of your clients that lives in this worker has this id"
-                raise ProtocolError(ErrorCode.UNKNOWN_SESSION, why, param="session_id")
-            self._check_right(command)
-        except ProtocolError as problem:
-            fields = msgspec.to_builtins(command)
-            action = fields.pop("type")
-            note_refusal(self._parts.registry, principal, action, problem, **fields)
-            raise
-        return runner
-
-    def _check_right(self, command: Command) -> None:
-        """Only a therapist ends a pause or moves thresholds; a back end may watch, pause, end and set the pattern."""
-        if self._licence.principal.role is Role.THERAPIST:
+        if runner is None:
+            self._following.request(command)
             return
-        relaxes = isinstance(command, ConfigSet) and (
-            command.thresholds is not None
-            or (command.config is not None and command.config.safety_thresholds is not None)
-        )
-        if relaxes or isinstance(command, ResumeCommand):
-            why = "only a therapist may end a pause or move thresholds"
-            raise ProtocolError(ErrorCode.FORBIDDEN, why, param="thresholds" if relaxes else None)
+        principal = self._licence.principal
+        check_command(self._parts.registry, principal, command, runner.user)
+        runner.command(command, principal.sub)
+        self._done(command)
 
     def _acknowledge(self, message: Ack) -> None:
         session_id = session_of(message.alert_id)

@@ -55,6 +55,7 @@ def service_settings(env: Environment) -> ServiceSettings:
             database_url=database_url_of(env),
             valkey_binary=env.valkey_binary,
             postgres_bin_dir=env.postgres_bin_dir,
+            spill_bytes=env.spill_bytes,
         ),
         tokens=token_settings(env),
         session=_session_settings(env),

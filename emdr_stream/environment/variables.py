@@ -16,6 +16,7 @@ from emdr_stream.settings import (
     ServerSettings,
     SignalSettings,
     SocketSettings,
+    StoreSettings,
     TokenAlgorithm,
 )
 
@@ -25,6 +26,7 @@ _SIGNAL, _CONTROL, _SOCKET, _LIMITS = SignalSettings(), ControlSettings(), Socke
 _THRESHOLDS: Final = Thresholds()
 _BASELINE: Final = BaselineSettings()
 _SERVER: Final = ServerSettings()
+_SPILL_BYTES: Final = StoreSettings(data_dir=Path()).spill_bytes
 
 Threshold = Annotated[float, Field(ge=0.2, le=0.95)]
 
@@ -69,6 +71,12 @@ class Environment(BaseSettings):
     database_url: SecretStr | None = Field(None, description="PostgreSQL, postgresql://… (default: an embedded one)")
     valkey_binary: Path | None = Field(None, description="valkey-server or redis-server to embed (default: found)")
     postgres_bin_dir: Path | None = Field(None, description="folder with postgres and initdb to embed (default: found)")
+    spill_bytes: int = Field(
+        _SPILL_BYTES,
+        ge=0,
+        le=1_099_511_627_776,
+        description="disk space for records that wait for PostgreSQL, of each worker; 0 for none",
+    )
     # who may come in
     token_key: SecretStr | None = Field(
         None, description="secret that signs tokens (HS256), at least 32 bytes (default: made once in the data folder)"

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from emdr_stream.lines import write_all
+
 _logger: Final = logging.getLogger(__name__)
 _MODE: Final = 0o600
 _TAIL_BYTES: Final = 1_048_576
@@ -162,9 +164,7 @@ def _append(descriptor: int, data: bytes) -> None:
     """Append all of `data`, or nothing: a full disk may take a part, which is cut off again."""
     size = os.fstat(descriptor).st_size
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, data)
     except OSError:
         with suppress(OSError):
             os.ftruncate(descriptor, size)

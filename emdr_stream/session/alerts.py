@@ -7,6 +7,7 @@ a gap. Acknowledging silences, it does not resolve; an unacknowledged high or cr
 import msgspec
 from msgspec import UNSET
 
+from emdr_stream.broker.base import ALERT_BLOCK
 from emdr_stream.domain import AlertKind, AlertState, Severity
 from emdr_stream.session.pacing import NEVER
 from emdr_stream.settings import ControlSettings
@@ -130,6 +131,15 @@ class AlertBook:
     def next_deadline(self) -> float:
         deadlines = self.state.deadlines_ms
         return min(deadlines.values()) if deadlines else NEVER
+
+    def begin_anew(self, told_seq: int) -> bool:
+        """A new owner counts on, in a block of its own (broker.base.ALERT_BLOCK).
+
+        `told_seq`: the highest number known from elsewhere. True when alerts were told that this book does not know.
+        """
+        known = self.state.alert_seq
+        self.state.alert_seq = (max(told_seq, known) // ALERT_BLOCK + 1) * ALERT_BLOCK
+        return told_seq > known
 
     def _move(self, body: AlertBody, state: AlertState, at_ms: int, **changes: object) -> AlertBody:
         moved = msgspec.structs.replace(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Final, Protocol
 
 from emdr_stream.broker.base import AlertEntry, Notice
@@ -10,6 +11,7 @@ from emdr_stream.pipeline.classify import Predictor
 from emdr_stream.pipeline.features import Deriver
 from emdr_stream.session.demand import Demand
 from emdr_stream.session.effects import Effect
+from emdr_stream.session.standing import Standing
 from emdr_stream.settings import SessionSettings, SocketSettings
 from emdr_stream.store.base import Record
 from emdr_stream.telemetry.metrics import Metrics
@@ -44,6 +46,9 @@ class AlertSink(Protocol):
 
     def last_seq(self, session_id: str) -> int:
         """The highest `alert_seq` known of the session, 0 for none: where a new owner goes on counting."""
+
+    async def inherit(self) -> None:
+        """Take over what dead workers of this machine had raised and not brought to the stores."""
 
 
 class RecordSink(Protocol):
@@ -84,5 +89,7 @@ class Surroundings:
     clock: Callable[[], float]
     wall_ms: Callable[[], int]
     call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle]
+    standing: Standing = field(default_factory=lambda: Standing(inf))
+    """Whether the worker may act, or must first ask whether its sessions are still its own. By default it may."""
     stores_away: set[str] = field(default_factory=set)
     """Names of the stores that do not answer now; the registry keeps it."""

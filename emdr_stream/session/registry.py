@@ -1,7 +1,7 @@
-"""Hellos in, live sessions out: opens, resumes and ends the sessions of one worker, and keeps their snapshots.
+"""Hellos in, live sessions out: opens, resumes, adopts and ends the sessions of one worker.
 
-The only part of a session's life that waits for a store is its opening and its resuming on another worker. Snapshots,
-leases and the removal of what is over are the keeper's: one task a worker, behind the live path.
+The only part of a session's life that waits for a store is its opening and its resuming on another worker. Snapshots
+are the keeper's, the pulse of the worker and the orphans of dead ones the roll call's: tasks behind the live path.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -20,34 +19,28 @@ import msgspec
 
 from emdr_stream.broker.base import Broker
 from emdr_stream.domain import Status, Thresholds
-from emdr_stream.errors import FencedOut, StoreUnavailable
+from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
 from emdr_stream.pipeline.baseline import BaselinePrior
 from emdr_stream.session import denials
+from emdr_stream.session.alerts import session_of
 from emdr_stream.session.core import SessionCore
-from emdr_stream.session.facts import SessionFacts, SessionSnapshot, open_facts
+from emdr_stream.session.facts import SessionFacts, open_facts
+from emdr_stream.session.keeper import KEEP_EVERY_S, Keeper, StoredSession
 from emdr_stream.session.ports import SessionRecord, Surroundings
+from emdr_stream.session.roll import RollCall
 from emdr_stream.session.runner import SessionRunner
+from emdr_stream.session.switchboard import Request, Switchboard
 from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.telemetry.metrics import Refusal
 from emdr_stream.wire.stream import GoAway, Hello, ResumeClaim
 from emdr_stream.wire.values import ModelRef, SessionSummary
+from emdr_stream.wire.watch import Ack
 
 _LOG: Final = logging.getLogger(__name__)
-_KEEP_EVERY_S: Final = 0.1
-_SNAPSHOT_EVERY_S: Final = 4.0
-"""How old the snapshot of a session may grow in which nothing happens but samples; what matters is saved at once."""
-_LEASE_MS: Final = 15_000
-_ENDED_TTL_MS: Final = 3_600_000
 _FIRST_EPOCH: Final = 1
-
-
-class StoredSession(msgspec.Struct):
-    """What the broker keeps of a session. `wall_ms`: when; the resume token itself is nowhere kept."""
-
-    wall_ms: int
-    resume_hash: bytes
-    snapshot: SessionSnapshot
-    earlier_hash: bytes = b""
+_DOUBT_S: Final = 2.0
+"""How long a worker that stood still asks whether its sessions are still its own. Without an answer it goes on: nobody
+can have taken them while the broker is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +57,15 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """A session outside this worker. `alive`: another worker has it; otherwise it is over, or its worker is gone."""
+    """A session outside this worker, as its snapshot has it. `owner_lives`: the worker that saved it is there."""
 
     summary: SessionSummary
-    alive: bool
+    owner: str
+    owner_lives: bool
+
+    @property
+    def over(self) -> bool:
+        return self.summary.status is Status.ENDED
 
 
 class SessionRegistry:
@@ -83,7 +81,9 @@ class SessionRegistry:
         max_sessions: int,
         max_sessions_per_user: int = 0,
         record: Callable[[SessionFacts], SessionRecord] | None = None,
+        doubted: asyncio.Event | None = None,
     ) -> None:
+        """`doubted` is set when the worker's standing is in doubt."""
         self._around = around
         self._broker = broker
         self._owner = owner
@@ -92,15 +92,19 @@ class SessionRegistry:
         self._max_per_user = max_sessions_per_user
         self._record = record
         self._runners: dict[str, SessionRunner] = {}
-        self._saved_s: dict[str, float] = {}
-        self._unclaimed: set[str] = set()
-        self._hurry = asyncio.Event()
-        self._hurried: set[str] = set()
+        self.keeper = Keeper(
+            around, broker, owner, self._runners, claim=self._claim, lost=self._lose, over=self._forget
+        )
+        self.roll = RollCall(broker, owner, around.clock)
+        self.switchboard = Switchboard(broker, owner, obey=self.obey, moved=self._moved)
+        self._doubted = doubted or asyncio.Event()
         self._doors: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._since_ms = around.wall_ms()
         self.draining = False
         self.taken_over = 0
         """Sessions that another worker took from this one."""
+        self.adopted = 0
+        """Sessions of dead workers that this one took."""
 
     def __len__(self) -> int:
         return len(self._runners)
@@ -171,10 +175,19 @@ class SessionRegistry:
         stored = msgspec.msgpack.decode(found.payload, type=StoredSession)
         core = SessionCore(stored.snapshot.facts, self._around.session, stored.snapshot, deriver=self._around.deriver)
         away_ms = max(0, self._around.wall_ms() - stored.wall_ms)
-        # A busy session is saved instead of renewed: either tells that its worker lives.
-        fresh = found.lease_left_ms > 0 or away_ms < _LEASE_MS
-        alive = core.status is not Status.ENDED and fresh
-        return Elsewhere(core.summary(stored.snapshot.at_ms + away_ms), alive)
+        owner_lives = found.owner in self.roll.living and found.owner != self._owner
+        return Elsewhere(core.summary(stored.snapshot.at_ms + away_ms), found.owner, owner_lives)
+
+    def obey(self, request: Request, by: str) -> None:
+        """Do what another worker's watcher asks of a session here. Raises ProtocolError when it cannot be done."""
+        session_id = session_of(request.alert_id) if isinstance(request, Ack) else request.session_id
+        runner = self._runners.get(session_id or "")
+        if runner is None or runner.fenced:
+            raise ProtocolError(ErrorCode.UNKNOWN_SESSION, "no such session lives here", param="session_id")
+        if isinstance(request, Ack):
+            runner.acknowledge(request.alert_id, by, request.note)
+        else:
+            runner.command(request, by)
 
     def audit(self, fields: dict[str, Any], *, session_id: str = "", user: str = "", epoch: int = 0) -> None:
         """Keep what somebody did, or was refused, outside of a session that lives here; "" and 0 where not known."""
@@ -192,20 +205,12 @@ class SessionRegistry:
                 runner.store_changed(store, up)
 
     async def keep(self) -> None:
-        """Save snapshots, claim what could not be claimed, forget what is over; runs until cancelled."""
-        kept_s = 0.0
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_KEEP_EVERY_S):
-                    await self._hurry.wait()
-            try:
-                await self._save_urgent()
-                if self._around.clock() - kept_s >= _KEEP_EVERY_S:
-                    kept_s = self._around.clock()
-                    await self._keep_all()
-            except StoreUnavailable as problem:
-                if not isinstance(problem, FencedOut):
-                    await asyncio.sleep(1.0)
+        """Everything that goes on behind the sessions; runs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.keeper.run())
+            group.create_task(self.roll.run(self._adopt_orphan, lambda: self._runners))
+            group.create_task(self.switchboard.run())
+            group.create_task(self._settle_doubts())
 
     async def drain(self, time_left_ms: int) -> None:
         """Before the worker stops: tell every client, save every session, close with 1012."""
@@ -215,12 +220,15 @@ class SessionRegistry:
             runner.send(GoAway(reason="the service restarts", time_left_ms=time_left_ms))
         for runner in runners:
             try:
-                await self._save(runner)
+                await self.keeper.save(runner)
             except StoreUnavailable:
                 _LOG.warning("session not saved before the restart", extra={"session_id": runner.session_id})
         for runner in runners:
             runner.leave("the service restarts")
         self._runners.clear()
+        with suppress(StoreUnavailable):
+            # What nobody comes back for is another worker's at once.
+            await self.roll.resign()
 
     # within -------------------------------------------------------------------------------------------------------
 
@@ -231,28 +239,16 @@ class SessionRegistry:
         record = self._record(core.facts) if self._record else None
         runner = SessionRunner(core, self._around, started, record)
         self._runners[runner.session_id] = runner
-        runner.on_urgent = partial(self._make_haste, runner.session_id)
+        self.keeper.take(runner)
+        self.roll.took(runner.session_id)
         return runner
-
-    def _make_haste(self, session_id: str) -> None:
-        self._hurried.add(session_id)
-        self._hurry.set()
-
-    async def _save_urgent(self) -> None:
-        """Save first what must not be lost: a crash forgets a pause that is not yet saved."""
-        while self._hurried:
-            session_id = self._hurried.pop()
-            runner = self._runners.get(session_id)
-            if runner is not None and runner.urgent:
-                await self._keep_safely(session_id, runner)
-        self._hurry.clear()
 
     async def _claim(self, session_id: str, at_least: int = 0) -> int:
         """The session's epoch, above `at_least`; the first one when the broker is away, to be claimed later."""
         try:
-            return await self._broker.claim(session_id, self._owner, _LEASE_MS, at_least)
+            return await self._broker.claim(session_id, self._owner, at_least)
         except StoreUnavailable:
-            self._unclaimed.add(session_id)
+            self.keeper.unclaimed.add(session_id)
             return _FIRST_EPOCH
 
     def _door(self, session_id: str) -> asyncio.Lock:
@@ -271,26 +267,57 @@ class SessionRegistry:
             self._around.metrics.refused(Refusal.USER)
             raise denials.crowded()
 
-    async def _stored(self, session_id: str) -> StoredSession | None:
-        """What the broker keeps. While that cannot be known nothing is opened: a paused session may be kept there."""
+    async def _stored(self, session_id: str) -> tuple[StoredSession, str] | None:
+        """What the broker keeps, and of whom. While that cannot be known nothing is opened: it may be a paused one."""
         try:
             found = await self._broker.get_snapshot(session_id)
         except StoreUnavailable:
             raise denials.not_known_now() from None
-        return None if found is None else msgspec.msgpack.decode(found.payload, type=StoredSession)
+        return None if found is None else (msgspec.msgpack.decode(found.payload, type=StoredSession), found.owner)
 
     async def _restore(self, session_id: str, user: str, claim: ResumeClaim) -> SessionRunner:
-        """Take a session over from its snapshot."""
-        stored = await self._stored(session_id)
-        if stored is None:
+        """Take a session over from its snapshot, for a client that has come back to it."""
+        found = await self._stored(session_id)
+        if found is None:
             raise denials.unknown()
+        stored, former = found
         self._check((stored.resume_hash, stored.earlier_hash), claim, stored.snapshot.facts.user == user)
         if stored.snapshot.core.status is Status.ENDED:
             raise denials.over()
         self._check_room()
         epoch = await self._claim(session_id, stored.snapshot.core.epoch)
+        if former != self._owner:
+            self.switchboard.tell_moved(former, session_id, epoch)
+        # The newest snapshot: the former owner may have saved once more before it was fenced out.
+        found = await self._stored(session_id)
         self._check_room()
+        return await self._revive(found[0] if found else stored, epoch)
+
+    async def _adopt_orphan(self, session_id: str) -> None:
+        """Take over a session whose worker is dead: its timers run on, nobody has come back to it yet."""
+        async with self._door(session_id):
+            found = None if session_id in self._runners else await self._broker.get_snapshot(session_id)
+            if found is None or (found.owner != self._owner and found.owner in self.roll.living):
+                if session_id not in self._runners:
+                    self.roll.let_go(session_id)
+                return
+            stored = msgspec.msgpack.decode(found.payload, type=StoredSession)
+            ended = stored.snapshot.core.status is Status.ENDED
+            if ended and not stored.snapshot.alerts.deadlines_ms:
+                self.roll.let_go(session_id)
+                return
+            epoch = await self._broker.claim(session_id, self._owner, stored.snapshot.core.epoch)
+            runner = await self._revive(stored, epoch)
+            runner.over = ended
+            self.adopted += 1
+            _LOG.warning("session of a dead worker adopted", extra={"session_id": session_id})
+
+    async def _revive(self, stored: StoredSession, epoch: int) -> SessionRunner:
+        """A live session from its snapshot, detached, in the time that has passed since."""
+        # What a dead sibling had raised and told nobody comes before whatever is raised from now on.
+        await self._around.alerts.inherit()
         snapshot = stored.snapshot
+        session_id = snapshot.facts.session_id
         # While no worker could be reached, session time stood still: no grace ran out, no silence grew old.
         reachable_ms = max(stored.wall_ms, self._since_ms)
         stood_ms = reachable_ms - stored.wall_ms
@@ -298,10 +325,8 @@ class SessionRegistry:
         core = SessionCore(facts, self._around.session, snapshot, deriver=self._around.deriver)
         core.care.state.epoch = max(core.care.state.epoch, epoch)
         # Alerts of the last moments may be newer than the snapshot: a number used twice would hide an alert.
-        book = core.care.alerts.state
-        told_seq = self._around.alerts.last_seq(session_id)
-        if told_seq > book.alert_seq:
-            book.alert_seq = told_seq
+        book = core.care.alerts
+        if book.begin_anew(self._around.alerts.last_seq(session_id)):
             core.care.distrust(snapshot.at_ms)
         away_ms = max(0, self._around.wall_ms() - reachable_ms)
         runner = self._adopt(core, self._around.clock() - (snapshot.at_ms + away_ms) / 1_000)
@@ -323,65 +348,33 @@ class SessionRegistry:
         runner.urgent = True
         return token
 
-    async def _keep_all(self) -> None:
-        for session_id, runner in list(self._runners.items()):
-            if self._hurried:
-                await self._save_urgent()
-            if self._wants_keeping(session_id, runner):
-                await self._keep_safely(session_id, runner)
+    async def _settle_doubts(self) -> None:
+        """Find out what was lost while the worker stood still, then let go on what it still has."""
+        while True:
+            await self._doubted.wait()
+            self._doubted.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DOUBT_S):
+                    await self._ask_what_is_ours()
+            self._around.standing.assure(self._around.clock())
 
-    def _wants_keeping(self, session_id: str, runner: SessionRunner) -> bool:
-        """Whether there is anything to do; asked of every session ten times a second, so it must cost little."""
-        return runner.urgent or runner.over or session_id in self._unclaimed or self._is_due(session_id)
+    async def _ask_what_is_ours(self) -> None:
+        """Save everything: a session that another worker has taken meanwhile is lost by that."""
+        while True:
+            try:
+                await self.roll.beat()
+                for runner in list(self._runners.values()):
+                    await self.keeper.save(runner)
+            except StoreUnavailable:
+                await asyncio.sleep(KEEP_EVERY_S)
+            else:
+                return
 
-    def _is_due(self, session_id: str) -> bool:
-        return self._around.clock() - self._saved_s.get(session_id, 0.0) >= _SNAPSHOT_EVERY_S
-
-    async def _keep_safely(self, session_id: str, runner: SessionRunner) -> None:
-        try:
-            await self._keep_one(session_id, runner)
-        except StoreUnavailable:
-            raise
-        except Exception:
-            # One session that cannot be kept, for whatever reason, must not end the keeping of all others.
-            self._saved_s[session_id] = self._around.clock()
-            _LOG.exception("a session could not be kept", extra={"session_id": session_id})
-
-    async def _keep_one(self, session_id: str, runner: SessionRunner) -> None:
-        if session_id in self._unclaimed:
-            self._unclaimed.discard(session_id)
-            runner.own(await self._claim(session_id))
-        due = self._is_due(session_id)
-        if runner.urgent or (runner.dirty and due):
-            await self._save(runner)
-        elif due and not runner.over:
-            await self._renew(runner)
-        if runner.over and not runner.urgent and not runner.waits_for_acknowledgement:
-            self._forget(session_id)
-
-    async def _save(self, runner: SessionRunner) -> None:
-        at_ms = runner.now_ms()
-        snapshot = runner.core.snapshot(at_ms)
-        stored = StoredSession(self._around.wall_ms(), runner.resume_hash, snapshot, runner.earlier_hash)
-        runner.dirty = runner.urgent = False
-        epoch = runner.core.care.state.epoch
-        ttl_ms = _ENDED_TTL_MS if runner.over else _ENDED_TTL_MS + self._around.session.control.grace_ms
-        try:
-            payload = msgspec.msgpack.encode(stored)
-            await self._broker.put_snapshot(runner.session_id, self._owner, epoch, payload, ttl_ms)
-        except FencedOut:
+    def _moved(self, session_id: str, epoch: int) -> None:
+        """Another worker says that it has taken a session."""
+        runner = self._runners.get(session_id)
+        if runner is not None and runner.core.care.state.epoch < epoch:
             self._lose(runner)
-        except StoreUnavailable:
-            runner.dirty = runner.urgent = True
-            raise
-        self._saved_s[runner.session_id] = self._around.clock()
-
-    async def _renew(self, runner: SessionRunner) -> None:
-        try:
-            await self._broker.renew(runner.session_id, self._owner, runner.core.care.state.epoch, _LEASE_MS)
-        except FencedOut:
-            self._lose(runner)
-        self._saved_s[runner.session_id] = self._around.clock()
 
     def _lose(self, runner: SessionRunner) -> None:
         """Another worker owns the session now."""
@@ -392,7 +385,7 @@ class SessionRegistry:
 
     def _forget(self, session_id: str) -> None:
         runner = self._runners.pop(session_id, None)
-        self._saved_s.pop(session_id, None)
-        self._unclaimed.discard(session_id)
+        self.keeper.forget(session_id)
+        self.roll.let_go(session_id)
         if runner is not None:
             runner.stop()

@@ -6,6 +6,7 @@ the loop, with no task and no queue of its own; one timer a session wakes the co
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +30,7 @@ from emdr_stream.session.effects import (
 )
 from emdr_stream.session.pacing import NEVER
 from emdr_stream.session.ports import STATE_NOTICE, SessionRecord, Socket, Surroundings
+from emdr_stream.session.standing import GAP_S
 from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.telemetry.metrics import SampleOutcome, Stage
 from emdr_stream.wire.codec import Codec
@@ -92,6 +94,7 @@ class SessionRunner:
         self._unacknowledged: set[str] = set()
         # Looked up once: these are needed for each message.
         self._clock = around.clock
+        self._standing = around.standing
         self._submit = around.predictor.submit
         self._ledger = core.care.ledger
         self._age_ms = core.perception.sight.age_ms
@@ -141,6 +144,9 @@ class SessionRunner:
         """The socket is gone; one that was replaced says nothing of the session."""
         if socket is not self._socket:
             return
+        if self._clock() - self._standing.seen_s > GAP_S:
+            self._standing.hold(partial(self.detach, socket))
+            return
         self._socket = None
         if self.core.status is Status.ENDED or self.fenced:
             return
@@ -155,6 +161,9 @@ class SessionRunner:
 
     def take(self, message: ClientMessage, received: float) -> None:
         """A decoded message that came at clock time `received`."""
+        if received - self._standing.seen_s > GAP_S:
+            self._standing.hold(partial(self._take_later, message))
+            return
         at_ms = int((received - self._started) * 1_000)
         if self.earlier_hash:
             self.earlier_hash, self.urgent = b"", True
@@ -170,6 +179,11 @@ class SessionRunner:
             refused = any(type(e) is Send and type(e.message) is ErrorMessage for e in effects)
             self._count_sample(SampleOutcome.MALFORMED if refused else SampleOutcome.EMPTY)
         self._carry_out(effects, at_ms)
+
+    def _take_later(self, message: ClientMessage) -> None:
+        """The worker stood still, and the session is still its own: what came meanwhile is taken as of now."""
+        if not self.fenced:
+            self.take(message, self._clock())
 
     def send(self, message: Outgoing) -> None:
         """Send to the client, if there is one. What may be lost is dropped for a slow reader; control never is."""
@@ -199,6 +213,9 @@ class SessionRunner:
         if self.fenced:
             return
         now = self._clock()
+        if now - self._standing.seen_s > GAP_S:
+            self._standing.hold(partial(self.scores_ready, ticket, scores, queue_ms, infer_ms))
+            return
         at_ms = int((now - self._started) * 1_000)
         if scores is None:
             if self._record:
@@ -219,6 +236,7 @@ class SessionRunner:
 
     def command(self, command: Command, by: str) -> None:
         """A watcher's command, already authorised. Raises ProtocolError when it cannot be done."""
+        self._check_standing()
         at_ms = self.now_ms()
         if self._record:
             self._record.command(at_ms, command, by)
@@ -226,6 +244,7 @@ class SessionRunner:
 
     def acknowledge(self, alert_id: str, by: str, note: str | None) -> None:
         """A watcher acknowledges an alert. Raises ProtocolError for an unknown one."""
+        self._check_standing()
         at_ms = self.now_ms()
         if self._record:
             self._record.acknowledge(at_ms, alert_id, by, note)
@@ -368,6 +387,15 @@ class SessionRunner:
 
     # time ---------------------------------------------------------------------------------------------------------
 
+    def _tick_later(self) -> None:
+        if not self.fenced and self._timer is None:
+            self._tick()
+
+    def _check_standing(self) -> None:
+        """Raises ProtocolError(internal) while it is not known whether the session is still this worker's."""
+        if self._clock() - self._standing.seen_s > GAP_S:
+            raise ProtocolError(ErrorCode.INTERNAL, "the service stood still for a moment: send this again")
+
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -385,6 +413,9 @@ class SessionRunner:
 
     def _tick(self) -> None:
         self._timer, self._timer_ms = None, NEVER
+        if self._clock() - self._standing.seen_s > GAP_S:
+            self._standing.hold(self._tick_later)
+            return
         at_ms = self.now_ms()
         self._carry_out(self.core.advance(at_ms), at_ms)
         heartbeat_s = self._around.session.control.heartbeat_ms / 1_000

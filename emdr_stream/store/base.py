@@ -67,12 +67,13 @@ class Store(Protocol):
     async def aclose(self) -> None: ...
 
     async def ping(self) -> None:
-        """Raise StoreUnavailable unless the store answers."""
+        """Raise StoreUnavailable unless the store answers, and took the last writes."""
 
     async def write(self, records: Sequence[Record]) -> None:
         """Write a batch, all or nothing; the same row twice is one row. Rows of a stale epoch are refused one by one.
 
-        What was refused is counted in `refused`.
+        Stale is a row that tells of a time when a newer owner had begun; of an earlier time, it is only late. What was
+        refused is counted in `refused`.
         """
 
     async def append_alerts(self, entries: Sequence[AlertEntry]) -> None:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from emdr_stream.errors import RecordRefused, StoreUnavailable
+from emdr_stream.errors import RecordRefused, StoreUnavailable, WritesRefused
 
 Result = TypeVar("Result")
 
@@ -66,7 +66,8 @@ class TimedConnection:
 
 
 class HeldConnections:
-    """At most `size` connections, made when needed. `away` are the errors that mean the server is not to be had.
+    """At most `size` connections, made when needed. `away` are the errors that mean the server is not to be had, `full`
+    those of them with which it says so itself: it has no room, or takes no writes.
 
     Any failure ends the connection: no doubtful state is ever used again.
     """
@@ -78,11 +79,13 @@ class HeldConnections:
         size: int,
         timeout_s: float,
         away: tuple[type[Exception], ...],
+        full: tuple[type[Exception], ...],
         refusals: tuple[type[Exception], ...],
     ) -> None:
         self._connect = connect
         self._timeout_s = timeout_s
         self._away: tuple[type[Exception], ...] = (*away, OSError, TimeoutError)
+        self._full = full
         self._refusals = refusals
         self._idle: list[RawConnection] = []
         self._free = asyncio.Semaphore(size)
@@ -100,6 +103,11 @@ class HeldConnections:
                 return await self._run(work, deadline_s)
         except self._refusals as error:
             raise RecordRefused(f"PostgreSQL refuses the data ({type(error).__name__})") from error
+        except self._full as error:
+            raise WritesRefused(
+                f"PostgreSQL answers and takes no writes ({type(error).__name__}): check whether its disk is full, or "
+                "whether EMDR_DATABASE_URL names a replica"
+            ) from error
         except self._away as error:
             raise StoreUnavailable(
                 f"PostgreSQL did not answer within {budget_s:g} s ({type(error).__name__}): "

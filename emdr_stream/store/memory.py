@@ -19,7 +19,8 @@ class MemoryRecords:
     available: bool = True
     rows: list[Record] = field(default_factory=list)
     seen: set[bytes] = field(default_factory=set)
-    epochs: dict[str, int] = field(default_factory=dict)
+    owners: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Of each session its epochs, and when each began."""
     alerts: dict[tuple[str, int], tuple[int, AlertEntry]] = field(default_factory=dict)
 
 
@@ -42,12 +43,11 @@ class MemoryStore:
 
     async def write(self, records: Sequence[Record]) -> None:
         self._check()
-        epochs = self.records.epochs
         for record in records:
             if record.kind not in UNFENCED:
-                epochs[record.session_id] = max(record.epoch, epochs.get(record.session_id, 0))
+                self.records.owners.setdefault(record.session_id, {}).setdefault(record.epoch, record.ts_ms)
         for record in records:
-            if record.kind not in UNFENCED and record.epoch < epochs[record.session_id]:
+            if record.kind not in UNFENCED and self._is_stale(record):
                 self.refused += 1
             elif (key := msgspec.json.encode(record, order="deterministic")) not in self.records.seen:
                 self.records.seen.add(key)
@@ -71,6 +71,11 @@ class MemoryStore:
     def rows(self, kind: RecordKind) -> list[Record]:
         """All rows of one kind, in the order in which they were written."""
         return [record for record in self.records.rows if record.kind is kind]
+
+    def _is_stale(self, record: Record) -> bool:
+        owners = self.records.owners[record.session_id]
+        later = [since_ms for epoch, since_ms in owners.items() if epoch > record.epoch]
+        return bool(later) and record.ts_ms >= min(later)
 
     def _check(self) -> None:
         if not self.records.available:

@@ -2,40 +2,50 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import asyncpg
 
 from emdr_stream.broker.base import AlertEntry
-from emdr_stream.errors import ConfigurationError, StoreUnavailable
+from emdr_stream.errors import ConfigurationError, StoreUnavailable, WritesRefused
 from emdr_stream.store import rows
 from emdr_stream.store.alert_life import alert_step
-from emdr_stream.store.base import UNFENCED, AuditVerdict, Record, RecordKind
+from emdr_stream.store.base import AuditVerdict, Record, RecordKind
 from emdr_stream.store.chain import Anchor, ChainCheck
 from emdr_stream.store.connections import HeldConnections, RawConnection, TimedConnection
 from emdr_stream.store.migrate import migrate, migrations
+from emdr_stream.store.ownership import current_records
+from emdr_stream.store.seconds import copy_seconds, write_seconds
+
+Result = TypeVar("Result")
 
 _START_S: Final = 30.0
-_CONNECTIONS: Final = 3  # the writer, the alerts, one for questions
+_CONNECTIONS: Final = 5  # two batches of the writer, one of what was spilled, the alerts, one for questions
 _AUDIT_LOCK: Final = 0x61756469  # "audi"
 _PARTITION_LOCK: Final = 0x70617274  # "part"
 _AUDIT_PAGE: Final = 5_000
 _ALERT_COLUMNS: Final = "session_id, user_id, alert_seq, epoch, ts_ms, payload"
-_SECOND_COLUMNS: Final = ("session_id", "epoch", "ts", "fields")
 
 _AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_FULL: Final = (
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+_REFUSAL_S: Final = 3.0
+"""A full disk takes some rows and refuses others: so long after a refusal the database counts as away."""
 _REFUSALS: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 
 
 @dataclass(slots=True)
-class _Owner:
-    """What a batch says of one session: its user, its newest epoch and its earliest time."""
+class _Refusal:
+    """The last time that the database took no write of a kind; `stands` until it takes one."""
 
-    user: str
-    epoch: int
-    first_ms: int
+    why: str
+    at_s: float
+    stands: bool = True
 
 
 class PostgresStore:
@@ -44,9 +54,12 @@ class PostgresStore:
     def __init__(self, url: str, *, timeout_s: float = 1.0, connections: int = _CONNECTIONS) -> None:
         self._url = url
         self._connections = HeldConnections(
-            self._connect, size=connections, timeout_s=timeout_s, away=_AWAY, refusals=_REFUSALS
+            self._connect, size=connections, timeout_s=timeout_s, away=_AWAY, full=_FULL, refusals=_REFUSALS
         )
         self._months: set[tuple[int, int]] = set()
+        # Two transactions that both hold a session and then change it would wait for one another.
+        self._one_by_one = asyncio.Lock()
+        self._refusing: dict[str, _Refusal] = {}
         self.refused = 0
 
     async def start(self) -> None:
@@ -59,25 +72,46 @@ class PostgresStore:
 
     async def ping(self) -> None:
         await self._connections.run(lambda connection: connection.execute("select 1"))
+        for refusal in self._refusing.values():
+            if refusal.stands or asyncio.get_running_loop().time() - refusal.at_s < _REFUSAL_S:
+                raise WritesRefused(refusal.why)
+
+    async def _writing(self, table: str, work: Callable[[TimedConnection], Awaitable[Result]]) -> Result:
+        """Run a write, and remember whether the database takes such ones; who is refused tries again."""
+        try:
+            result = await self._connections.run(work)
+        except WritesRefused as refused:
+            self._refusing[table] = _Refusal(str(refused), asyncio.get_running_loop().time())
+            raise
+        if table in self._refusing:
+            self._refusing[table].stands = False
+        return result
 
     # records ------------------------------------------------------------------------------------------------------
     async def write(self, records: Sequence[Record]) -> None:
         plausible = [record for record in records if rows.plausible_time(record)]
         if plausible:
-            stale = await self._connections.run(lambda connection: self._write(connection, plausible))
+            stale = await self._writing("records", lambda connection: self._write(connection, plausible))
             self.refused += stale
         self.refused += len(records) - len(plausible)
 
     async def _write(self, connection: TimedConnection, records: Sequence[Record]) -> int:
+        """Gives the number of stale rows, which were not written."""
         await self._make_partitions(connection, records)
+        only_seconds = all(record.kind is RecordKind.SECOND for record in records)
+        if only_seconds and await copy_seconds(connection, records, (asyncpg.UniqueViolationError,)):
+            return 0
+        async with self._one_by_one:
+            return await self._write_owned(connection, records)
+
+    async def _write_owned(self, connection: TimedConnection, records: Sequence[Record]) -> int:
         await connection.execute("begin")
-        epochs = await _own(connection, records)
-        current = [r for r in records if r.kind in UNFENCED or r.epoch >= epochs[rows.text(r.session_id)]]
+        current = await current_records(connection, records)
         by_kind: dict[RecordKind, list[Record]] = {kind: [] for kind in RecordKind}
         for record in current:
             by_kind[record.kind].append(record)
         await _write_sessions(connection, by_kind[RecordKind.SESSION])
-        await _write_seconds(connection, by_kind[RecordKind.SECOND])
+        await write_seconds(connection, by_kind[RecordKind.SECOND])
         for kind, table in rows.TABLES.items():
             if by_kind[kind]:
                 await connection.executemany(
@@ -104,7 +138,7 @@ class PostgresStore:
     async def append_alerts(self, entries: Sequence[AlertEntry]) -> None:
         if entries:
             ordered = sorted(entries, key=lambda entry: (entry.session_id, entry.alert_seq))
-            await self._connections.run(lambda connection: _append_alerts(connection, ordered))
+            await self._writing("alerts", lambda connection: _append_alerts(connection, ordered))
 
     async def alerts_since(self, ts_ms: int) -> list[AlertEntry]:
         found = await self._connections.run(
@@ -167,68 +201,18 @@ class PostgresStore:
         return connection
 
 
-async def _own(connection: TimedConnection, records: Iterable[Record]) -> dict[str, int]:
-    """Have the sessions there with at least the batch's epochs; gives the epochs that hold until the commit."""
-    owners: dict[str, _Owner] = {}
-    for record in records:
-        if record.kind not in UNFENCED:
-            name = rows.text(record.session_id)
-            owner = owners.setdefault(name, _Owner(rows.text(record.user), record.epoch, record.ts_ms))
-            owner.epoch = max(owner.epoch, record.epoch)
-            owner.first_ms = min(owner.first_ms, record.ts_ms)
-    names = sorted(owners)
-    known = await connection.fetch("select session_id, epoch from sessions where session_id = any($1)", names)
-    epochs = {row["session_id"]: row["epoch"] for row in known}
-    grown = [name for name in names if owners[name].epoch > epochs.get(name, -1)]
-    if grown:
-        await _raise_epochs(connection, {name: owners[name] for name in grown})
-    # The share lock keeps a new owner's epoch out until our rows are committed.
-    held = await connection.fetch(
-        "select session_id, epoch from sessions where session_id = any($1) order by session_id for share", names
-    )
-    return {row["session_id"]: row["epoch"] for row in held}
-
-
-async def _raise_epochs(connection: TimedConnection, owners: dict[str, _Owner]) -> None:
-    first_seen = [rows.timestamp(owner.first_ms) for owner in owners.values()]
-    users = [owner.user for owner in owners.values()]
-    await connection.execute(
-        "insert into users (user_id, first_seen) select u, min(t) from unnest($1::text[], $2::timestamptz[]) as n(u, t)"
-        " group by u order by u on conflict do nothing",
-        users,
-        first_seen,
-    )
-    await connection.execute(
-        "insert into sessions (session_id, user_id, epoch, first_seen, updated_at)"
-        " select s, u, e, t, t from unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[]) as n(s, u, e, t)"
-        " on conflict (session_id) do update set epoch = greatest(sessions.epoch, excluded.epoch)",
-        list(owners),
-        users,
-        [owner.epoch for owner in owners.values()],
-        first_seen,
-    )
-
-
 async def _write_sessions(connection: TimedConnection, records: Sequence[Record]) -> None:
+    # Records may come late and out of order: of one field the latest counts. Writers that cross lock in one order.
     await connection.executemany(
-        "update sessions set fields = fields || $2::jsonb, updated_at = greatest(updated_at, $3) where session_id = $1",
-        [(rows.text(r.session_id), rows.body(r), rows.timestamp(r.ts_ms)) for r in records],
+        "update sessions set updated_at = greatest(updated_at, $3),"
+        " fields = case when $3 >= updated_at then fields || $2::jsonb else $2::jsonb || fields end"
+        " where session_id = $1",
+        [(rows.text(r.session_id), rows.body(r), rows.timestamp(r.ts_ms)) for r in sorted(records, key=_by_session)],
     )
 
 
-async def _write_seconds(connection: TimedConnection, records: Sequence[Record]) -> None:
-    if not records:
-        return
-    values = [rows.second_row(record) for record in records]
-    await connection.execute("savepoint before_seconds")
-    try:
-        await connection.copy("seconds", _SECOND_COLUMNS, values)
-    except asyncpg.UniqueViolationError:
-        # A batch whose first commit was never confirmed comes again: COPY knows no "on conflict".
-        await connection.execute("rollback to savepoint before_seconds")
-        await connection.executemany(
-            "insert into seconds (session_id, epoch, ts, fields) values ($1, $2, $3, $4) on conflict do nothing", values
-        )
+def _by_session(record: Record) -> str:
+    return record.session_id
 
 
 async def _write_audit(connection: TimedConnection, records: Sequence[Record]) -> None:

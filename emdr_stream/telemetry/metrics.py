@@ -91,6 +91,20 @@ class Journal(StrEnum):
 
     ALERT = "alert"
     RECORDING = "recording"
+    SPILL = "spill"
+
+
+class Loss(StrEnum):
+    """Why a record was lost."""
+
+    QUEUE = "queue"
+    """It waited in memory, and there was no room left: neither PostgreSQL nor the disk took it."""
+    ROOM = "room"
+    """It waited on the disk, and had to go for newer or weightier ones."""
+    CORRUPT = "corrupt"
+    """It waited on the disk and cannot be read, or could not be written down."""
+    REFUSED = "refused"
+    """PostgreSQL never takes it."""
 
 
 # Fine below 10 ms, where the goals lie; the last bounds are the score deadline (1 s) and what no session should see.
@@ -141,9 +155,13 @@ class Metrics:
         self._pubsub_lag = Histogram("emdr_pubsub_lag_seconds", "From publishing a notice to its arrival.", _LAG)
         self._unsent = Tally("emdr_notices_unsent", "Live notices that other workers lost: a full buffer, or no Redis.")
         self._queue = Level("emdr_inference_queue_depth", "Feature rows that wait for the models.")
-        self._backlog = Level("emdr_store_backlog", "Records that wait to be written.")
+        self._backlog = Level("emdr_store_backlog", "Records that wait to be written, in memory and on the disk.")
         self._rows = Tally("emdr_store_rows", "Records written to PostgreSQL.")
-        self._lost = Tally("emdr_store_lost", "Records lost: the queue was full, or PostgreSQL never takes them.")
+        self._lost = Tally("emdr_store_lost", "Records lost.", ("reason",), Loss)
+        self._spilled = Tally("emdr_store_spilled", "Records that went to the disk while PostgreSQL was away or slow.")
+        self._read_back = Tally("emdr_store_read_back", "Records brought from the disk to PostgreSQL.")
+        self._spill = Level("emdr_store_spill_bytes", "Disk space of records that wait for PostgreSQL.")
+        self._spill_limit = Level("emdr_store_spill_limit_bytes", "Disk space that such records may take.")
         self._stale = Tally("emdr_stale_epoch_refusals", "Writes refused because the session has a newer owner.")
         self._journal = Tally("emdr_journal_failures", "Local writes that failed.", ("journal",), Journal)
         self._models = Level("emdr_model_info", "Models in use.", ("model", "version", "sha256"), ())
@@ -249,8 +267,16 @@ class Metrics:
     def store_rows(self, total: int) -> None:
         self._rows.counts[()] = total
 
-    def store_lost(self, total: int) -> None:
-        self._lost.counts[()] = total
+    def store_lost(self, reason: Loss, total: int) -> None:
+        self._lost.counts[reason] = total
+
+    def store_spill(self, *, spilled: int, read_back: int, size: int, limit: int, failures: int) -> None:
+        """Totals of rows, bytes now and at most, and how often the disk failed."""
+        self._spilled.counts[()] = spilled
+        self._read_back.counts[()] = read_back
+        self._spill.levels[()] = size
+        self._spill_limit.levels[()] = limit
+        self._journal.counts[Journal.SPILL] = failures
 
     def stale_epoch_refusals(self, total: int) -> None:
         self._stale.counts[()] = total

@@ -376,7 +376,7 @@ async def test_a_hanging_disk_does_not_silence_an_alert(
         def hang(_: int) -> None:
             asyncio.run_coroutine_threadsafe(release.wait(), loop).result(10)
 
-        monkeypatch.setattr("emdr_stream.alerts.journal._sync", hang)
+        monkeypatch.setattr("emdr_stream.alerts.journal.sync", hang)
         for seq in (1, 2):
             running.append(alert(seq))
             await taken(feed, 1)

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from emdr_stream.broker.base import AlertEntry, Broker, Notice, Subscription
+from emdr_stream.broker.base import AlertEntry, Broker, Notice, Roll, Subscription
 from emdr_stream.broker.memory import MemoryBroker, MemoryHub
 from emdr_stream.broker.pending import PendingNotices
 from emdr_stream.broker.redis import RedisBroker
@@ -30,7 +30,7 @@ def make_broker(request: pytest.FixtureRequest) -> MakeBroker:
     """Makes workers' brokers that share one server, apart from every other test's."""
     if request.param == "memory":
         hub = MemoryHub()
-        return lambda: MemoryBroker(hub)
+        return lambda: MemoryBroker(hub, f"worker-{next(_serial)}")
     url = request.getfixturevalue("stores").redis_url
     prefix = f"emdr-test-{time.time_ns()}-{next(_serial)}:"
     return lambda: RedisBroker(url, prefix=prefix, instance=f"worker-{next(_serial)}", timeout_s=2.0)
@@ -170,53 +170,92 @@ async def test_the_tail_of_the_alert_log_waits_for_the_next_entry(make_broker: M
 async def test_every_claim_raises_the_epoch_and_fences_the_earlier_owner_out(make_broker: MakeBroker) -> None:
     broker = make_broker()
     async with running(broker):
-        assert await broker.claim("s1", "w1", 1_000) == 1
+        assert await broker.claim("s1", "w1") == 1
         await broker.put_snapshot("s1", "w1", 1, b"one", 60_000)
-        assert await broker.claim("s1", "w2", 1_000) == 2
+        assert await broker.claim("s1", "w2") == 2
         with pytest.raises(FencedOut):
             await broker.put_snapshot("s1", "w1", 1, b"stale", 60_000)
-        with pytest.raises(FencedOut):
-            await broker.renew("s1", "w1", 1, 1_000)
         snapshot = await broker.get_snapshot("s1")
         assert snapshot is not None
         assert (snapshot.epoch, snapshot.owner, snapshot.payload) == (2, "w2", b"one")
-        await broker.renew("s1", "w2", 2, 1_000)
 
 
 async def test_two_claims_at_once_get_different_epochs(make_broker: MakeBroker) -> None:
     brokers = [make_broker() for _ in range(4)]
     async with running(*brokers), asyncio.TaskGroup() as group:
-        claims = [group.create_task(broker.claim("s1", f"w{n}", 1_000)) for n, broker in enumerate(brokers)]
+        claims = [group.create_task(broker.claim("s1", f"w{n}")) for n, broker in enumerate(brokers)]
     assert sorted(claim.result() for claim in claims) == [1, 2, 3, 4]
 
 
 async def test_an_epoch_known_from_elsewhere_is_never_gone_below(make_broker: MakeBroker) -> None:
     broker = make_broker()
     async with running(broker):
-        assert await broker.claim("s1", "w1", 1_000, at_least=7) == 8
-        assert await broker.claim("s1", "w1", 1_000, at_least=3) == 9
+        assert await broker.claim("s1", "w1", at_least=7) == 8
+        assert await broker.claim("s1", "w1", at_least=3) == 9
 
 
-async def test_a_snapshot_ends_with_its_time_to_live_and_a_lease_with_its_own(make_broker: MakeBroker) -> None:
+async def test_a_snapshot_ends_with_its_time_to_live(make_broker: MakeBroker) -> None:
     broker = make_broker()
     async with running(broker):
-        await broker.claim("s1", "w1", 60_000)
+        await broker.claim("s1", "w1")
         await broker.put_snapshot("s1", "w1", 1, b"x", 60_000)
-        held = await broker.get_snapshot("s1")
-        assert held is not None
-        assert 50_000 < held.lease_left_ms <= 60_000
-        await broker.renew("s1", "w1", 1, 1)
-
-        async def lease_is_over() -> bool:
-            held = await broker.get_snapshot("s1")
-            return held is not None and held.lease_left_ms == 0
+        assert await broker.get_snapshot("s1") is not None
 
         async def snapshot_is_gone() -> bool:
             return await broker.get_snapshot("s1") is None
 
-        await until(lease_is_over)
         await broker.put_snapshot("s1", "w1", 1, b"x", 20)
         await until(snapshot_is_gone)
+
+
+async def test_who_beats_is_living_until_the_lease_runs_out(make_broker: MakeBroker) -> None:
+    broker = make_broker()
+    async with running(broker):
+        assert (await broker.beat("w1", 60_000)).known is False
+        assert await broker.beat("w1", 60_000) == Roll(frozenset({"w1"}), known=True)
+        assert (await broker.beat("w2", 60_000)).living == {"w1", "w2"}
+        assert (await broker.beat("w1", 0)).living == {"w2"}
+        assert (await broker.beat("w1", 60_000)).known is False
+
+
+async def test_the_sessions_of_a_dead_worker_are_handed_out_once_and_only_then(make_broker: MakeBroker) -> None:
+    one, two = make_broker(), make_broker()
+    async with running(one, two):
+        await one.beat("dead", 60_000, took=["s1", "s2", "s3", "s4"])
+        await one.beat("dead", 60_000, let_go=["s4"])
+        await one.beat("w1", 60_000, took=["s9"])
+        assert await one.orphans("w2", 10) == []
+        await one.beat("dead", 0)
+        first, second = await one.orphans("w1", 2), await two.orphans("w2", 10)
+        assert len(first) == 2
+        assert sorted(first + second) == ["s1", "s2", "s3"]
+        assert await two.owned("w1") == {"s9", *first}
+        assert await one.orphans("w1", 10) == await two.orphans("w2", 10) == []
+
+
+async def test_the_orphans_of_an_heir_that_dies_too_are_orphans_again(make_broker: MakeBroker) -> None:
+    broker = make_broker()
+    async with running(broker):
+        await broker.beat("dead", 0, took=["s1"])
+        assert await broker.orphans("heir", 10) == ["s1"]
+        await broker.beat("heir", 0)
+        assert await broker.orphans("w3", 10) == ["s1"]
+
+
+async def test_a_letter_reaches_the_worker_it_is_for_also_while_everybody_is_watched(make_broker: MakeBroker) -> None:
+    here, there = make_broker(), make_broker()
+    came: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    there.receive(came.set_result)
+    here.receive(lambda letter: pytest.fail("a letter came to the wrong worker"))
+    async with running(here, there):
+        await there.subscribe({"*"})
+
+        async def posted() -> bool:
+            return await here.post(there.instance, b"hello")
+
+        await until(posted)
+        assert await came == b"hello"
+        assert await here.post("nobody", b"hello") is False
 
 
 def test_a_full_buffer_of_notices_drops_the_oldest_and_counts_it() -> None:
@@ -253,14 +292,14 @@ async def test_every_call_to_a_hung_server_ends_within_its_timeout_and_works_aga
     broker = RedisBroker(valkey.url, instance="w1", timeout_s=0.25)
     async with running(broker):
         await broker.ping()
-        await broker.claim("s1", "w1", 1_000)
+        await broker.claim("s1", "w1")
         valkey.stop()
         calls: list[Callable[[], object]] = [
             broker.ping,
             lambda: broker.append_alert(alert(1)),
             lambda: broker.alerts_since(0),
             lambda: broker.tail_alerts("0-0", 50),
-            lambda: broker.claim("s1", "w1", 1_000),
+            lambda: broker.claim("s1", "w1"),
             lambda: broker.put_snapshot("s1", "w1", 1, b"x", 1_000),
             lambda: broker.get_snapshot("s1"),
         ]
@@ -301,12 +340,12 @@ async def test_what_was_acknowledged_is_there_after_a_kill(valkey: OwnValkey) ->
     broker = RedisBroker(valkey.url, instance="w1")
     async with running(broker):
         await broker.append_alert(alert(1))
-        assert await broker.claim("s1", "w1", 1_000) == 1
+        assert await broker.claim("s1", "w1") == 1
         valkey.kill()
         valkey.start()
         await until_it_answers(broker)
         assert await broker.alerts_since(0) == [alert(1)]
-        assert await broker.claim("s1", "w1", 1_000) == 2
+        assert await broker.claim("s1", "w1") == 2
 
 
 @pytest.mark.integration

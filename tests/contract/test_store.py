@@ -2,13 +2,9 @@
 
 import asyncio
 import math
-import os
-import shutil
 import signal
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import asyncpg
@@ -16,7 +12,6 @@ import msgspec
 import pytest
 
 from emdr_stream.broker.base import AlertEntry
-from emdr_stream.embedded import EmbeddedStores
 from emdr_stream.errors import ConfigurationError, RecordRefused, StoreUnavailable
 from emdr_stream.store.base import Record, RecordKind, Store
 from emdr_stream.store.memory import MemoryRecords, MemoryStore
@@ -24,6 +19,7 @@ from emdr_stream.store.migrate import Migration, migrate, migrations
 from emdr_stream.store.postgres import PostgresStore
 from emdr_stream.store.writer import RecordWriter, WriterLimits
 from tests.contract.own_database import own_database
+from tests.contract.own_postgres import OwnPostgres, own_postgres
 from tests.contract.waiting import until
 from tests.stores_process import RunningStores
 
@@ -141,6 +137,19 @@ async def test_rows_of_a_stale_epoch_are_refused_and_counted_but_the_audit_log_t
     assert await place.count(RecordKind.SET) == 1
 
 
+async def test_a_row_that_waited_while_a_new_owner_began_is_late_and_not_stale(place: Place, store: Store) -> None:
+    # Its worker was killed while the database was away; the session had gone on elsewhere before the row came.
+    await store.write([record(RecordKind.SESSION, 0, status="running", sets=1)])
+    await store.write([record(RecordKind.SECOND, 10, epoch=3), record(RecordKind.SESSION, 10, epoch=3, status="ended")])
+    late = [record(kind, 8, epoch=1) for kind in (RecordKind.SECOND, RecordKind.RATING)]
+    await store.write([*late, record(RecordKind.SECOND, 9, epoch=2)])
+    assert store.refused == 0
+    assert await place.count(RecordKind.SECOND) == 3
+    assert await place.count(RecordKind.RATING) == 1
+    await store.write([record(RecordKind.SECOND, 10, epoch=1), record(RecordKind.RATING, 11, epoch=2)])
+    assert store.refused == 2
+
+
 async def test_alerts_are_kept_once_and_found_by_their_time(store: Store) -> None:
     entries = [alert(2), alert(1), alert(1, "s0")]
     await store.append_alerts(entries)
@@ -193,6 +202,32 @@ async def test_session_fields_are_merged_and_the_user_is_known(postgres: Postgre
     fields = msgspec.json.decode(await postgres.value("select fields from sessions where session_id = 's1'"))
     assert fields == {"number": 2, "source": "emotion", "ended": True}
     assert await postgres.value("select user_id from users") == "anna"
+    await store.aclose()
+
+
+@pytest.mark.integration
+async def test_of_a_sessions_fields_the_latest_count_in_whatever_order_they_come(postgres: Postgres) -> None:
+    store = postgres.make()
+    await store.start()
+    for number, fields in ((1, {"status": "running"}), (5, {"status": "ended"}), (3, {"status": "paused", "sets": 4})):
+        await store.write([record(RecordKind.SESSION, number, **fields)])
+    fields = msgspec.json.decode(await postgres.value("select fields from sessions where session_id = 's1'"))
+    assert fields == {"number": 5, "status": "ended", "sets": 4}
+    await store.aclose()
+
+
+@pytest.mark.integration
+async def test_writers_that_change_the_same_sessions_at_once_do_not_wait_for_one_another(postgres: Postgres) -> None:
+    # Each held the rows of both sessions before it changed them: a deadlock, which PostgreSQL ends after a second.
+    store = postgres.make()
+    await store.start()
+    names = ["s1", "s2"]
+    async with asyncio.TaskGroup() as group:
+        for number in range(40):
+            ordered = names if number % 2 else names[::-1]
+            group.create_task(
+                store.write([record(RecordKind.SESSION, number, session_id=name, n=number) for name in ordered])
+            )
     await store.aclose()
 
 
@@ -283,44 +318,20 @@ async def test_an_absent_database_is_told_as_such() -> None:
 
 
 @pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that the stores' account can enter, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="emdr-pg-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-async def own_server(open_folder: Path) -> AsyncIterator[tuple[str, Callable[[int], None]]]:
-    """A PostgreSQL of this test's own, and a way to signal all its processes."""
-    async with EmbeddedStores(open_folder) as addresses:
-
-        def send(number: int) -> None:
-            pid = int((open_folder / "postgres" / "postmaster.pid").read_text().split("\n")[0])
-            for member in _descendants(pid):
-                os.kill(member, number)
-
-        try:
-            yield addresses.database_url, send
-        finally:
-            send(signal.SIGCONT)
-
-
-def _descendants(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(descendant for child in children for descendant in _descendants(int(child)))]
+async def own_server() -> AsyncIterator[OwnPostgres]:
+    """A PostgreSQL of this test's own, that may be stopped and continued."""
+    async with own_postgres() as server:
+        yield server
 
 
 @pytest.mark.integration
 async def test_every_call_to_a_hung_database_ends_within_its_timeout_and_works_again_afterwards(
-    own_server: tuple[str, Callable[[int], None]],
+    own_server: OwnPostgres,
 ) -> None:
-    url, send = own_server
-    store = PostgresStore(url, timeout_s=1.0)
+    store = PostgresStore(own_server.url, timeout_s=1.0)
     await store.start()
     await store.write([record(RecordKind.SECOND, 1)])
-    send(signal.SIGSTOP)
+    own_server.signal(signal.SIGSTOP)
     calls: list[Callable[[], Any]] = [
         lambda: store.write([record(RecordKind.SECOND, 2)]),
         lambda: store.write([record(RecordKind.SECOND, 2)]),
@@ -335,7 +346,7 @@ async def test_every_call_to_a_hung_database_ends_within_its_timeout_and_works_a
         with pytest.raises(StoreUnavailable):
             await call()
         assert time.monotonic() - started < 1.5
-    send(signal.SIGCONT)
+    own_server.signal(signal.SIGCONT)
 
     async def writes() -> bool:
         try:
@@ -362,7 +373,7 @@ class Picky(MemoryStore):
 
 async def test_the_writer_writes_behind_and_drains() -> None:
     store = MemoryStore()
-    writer = RecordWriter(store, limits=WriterLimits(batch=500, interval_s=60.0))
+    writer = RecordWriter(store, limits=WriterLimits(batch=500, seconds_batch=500, interval_s=60.0))
     await writer.start()
     for number in range(1_700):
         writer.offer(record(RecordKind.SECOND, number))
@@ -387,7 +398,7 @@ async def test_a_small_batch_is_written_after_the_interval() -> None:
 async def test_an_outage_is_survived_and_costs_the_oldest_seconds_alone() -> None:
     store = MemoryStore()
     store.records.available = False
-    limits = WriterLimits(seconds=10, others=100, batch=5, interval_s=0.01)
+    limits = WriterLimits(seconds=10, others=100, batch=5, seconds_batch=5, interval_s=0.01)
     writer = RecordWriter(store, limits=limits)
     await writer.start()
     writer.offer(record(RecordKind.CONTROL))

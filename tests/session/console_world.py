@@ -194,7 +194,7 @@ class Worker:
         self.scores: Scores | None = CALM
         self.kept: list[Record] = []
         self.hub, self.stored = hub, records
-        self.broker = MemoryBroker(hub)
+        self.broker = MemoryBroker(hub, f"w{id(self)}")
         self.store = MemoryStore(records)
         self.alerts = AlertLog(folder, self.broker, self.store)
         self.metrics = Metrics(CollectorRegistry(), version="test")
@@ -218,7 +218,7 @@ class Worker:
             wall_ms=lambda: time.time_ns() // 1_000_000,
             call_later=asyncio.get_running_loop().call_later,
         )
-        self.registry = SessionRegistry(around, self.broker, owner=f"w{id(self)}", models=(), max_sessions=100)
+        self.registry = SessionRegistry(around, self.broker, owner=self.broker.instance, models=(), max_sessions=100)
         self.console_endpoint = ConsoleEndpoint(
             self.registry,
             self.alerts,

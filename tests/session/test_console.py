@@ -12,10 +12,10 @@ import pytest
 
 from emdr_stream.broker.base import AlertEntry
 from emdr_stream.broker.memory import MemoryHub
-from emdr_stream.domain import Role
+from emdr_stream.domain import Role, Status
 from emdr_stream.settings import ControlSettings, SocketSettings
 from emdr_stream.store.base import RecordKind
-from emdr_stream.store.memory import MemoryRecords
+from emdr_stream.store.memory import MemoryRecords, MemoryStore
 from emdr_stream.wire.codec import JSON, MSGPACK
 from emdr_stream.wire.stream import Applied, Bye, ResumeRequest, Stop
 from tests.contract.waiting import until
@@ -330,6 +330,30 @@ async def test_an_alert_of_a_session_that_is_over_can_still_be_acknowledged(tmp_
             assert not [m for m in await later.caught_up() if m["type"] == "alert"]
 
 
+async def test_an_alert_that_comes_and_goes_while_the_store_is_asked_for_the_past_is_told(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With no past to tell, what had been held meanwhile was forgotten.
+    asked, answers = asyncio.Event(), asyncio.Event()
+    open_alerts = MemoryStore.open_alerts
+
+    async def slow(store: MemoryStore, users: Any) -> list[AlertEntry]:
+        asked.set()
+        await answers.wait()
+        return await open_alerts(store, users)
+
+    monkeypatch.setattr(MemoryStore, "open_alerts", slow)
+    async with worker.console("anna") as console:
+        await console.send("subscribe", sessions=["*"])
+        await asked.wait()
+        for number, state in enumerate(("raised", "resolved"), 1):
+            worker.alerts.append(step(number, name="a1", state=state))
+        await until(lambda: worker.alerts.last_seq("s1") == 2)
+        answers.set()
+        for state in ("raised", "resolved"):
+            await console.next("alert", alert_id="s1.a1", state=state)
+
+
 async def test_an_alert_that_only_a_store_knows_is_told_when_the_store_is_back(tmp_path: Path) -> None:
     # So old that nothing but the question for open alerts finds it.
     long_ago_ms = time.time_ns() // 1_000_000 - 7_200_000
@@ -353,7 +377,7 @@ async def test_alerts_and_states_of_this_worker_arrive_while_the_stores_are_away
     worker.hub.available = worker.stored.available = True
 
 
-async def test_an_alert_of_another_worker_arrives_and_its_session_is_introduced(tmp_path: Path) -> None:
+async def test_a_session_of_another_worker_is_introduced_alerted_acknowledged_and_commanded(tmp_path: Path) -> None:
     hub, records = MemoryHub(), MemoryRecords()
     async with (
         running_worker(tmp_path / "here", hub=hub, records=records) as here,
@@ -366,8 +390,16 @@ async def test_an_alert_of_another_worker_arrives_and_its_session_is_introduced(
             await client.stream(lambda: time.monotonic() > ended)
             assert (await console.next("session.opened"))["session"]["session_id"] == "s1"
             await stopped(console, client)
-            refused = await console.ask("ack", alert_id="s1.a1")
+            assert (await console.ask("ack", alert_id="s1.a1"))["type"] == "done"
+            assert (await console.next("alert", state="acknowledged"))["by"] == "dr.noor"
+            assert (await console.ask("control.resume", session_id="s1", reason="we spoke"))["type"] == "done"
+            assert client.runner.core.status is Status.RUNNING
+            again = await console.ask("control.resume", session_id="s1", reason="once more")
+            assert again["type"] in {"done", "error"}
+        async with here.console("ben") as stranger:
+            refused = await stranger.ask("control.pause", session_id="s1", reason="not mine")
             assert refused["code"] == "unknown_session"
+            assert client.runner.core.status is Status.RUNNING
         async with here.console("anna") as named:
             listed = await named.ask("subscribe", sessions=["s1"])
             assert [s["session_id"] for s in listed["sessions"]] == ["s1"]

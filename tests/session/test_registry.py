@@ -92,7 +92,7 @@ async def test_another_worker_takes_a_paused_session_over_and_the_old_one_is_fen
     wire = attach(opened)
     stream(world, opened.runner, 3)
     opened.runner.take(Stop(), world.now)
-    await first._keep_all()
+    await first.keeper.keep_all()
     moved = await second.resume(*claim_of(opened), "u1")
     assert moved.runner is not opened.runner
     welcome = attach(moved).sent[0]
@@ -100,7 +100,7 @@ async def test_another_worker_takes_a_paused_session_over_and_the_old_one_is_fen
     assert welcome["snapshot"]["status"] == "paused"
     assert moved.runner.core.perception.baseline.ready
     opened.runner.urgent = True
-    await first._keep_all()
+    await first.keeper.keep_all()
     assert wire.close_code == CloseCode.RESTART
     assert first.get(opened.runner.session_id) is None
 
@@ -111,7 +111,7 @@ async def test_what_was_paused_runs_again_only_after_an_authorised_resume_on_the
     opened = await first.open(HELLO, "u1", None)
     attach(opened)
     opened.runner.take(Stop(), world.now)
-    await first._keep_all()
+    await first.keeper.keep_all()
     moved = await second.resume(*claim_of(opened), "u1")
     attach(moved)
     stream(world, moved.runner, 2)
@@ -129,7 +129,7 @@ async def test_an_unknown_session_and_one_that_is_over_cannot_be_resumed() -> No
     opened.runner.take(Bye(), world.now)
     hello, claim = claim_of(opened)
     for place in (registry, registry_of(world, broker, "w2")):
-        await registry._keep_all()
+        await registry.keeper.keep_all()
         with pytest.raises(FatalProtocolError) as refusal:
             await place.resume(hello, claim, "u1")
         assert refusal.value.code in (ErrorCode.SESSION_OVER, ErrorCode.UNKNOWN_SESSION)
@@ -154,10 +154,10 @@ async def test_a_session_opens_without_the_broker_and_is_claimed_when_it_is_back
     opened.runner.take(Stop(), world.now)
     assert "control.pause" in wire.types()
     with pytest.raises(StoreUnavailable):
-        await registry._keep_all()
+        await registry.keeper.keep_all()
     hub.available = True
-    await registry._keep_all()
-    await registry._keep_all()
+    await registry.keeper.keep_all()
+    await registry.keeper.keep_all()
     assert wire.close_code is None
     assert await broker.get_snapshot(opened.runner.session_id) is not None
 

@@ -26,9 +26,9 @@ class SlowBroker(MemoryBroker):
 
     away = False
 
-    async def claim(self, session_id: str, owner: str, lease_ms: int, at_least: int = 0) -> int:
+    async def claim(self, session_id: str, owner: str, at_least: int = 0) -> int:
         await asyncio.sleep(0)
-        return await super().claim(session_id, owner, lease_ms, at_least)
+        return await super().claim(session_id, owner, at_least)
 
     async def get_snapshot(self, session_id: str) -> StoredSnapshot | None:
         await asyncio.sleep(0)
@@ -61,7 +61,7 @@ async def left_behind(world: World, broker: Broker) -> tuple[tuple[Hello, Resume
     opened = await before.open(HELLO, "u1", "the-one")
     attach(opened)
     opened.runner.take(Stop(), world.now)
-    await before._keep_all()
+    await before.keeper.keep_all()
     return claim_of(opened), registry_of(world, broker)
 
 
@@ -95,7 +95,7 @@ async def test_of_two_sockets_that_take_a_session_over_at_once_one_has_it_and_is
     answers = await all_of(*(registry.resume(*claim, "u1") for _ in range(2)))
     runners = {answer.runner for answer in answers if not isinstance(answer, Exception)}
     assert runners == {registry.get("the-one")}
-    await registry._keep_all()
+    await registry.keeper.keep_all()
     runner = registry.get("the-one")
     assert runner is not None and runner in runners and not runner.fenced
 
@@ -141,7 +141,7 @@ async def test_a_lost_welcome_is_forgiven_by_the_next_worker_too() -> None:
     attach(opened)
     claim = claim_of(opened)
     attach(await first.resume(*claim, "u1"))
-    await first._keep_all()
+    await first.keeper.keep_all()
     assert (await second.resume(*claim, "u1")).runner.core.status is Status.DETACHED
 
 
@@ -164,13 +164,13 @@ async def test_a_session_that_cannot_be_kept_does_not_keep_others_from_it(caplog
     broken, sound = [await registry.open(HELLO, "u1", None) for _ in range(2)]
     broken.runner.core._view.pending = (2**70, 1.0)
     with caplog.at_level(logging.ERROR):
-        await registry._keep_all()
+        await registry.keeper.keep_all()
     assert await broker.get_snapshot(sound.runner.session_id) is not None
     assert [record.__dict__["session_id"] for record in caplog.records] == [broken.runner.session_id]
 
 
 async def test_a_pause_is_saved_at_once_and_not_at_the_keepers_next_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emdr_stream.session.registry._KEEP_EVERY_S", 3_600.0)
+    monkeypatch.setattr("emdr_stream.session.keeper.KEEP_EVERY_S", 3_600.0)
     world, broker = World(), MemoryBroker()
     registry = registry_of(world, broker)
     opened = await registry.open(HELLO, "u1", "the-one")
@@ -178,7 +178,7 @@ async def test_a_pause_is_saved_at_once_and_not_at_the_keepers_next_round(monkey
 
     async def saved_as(status: Status) -> None:
         async with asyncio.timeout(5):
-            while (stored := await registry._stored("the-one")) is None or stored.snapshot.core.status is not status:  # noqa: ASYNC110
+            while (found := await registry._stored("the-one")) is None or found[0].snapshot.core.status is not status:  # noqa: ASYNC110
                 await asyncio.sleep(0)  # the broker tells nobody what it was given
 
     async with asyncio.TaskGroup() as group:
@@ -194,7 +194,7 @@ async def test_after_a_crash_that_lost_an_alarm_only_a_therapist_may_resume() ->
     before = registry_of(world, broker, "gone")
     opened = await before.open(HELLO, "u1", "the-one")
     attach(opened)
-    await before._keep_all()
+    await before.keeper.keep_all()
     opened.runner.take(Stop(), world.now)
     claim = claim_of(opened)
     again = await registry_of(world, broker).resume(*claim, "u1")

@@ -80,6 +80,9 @@ class World:
     def last_seq(self, session_id: str) -> int:
         return max((entry.alert_seq for entry in self.alerts if entry.session_id == session_id), default=0)
 
+    async def inherit(self) -> None:
+        """Nobody died."""
+
     def offer(self, record: Record) -> None:
         self.records.append(record)
 

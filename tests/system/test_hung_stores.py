@@ -6,11 +6,12 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from tests.contract.waiting import until
+from tests.system.faces import camera
 from tests.system.scenes import ask_to_resume
 from tests.system.service import Service
 from tests.system.sockets import Message, SocketClient, of_type, stream, watch
@@ -112,3 +113,24 @@ async def test_a_store_that_dies_is_started_again(plain: Service, store: str) ->
     async with watch(plain, user) as later, stream(plain, user) as again:
         await again.send("stop")
         await later.wait_for(of_type("alert", kind="client_stop", state="raised"))
+
+
+def metric(service: Service, name: str) -> float:
+    """The sum of a metric's values over its labels."""
+    lines = service.get("/metrics")[2].decode().splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.partition("{")[0].partition(" ")[0] == name)
+
+
+async def test_records_lie_on_the_disk_while_the_database_hangs_and_come_back(plain: Service) -> None:
+    async def holds(condition: Callable[[], bool]) -> bool:
+        return await asyncio.to_thread(condition)
+
+    async with stream(plain, "spilled") as client, camera(client):
+        before = metric(plain, "emdr_store_lost_total")
+        spilled = metric(plain, "emdr_store_spilled_total")
+        async with hung(plain, "postgres"):
+            await until(lambda: holds(lambda: metric(plain, "emdr_store_spilled_total") > spilled), within_s=20.0)
+            assert metric(plain, "emdr_store_spill_bytes") > 0
+        await until(lambda: holds(lambda: metric(plain, "emdr_store_spill_bytes") == 0), within_s=20.0)
+        assert metric(plain, "emdr_store_read_back_total") == metric(plain, "emdr_store_spilled_total")
+        assert metric(plain, "emdr_store_lost_total") == before

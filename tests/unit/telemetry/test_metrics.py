@@ -14,6 +14,7 @@ from emdr_stream.errors import CloseCode, ErrorCode
 from emdr_stream.telemetry.instruments import Buckets
 from emdr_stream.telemetry.metrics import (
     AuthFailure,
+    Loss,
     Metrics,
     Refusal,
     ResumeResult,
@@ -84,7 +85,8 @@ def use_everything(metrics: Metrics) -> None:
     metrics.inference_queue(3)
     metrics.store_backlog(4)
     metrics.store_rows(5)
-    metrics.store_lost(1)
+    metrics.store_lost(Loss.ROOM, 1)
+    metrics.store_spill(spilled=3, read_back=2, size=900, limit=1_000, failures=1)
     metrics.notices_unsent(1)
     metrics.stale_epoch_refusals(1)
     metrics.alert_journal_failed()
@@ -111,7 +113,7 @@ def test_no_label_can_hold_a_person_or_a_session(metrics: Metrics) -> None:
     labels = {name for line in metrics.render().decode().splitlines() for name in re.findall(r'[{,](\w+)="', line)}
     assert labels == {
         "stage", "outcome", "state", "kind", "severity", "role", "code", "result", "model", "version", "sha256",
-        "journal", "le", "limit",
+        "journal", "reason", "le", "limit",
     }  # fmt: skip
 
 

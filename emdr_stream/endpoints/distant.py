@@ -1,0 +1,94 @@
+"""A watcher's command and its principal in; whether they may, and for a session of another worker the doing, out."""
+
+import msgspec
+
+from emdr_stream.domain import Role
+from emdr_stream.endpoints.auth import Principal
+from emdr_stream.endpoints.trail import note_refusal
+from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
+from emdr_stream.session.registry import Elsewhere, SessionRegistry
+from emdr_stream.session.switchboard import Request, unreachable
+from emdr_stream.wire.watch import Ack, Command, ConfigSet, ResumeCommand
+
+
+def check_command(registry: SessionRegistry, principal: Principal, command: Command, user: str | None) -> None:
+    """Raises ProtocolError unless `principal` may give this command to a session of `user`; None for no session.
+
+    A refusal is written down.
+    """
+    try:
+        if user is None or not principal.may_see(user):
+            why = "no session of your clients has this id"
+            raise ProtocolError(ErrorCode.UNKNOWN_SESSION, why, param="session_id")
+        _check_right(principal, command)
+    except ProtocolError as problem:
+        fields = msgspec.to_builtins(command)
+        action = fields.pop("type")
+        note_refusal(registry, principal, action, problem, **fields)
+        raise
+
+
+async def command_elsewhere(registry: SessionRegistry, principal: Principal, command: Command) -> None:
+    """Have a session obey that did not live in this worker when the command came. Raises ProtocolError."""
+    found = await _find(registry, command.session_id)
+    runner = registry.get(command.session_id)
+    summary = None if found is None else found.summary
+    check_command(registry, principal, command, summary.user if summary else runner.user if runner else None)
+    if runner is not None:
+        runner.command(command, principal.sub)
+    elif found is not None and found.over:
+        raise ProtocolError(ErrorCode.SESSION_OVER, "the session has ended")
+    elif found is None or not found.owner_lives or not await _ask(registry, found.owner, command, principal.sub):
+        raise unreachable()
+
+
+async def acknowledge_elsewhere(
+    registry: SessionRegistry, session_id: str, alert_id: str, note: str | None, by: str
+) -> bool:
+    """Have the worker acknowledge that counts the session's alerts; False when none does, as the session is over.
+
+    Raises ProtocolError.
+    """
+    found = await _find(registry, session_id)
+    runner = registry.get(session_id)
+    if runner is not None:
+        runner.acknowledge(alert_id, by, note)
+        return True
+    if found is None:
+        return False
+    if found.owner_lives and await _ask(registry, found.owner, Ack(alert_id=alert_id, note=note), by):
+        return True
+    if not found.over:
+        raise unreachable()
+    return False
+
+
+async def _find(registry: SessionRegistry, session_id: str) -> Elsewhere | None:
+    try:
+        return await registry.elsewhere(session_id)
+    except StoreUnavailable:
+        why = "a store is away, and with it where the session lives: send this again"
+        raise ProtocolError(ErrorCode.INTERNAL, why) from None
+
+
+async def _ask(registry: SessionRegistry, owner: str, request: Request, by: str) -> bool:
+    """Have `owner` do it; False when the session has just left there."""
+    try:
+        await registry.switchboard.ask(owner, request, by)
+    except ProtocolError as problem:
+        if problem.code is not ErrorCode.UNKNOWN_SESSION:
+            raise
+        return False
+    return True
+
+
+def _check_right(principal: Principal, command: Command) -> None:
+    """Only a therapist ends a pause or moves thresholds; a back end may watch, pause, end and set the pattern."""
+    if principal.role is Role.THERAPIST:
+        return
+    relaxes = isinstance(command, ConfigSet) and (
+        command.thresholds is not None or (command.config is not None and command.config.safety_thresholds is not None)
+    )
+    if relaxes or isinstance(command, ResumeCommand):
+        why = "only a therapist may end a pause or move thresholds"
+        raise ProtocolError(ErrorCode.FORBIDDEN, why, param="thresholds" if relaxes else None)

@@ -1,0 +1,114 @@
+"""A worker's settings, stores and sockets in; the worker served until a signal: uvicorn around the application."""
+
+import asyncio
+import gc
+import logging
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final
+
+import uvicorn
+
+from emdr_stream.app import Addresses, Service, build, lane_limits, load_model
+from emdr_stream.endpoints.lane import websocket_protocol
+from emdr_stream.endpoints.patience import http_protocol
+from emdr_stream.endpoints.siblings import Siblings
+from emdr_stream.errors import EmdrError
+from emdr_stream.inference.models import LoadedModel
+from emdr_stream.settings import ServiceSettings
+from emdr_stream.telemetry.metrics import Refusal
+
+_LOG: Final = logging.getLogger(__name__)
+_PING_S: Final = 20.0
+_GRACE_S: Final = 5
+BACKLOG: Final = 2_048
+_GC_THRESHOLDS: Final = (20_000, 20, 50)
+
+
+async def serve_worker(
+    settings: ServiceSettings,
+    addresses: Addresses,
+    sockets: Sequence[socket.socket],
+    *,
+    model: LoadedModel | None = None,
+    siblings: Siblings | None = None,
+    ready: Callable[[], None],
+) -> None:
+    """Serve one worker on `sockets` until SIGTERM or SIGINT. `ready` is called when it listens.
+
+    Raises ModelRefused, or EmdrError when it could not start or a part of it failed.
+    """
+    service = Service(settings, addresses, model or load_model(settings), siblings)
+    limits = lane_limits(settings)
+    config = uvicorn.Config(
+        build(service),
+        loop="none",
+        http=http_protocol(limits, partial(service.metrics.refused, Refusal.CONNECTION)),
+        ws=websocket_protocol(limits),
+        ws_max_size=settings.session.limits.message_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=_PING_S,
+        ws_ping_timeout=_PING_S,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.server.trusted_proxies),
+        forwarded_allow_ips=list(settings.server.trusted_proxies),
+        timeout_graceful_shutdown=_GRACE_S,
+        backlog=BACKLOG,
+    )
+    server = DrainingServer(config, service, ready)
+    await server.serve(sockets=list(sockets))
+    if not server.started:
+        raise EmdrError("the service could not start: the log says why")
+    if service.failed:
+        raise EmdrError("a part of the service failed, the log says where: start it again")
+
+
+class DrainingServer(uvicorn.Server):
+    """uvicorn's server, which tells when it listens, and says goodbye to the sessions before their sockets close."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._service = service
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _spare_the_loop()
+            self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop: also when a part failed, as a service that only looks alive is worse than none."""
+        return await super().on_tick(counter) or self._service.failed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await self._service.drain()
+        except Exception:
+            # Whatever failed, the sockets are still to be closed.
+            _LOG.exception("not every session could be told of the stop")
+        await super().shutdown(sockets)
+
+
+def run_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, on uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:  # not made for this platform
+        asyncio.run(work)
+    else:
+        uvloop.run(work)
+
+
+def _spare_the_loop() -> None:
+    """Let the garbage collector look at everything seldom, and never at what is here from the start.
+
+    Nearly everything is freed by its reference count; a full look holds the loop for 90 ms with 500 sessions.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)

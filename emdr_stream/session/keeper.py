@@ -1,0 +1,157 @@
+"""Live sessions in, their snapshots at the broker out: what another worker needs to go on is there when this one dies.
+
+One task a worker, behind the live path. What must not be lost is saved at once, the rest every few seconds.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from emdr_stream.broker.base import Broker
+from emdr_stream.errors import FencedOut, StoreUnavailable
+from emdr_stream.session.facts import SessionSnapshot
+from emdr_stream.session.ports import Surroundings
+from emdr_stream.session.runner import SessionRunner
+
+_LOG: Final = logging.getLogger(__name__)
+KEEP_EVERY_S: Final = 0.1
+_SNAPSHOT_EVERY_S: Final = 4.0
+"""How old the snapshot of a session may grow in which nothing happens but samples; what matters is saved at once."""
+_AGAIN_S: Final = 1.0
+_ENDED_TTL_MS: Final = 3_600_000
+
+
+class StoredSession(msgspec.Struct):
+    """What the broker keeps of a session. `wall_ms`: when; the resume token itself is nowhere kept."""
+
+    wall_ms: int
+    resume_hash: bytes
+    snapshot: SessionSnapshot
+    earlier_hash: bytes = b""
+
+
+class Keeper:
+    """Keeps one worker's sessions. `runners` is the registry's; `claim` gives a session an epoch that it has not yet.
+
+    `lost` is told of a session that another worker has taken, `over` of one that nothing waits for any more.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        broker: Broker,
+        owner: str,
+        runners: dict[str, SessionRunner],
+        *,
+        claim: Callable[[str], Awaitable[int]],
+        lost: Callable[[SessionRunner], None],
+        over: Callable[[str], None],
+    ) -> None:
+        self._around = around
+        self._broker = broker
+        self._owner = owner
+        self._runners = runners
+        self._claim = claim
+        self._lost = lost
+        self._over = over
+        self._saved_s: dict[str, float] = {}
+        self._hurry = asyncio.Event()
+        self._hurried: set[str] = set()
+        self.unclaimed: set[str] = set()
+        """Sessions that opened while the broker was away."""
+
+    def take(self, runner: SessionRunner) -> None:
+        """A session lives here from now on."""
+        runner.on_urgent = partial(self._make_haste, runner.session_id)
+
+    def forget(self, session_id: str) -> None:
+        """It does no longer."""
+        self._saved_s.pop(session_id, None)
+        self.unclaimed.discard(session_id)
+
+    async def run(self) -> None:
+        """Save snapshots, claim what could not be claimed, let go what is over; runs until cancelled."""
+        kept_s = 0.0
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(KEEP_EVERY_S):
+                    await self._hurry.wait()
+            try:
+                await self._save_urgent()
+                if self._around.clock() - kept_s >= KEEP_EVERY_S:
+                    kept_s = self._around.clock()
+                    await self.keep_all()
+            except StoreUnavailable:
+                await asyncio.sleep(_AGAIN_S)
+
+    async def keep_all(self) -> None:
+        """Look after every session once. Raises StoreUnavailable."""
+        for session_id, runner in list(self._runners.items()):
+            if self._hurried:
+                await self._save_urgent()
+            if self._wants_keeping(session_id, runner):
+                await self._keep_safely(session_id, runner)
+
+    async def save(self, runner: SessionRunner) -> None:
+        """Save one session now. Raises StoreUnavailable; one that another worker has is lost, and told as such."""
+        at_ms = runner.now_ms()
+        snapshot = runner.core.snapshot(at_ms)
+        stored = StoredSession(self._around.wall_ms(), runner.resume_hash, snapshot, runner.earlier_hash)
+        runner.dirty = runner.urgent = False
+        epoch = runner.core.care.state.epoch
+        ttl_ms = _ENDED_TTL_MS if runner.over else _ENDED_TTL_MS + self._around.session.control.grace_ms
+        try:
+            payload = msgspec.msgpack.encode(stored)
+            await self._broker.put_snapshot(runner.session_id, self._owner, epoch, payload, ttl_ms)
+        except FencedOut:
+            self._lost(runner)
+        except StoreUnavailable:
+            runner.dirty = runner.urgent = True
+            raise
+        self._saved_s[runner.session_id] = self._around.clock()
+
+    # within -------------------------------------------------------------------------------------------------------
+
+    def _make_haste(self, session_id: str) -> None:
+        self._hurried.add(session_id)
+        self._hurry.set()
+
+    async def _save_urgent(self) -> None:
+        """Save first what must not be lost: a crash forgets a pause that is not yet saved."""
+        while self._hurried:
+            session_id = self._hurried.pop()
+            runner = self._runners.get(session_id)
+            if runner is not None and runner.urgent:
+                await self._keep_safely(session_id, runner)
+        self._hurry.clear()
+
+    def _wants_keeping(self, session_id: str, runner: SessionRunner) -> bool:
+        """Whether there is anything to do; asked of every session ten times a second, so it must cost little."""
+        return runner.urgent or runner.over or session_id in self.unclaimed or self._is_due(session_id)
+
+    def _is_due(self, session_id: str) -> bool:
+        return self._around.clock() - self._saved_s.get(session_id, 0.0) >= _SNAPSHOT_EVERY_S
+
+    async def _keep_safely(self, session_id: str, runner: SessionRunner) -> None:
+        try:
+            await self._keep_one(session_id, runner)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            # One session that cannot be kept, for whatever reason, must not end the keeping of all others.
+            self._saved_s[session_id] = self._around.clock()
+            _LOG.exception("a session could not be kept", extra={"session_id": session_id})
+
+    async def _keep_one(self, session_id: str, runner: SessionRunner) -> None:
+        if session_id in self.unclaimed:
+            self.unclaimed.discard(session_id)
+            runner.own(await self._claim(session_id))
+        if runner.urgent or (runner.dirty and self._is_due(session_id)):
+            await self.save(runner)
+        if runner.over and not runner.urgent and not runner.waits_for_acknowledgement:
+            self._over(session_id)

@@ -1,0 +1,92 @@
+"""A worker's sessions in, who is there and whose sessions are orphans out: its pulse at the broker.
+
+Each worker says every half second that it lives. One whose lease has run out is dead: its sessions are handed to the
+first who asks. Nobody asks who has not itself been heard without a break for longer than a lease: after an outage of
+the broker everybody's lease is over, and nobody is dead.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from typing import Final
+
+from emdr_stream.broker.base import Broker
+from emdr_stream.errors import StoreUnavailable
+
+LEASE_MS: Final = 2_500
+_BEAT_S: Final = 0.5
+_STEADY_S: Final = LEASE_MS / 1_000 + 2 * _BEAT_S
+_AT_ONCE: Final = 50
+_STRAYS_EVERY: Final = 20
+"""Beats between two looks for orphans whose handing over was lost on its way."""
+
+
+class RollCall:
+    """One worker's place among the others. `living`: owners whose lease had not run out at the newest beat."""
+
+    def __init__(self, broker: Broker, owner: str, clock: Callable[[], float]) -> None:
+        self._broker = broker
+        self._owner = owner
+        self._clock = clock
+        self._took: set[str] = set()
+        self._let_go: set[str] = set()
+        self._hurry = asyncio.Event()
+        self._steady_since: float | None = None
+        self._beats = 0
+        self.living: frozenset[str] = frozenset()
+
+    def took(self, session_id: str) -> None:
+        """The session is this worker's from now on, and should be adopted if this worker dies."""
+        self._let_go.discard(session_id)
+        self._took.add(session_id)
+        self._hurry.set()
+
+    def let_go(self, session_id: str) -> None:
+        """The session is over, or another's."""
+        self._took.discard(session_id)
+        self._let_go.add(session_id)
+
+    async def run(self, adopt: Callable[[str], Awaitable[None]], mine: Callable[[], Collection[str]]) -> None:
+        """Beat until cancelled, and `adopt` orphans one after the other. `mine`: the sessions that live here."""
+        while True:
+            try:
+                await self.beat()
+                if self._steady_since is not None and self._clock() - self._steady_since >= _STEADY_S:
+                    await self._look_for_orphans(adopt, mine)
+            except StoreUnavailable:
+                self._steady_since = None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_BEAT_S):
+                    await self._hurry.wait()
+
+    async def beat(self, lease_ms: int = LEASE_MS) -> bool:
+        """Say that this worker lives; gives whether it counted as living until now. Raises StoreUnavailable."""
+        self._hurry.clear()
+        took, let_go = self._took, self._let_go
+        self._took, self._let_go = set(), set()
+        try:
+            roll = await self._broker.beat(self._owner, lease_ms, took, let_go)
+        except BaseException:
+            # What became newer meanwhile stands.
+            self._took |= took - self._let_go
+            self._let_go |= let_go - self._took
+            raise
+        self.living = roll.living
+        if self._steady_since is None:
+            self._steady_since = self._clock()
+        return roll.known
+
+    async def resign(self) -> None:
+        """The worker stops: what it has is to be adopted at once. Raises StoreUnavailable."""
+        await self.beat(0)
+
+    async def _look_for_orphans(
+        self, adopt: Callable[[str], Awaitable[None]], mine: Callable[[], Collection[str]]
+    ) -> None:
+        found = await self._broker.orphans(self._owner, _AT_ONCE)
+        self._beats += 1
+        if self._beats % _STRAYS_EVERY == 0:
+            here = set(mine()) | self._took | self._let_go
+            found += sorted(await self._broker.owned(self._owner) - here)
+        for session_id in found:
+            await adopt(session_id)
