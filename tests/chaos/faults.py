@@ -47,8 +47,8 @@ SHORT: Final = (
     Kind.TERM,
 )
 _HOLD_S: Final[dict[Kind, tuple[float, float]]] = {
-    Kind.STOP_OWNER: (17.0, 19.0),
-    Kind.STOP_WORKER: (1.0, 4.0),
+    Kind.STOP_OWNER: (4.5, 7.0),
+    Kind.STOP_WORKER: (0.5, 2.0),
     Kind.CLOCK: (3.0, 5.0),
     Kind.FULL_DISK: (2.0, 4.0),
     Kind.DROP_CONSOLE: (0.0, 0.0),
@@ -145,7 +145,7 @@ class Breaker:
         began_s, count = now_s(), len(node.worker_pids())
         node.kill(pid)
         await asyncio.sleep(hold_s)
-        await node.whole_again(count)
+        await self._world.whole_again(node, count)
         return Fault(kind, node.name, began_s, now_s(), sudden=True)
 
     async def _stop_worker(self, hold_s: float) -> Fault:
@@ -204,7 +204,7 @@ class Breaker:
         await self._kill_stores(Kind.KILL_ALL, hold_s, *StoreName)
         async with asyncio.TaskGroup() as group:
             for node, count in zip(nodes, counts, strict=True):
-                group.create_task(node.whole_again(count))
+                group.create_task(self._world.whole_again(node, count))
         return Fault(Kind.KILL_ALL, "all", began_s, now_s(), sudden=True)
 
     # surroundings -------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ class Scenario:
     faults: int
     kinds: Sequence[Kind] | None = None
     nodes: int = 3
-    workers: int = 1
+    workers: int = 2
     clients: int = 10
     consoles: int = 3
     roams: bool = True

@@ -19,7 +19,7 @@ from tests.chaos.clock import ClockFile
 from tests.chaos.disk import SmallDisk
 from tests.chaos.history import Step
 from tests.chaos.steps import step_of
-from tests.system.service import Service, environment, eventually, free_port, readable_folder
+from tests.system.service import Service, environment, free_port, readable_folder
 
 SETTINGS: Final = {"baseline_s": "5", "max_sessions_per_user": "0", "log_level": "WARNING"}
 _RESTART_S: Final = 30.0
@@ -57,15 +57,14 @@ class Node:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
-    async def whole_again(self, count: int) -> None:
-        """Wait until it has as many workers as before; a service that ended is started, as an init system would."""
+    async def start_again(self) -> None:
+        """A service that ended is started, as an init system would; one that supervises mends itself."""
         process = self.service.process
         assert process is not None
         if "--workers" not in self.service.arguments:
             await asyncio.to_thread(process.wait)
         if process.poll() is not None:
             await asyncio.to_thread(self.service.start)
-        await asyncio.to_thread(eventually, lambda: len(self.worker_pids()) >= count, _RESTART_S)
 
     async def stop(self) -> int:
         """SIGTERM, and the exit status."""
@@ -115,10 +114,31 @@ class World:
                 named = await self._redis.hget(f"emdr:session:{{{session_id}}}", "owner")
         except (RedisError, OSError, TimeoutError):
             return None
-        host, _, pid = (named or b"").decode().rpartition(":")
-        if host != socket.gethostname() or not pid.isdigit():
-            return None
-        return next(((node, int(pid)) for node in self.nodes if int(pid) in node.worker_pids()), None)
+        return next((found for found in self._workers() if found[1] == pid_of((named or b"").decode())), None)
+
+    def _workers(self) -> list[tuple[Node, int]]:
+        return [(node, pid) for node in self.nodes for pid in node.worker_pids()]
+
+    async def whole_again(self, node: Node, count: int) -> None:
+        """Wait until a node has as many workers as before, and each of them was heard by the others."""
+        await node.start_again()
+        async with asyncio.timeout(_RESTART_S):
+            while True:
+                pids = node.worker_pids()
+                if len(pids) >= count and await self._living() >= set(pids):
+                    return
+                await asyncio.sleep(0.05)
+
+    async def _living(self) -> set[int]:
+        """The processes whose place among the workers has not run out."""
+        try:
+            async with asyncio.timeout(1.0):
+                seconds, micros = await self._redis.time()
+                now_ms = seconds * 1_000 + micros // 1_000
+                names = await self._redis.zrangebyscore("emdr:{workers}", f"({now_ms}", "+inf")
+        except (RedisError, OSError, TimeoutError):
+            return set()
+        return {pid_of(name.decode()) for name in names}
 
     async def stream(self) -> list[Step]:
         """All steps in the Redis stream."""
@@ -166,13 +186,20 @@ def _nodes(count: int, folder: Path, workers: int, models: Path, redis_url: str,
         name = f"node{number}"
         place = folder / name
         (place / "data").mkdir(parents=True)
+        # The one with the false clock is alone, so that its clock is nobody else's.
+        arguments = ("--workers", str(workers)) if workers > 1 and number < count - 1 else ()
         clock = ClockFile.beside(place) if number == count - 1 else None
         disk = SmallDisk.at(place / "data" / "journal") if number == 0 else None
         variables = environment(redis_url=redis_url, database_url=database_url, model_dir=str(models), **SETTINGS) | (
             clock.variables() if clock else {}
         )
-        arguments = ("--workers", str(workers)) if workers > 1 else ()
         yield Node(name, Service(place, variables, free_port(), arguments), clock, disk)
+
+
+def pid_of(owner: str) -> int:
+    """The process of an owner's name: host, process, perhaps something random."""
+    parts = owner.removeprefix(f"{socket.gethostname()}:").split(":")
+    return int(parts[0]) if parts[0].isdigit() else 0
 
 
 def children(pid: int) -> list[int]:
@@ -193,5 +220,5 @@ def is_worker(pid: int) -> bool:
     """Whether a child of a supervisor holds sessions: it is no helper of Python's own."""
     with contextlib.suppress(OSError):
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        return b"resource_tracker" not in command and b"forkserver" not in command
+        return bool(command) and b"resource_tracker" not in command and b"forkserver" not in command
     return False

@@ -26,7 +26,15 @@ def judged(played: Played, *, strict_delays: bool) -> None:
 @pytest.mark.timeout(120)
 def test_nothing_is_lost_when_each_part_breaks_once(plain_models: Path) -> None:
     scenario = Scenario(
-        "short", faults=len(SHORT), kinds=SHORT, nodes=2, clients=6, consoles=2, roams=False, wait_s=(0.8, 1.5)
+        "short",
+        faults=len(SHORT),
+        kinds=SHORT,
+        nodes=2,
+        workers=2,
+        clients=6,
+        consoles=2,
+        roams=False,
+        wait_s=(0.8, 1.5),
     )
     judged(asyncio.run(play(scenario, plain_models)), strict_delays=False)
 

@@ -123,8 +123,10 @@ def test_two_steps_of_one_number_are_found_even_when_they_look_alike() -> None:
     assert [violation.kind for violation in alert_checks.numbers_used_twice(history)] == ["number used twice"]
 
 
-def test_a_missing_number_is_a_gap() -> None:
+def test_a_missing_number_is_a_gap_and_the_beginning_of_another_owners_block_is_none() -> None:
     history = good()
+    history.table.append(step(1_001, alert=1_001, epoch=2))
+    assert list(alert_checks.gaps(history)) == []
     history.table.append(step(5))
     assert [violation.text for violation in alert_checks.gaps(history)] == ["numbers [4] are in no store"]
 
