@@ -9,6 +9,7 @@ from tests.chaos.history import Delivery, Fault, History, Step, Violation
 
 IN_FLIGHT_S: Final = 0.3
 """A worker that is cut off so soon after it decided something may have told nobody yet: counted, not judged."""
+_ABSENT_S: Final = 5.0
 _AFTER: Final = {
     "": {"raised"},
     "raised": {"acknowledged", "escalated", "resolved"},
@@ -125,6 +126,19 @@ def not_escalated(history: History, within_s: float) -> Iterator[Violation]:
         if bound_s < history.ended_s and (came_s is None or came_s > bound_s):
             late = "never" if came_s is None else f"{came_s - deadline_s:.1f} s late"
             yield Violation("not escalated", step.session_id, f"{step.alert_id} ({step.severity}): {late}")
+
+
+def unnoticed_absences(history: History, within_s: float) -> Iterator[Violation]:
+    """Of a client that leaves for good, a watcher is told 5 s later, or `within_s` after a fault."""
+    told: defaultdict[str, list[float]] = defaultdict(list)
+    for event in history.events:
+        if event.data.get("kind") == "client_disconnected" and event.data.get("state") == "raised":
+            told[event.session_id].append(event.at_s)
+    for event in history.events:
+        bound_s = _end_of_trouble(history.faults, event.at_s + _ABSENT_S) + within_s
+        in_time = any(event.at_s <= at_s <= bound_s for at_s in told[event.session_id])
+        if event.what == "left" and bound_s < history.ended_s and not in_time:
+            yield Violation("absence not told", event.session_id, f"{event.who} left at {event.at_s:.3f}")
 
 
 def _end_of_trouble(faults: Iterable[Fault], at_s: float) -> float:

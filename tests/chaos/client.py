@@ -13,6 +13,7 @@ from tests.system.faces import Mood, sample
 from tests.system.sockets import Message, beside, wall_ms
 
 _SAMPLE_S: Final = 0.1
+_LEAVE_SHARE: Final = 0.15
 _CALM_FIRST_S: Final = 6.0
 """A little more than the baseline: earlier the model is not asked."""
 
@@ -29,7 +30,8 @@ class Client:
         self._backoff = Backoff(self._rng)
         self._sessions = 0
         self.roams = True
-        """Whether it loses its connection by itself now and then, and comes back on any node."""
+        """Whether it loses its connection by itself now and then, comes back on any node, or leaves for good."""
+        self._leaves = False
         self.calm = False
         """Set at the end of a run: causes nothing more, and goes on with what it began."""
         self._begin()
@@ -60,6 +62,11 @@ class Client:
                 self._log("lost", {"code": code, "node": node.name})
             if code in FINAL:
                 self._log("refused", {"code": code, "node": node.name})
+                self._begin()
+            elif self._leaves:
+                self._log("left", {})
+                self._waiting.discard(self.session_id)
+                self._leaves = False
                 self._begin()
             await asyncio.sleep(self._away_s)
             await self._backoff.wait()
@@ -162,6 +169,7 @@ class Client:
             self._mood = Mood.PANIC
         elif drawn < 0.8 and self.roams:
             self._away_s = self._rng.choice((0.0, 0.3, 1.0, 6.5))
+            self._leaves = self._rng.random() < _LEAVE_SHARE
             link.cut()
 
     def _log(self, what: str, data: Message) -> None:

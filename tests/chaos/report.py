@@ -7,8 +7,8 @@ from tests.chaos import alert_checks, control_checks, delays
 from tests.chaos.history import RESTLESS, Event, History, Violation
 from tests.chaos.play import Played
 
-_ESCALATION_S = 20.0
-"""How much later than its deadline an alert may escalate whose worker died: the lease of 15 s, and a little."""
+_ADOPTED_S = 10.0
+"""How much later than its deadline something may happen whose worker died: the lease, two looks, and a little."""
 _SHOWN = 4
 _NOT_SHOWN = frozenset(
     {"session_id", "resume_token", "limits", "thresholds", "models", "intervention", "protocol", "server_ts"}
@@ -26,7 +26,8 @@ def violations(played: Played, *, strict_delays: bool) -> list[Violation]:
         *alert_checks.gaps(history),
         *alert_checks.impossible_lives(history),
         *alert_checks.stale_steps(history),
-        *alert_checks.not_escalated(history, _ESCALATION_S),
+        *alert_checks.not_escalated(history, _ADOPTED_S),
+        *alert_checks.unnoticed_absences(history, _ADOPTED_S),
         *control_checks.broken_control(history),
         *control_checks.sessions_lost(history),
         *delays.late(history),

@@ -153,6 +153,15 @@ def test_an_alert_that_nobody_acknowledged_and_that_did_not_escalate_is_found() 
     assert list(alert_checks.not_escalated(history, 20.0)) == []
 
 
+def test_a_client_that_left_for_good_and_is_not_missed_is_found() -> None:
+    history = History(watchers=["t0"], ended_s=100.0)
+    history.add(10.0, "c1", "left", SESSION, {})
+    assert [violation.kind for violation in alert_checks.unnoticed_absences(history, 10.0)] == ["absence not told"]
+    missed = {"type": "alert", "kind": "client_disconnected", "state": "raised"}
+    history.add(16.0, "t0", "heard", SESSION, missed)
+    assert list(alert_checks.unnoticed_absences(history, 10.0)) == []
+
+
 def test_a_resume_needs_somebody_who_may_and_asked() -> None:
     by_nobody = paused_session()
     resume(by_nobody, 2.0, 2, 2)
