@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from emdr_stream.alerts.cursor import make_cursor, parse_cursor
 from emdr_stream.alerts.feed import AlertFeed
 from emdr_stream.alerts.journal import Journal
+from emdr_stream.alerts.legacy import SINKS, close_legacies, find_legacies, folder_of
 from emdr_stream.alerts.log import AlertLog
 from emdr_stream.alerts.sequencer import Sequencer
 from emdr_stream.broker.base import AlertEntry, Broker
@@ -36,7 +37,6 @@ from tests.stores_process import RunningStores
 pytestmark = pytest.mark.anyio
 
 ARRIVAL_S = 5.0
-SINKS = ("broker", "store")
 
 
 def alert(
@@ -117,6 +117,87 @@ def test_any_order_of_arrival_becomes_contiguous_and_single(order: list[int], re
     ]
     assert released == list(range(1, 9))
     assert not sequencer.has_gaps
+
+
+def test_a_new_owners_first_entry_waits_for_a_search_and_no_longer() -> None:
+    """It counts in a block of its own: whether something lies between cannot be told from the numbers."""
+    sequencer = Sequencer()
+    assert [e.alert_seq for e in sequencer.offer(alert(1, ts_ms=1), 0.0)] == [1]
+    assert sequencer.offer(alert(1_001, ts_ms=2), 0.0) == []
+    waited = sequencer.has_gaps
+    assert [e.alert_seq for e in sequencer.searched()] == [1_001]
+    assert (waited, sequencer.has_gaps) == (True, False)
+    assert [e.alert_seq for e in sequencer.offer(alert(1_002, ts_ms=3), 0.0)] == [1_002]
+
+
+def test_what_the_search_finds_comes_before_the_new_owners_first_entry() -> None:
+    sequencer = Sequencer()
+    sequencer.offer(alert(1, ts_ms=1), 0.0)
+    sequencer.offer(alert(1_001, ts_ms=3), 0.0)
+    told = [e.alert_seq for e in (*sequencer.offer(alert(2, ts_ms=2), 0.1), *sequencer.searched())]
+    assert told == [2, 1_001]
+
+
+def test_a_gap_within_an_owners_own_numbers_is_not_passed_over_by_a_search() -> None:
+    sequencer = Sequencer()
+    sequencer.offer(alert(1, ts_ms=1), 0.0)
+    sequencer.offer(alert(3, ts_ms=3), 0.0)
+    assert sequencer.searched() == []
+    assert [e.alert_seq for e in sequencer.overdue(3.5)] == [3]
+
+
+def journalled(folder: Path, *entries: AlertEntry) -> None:
+    """What a worker leaves behind that died before it had shipped anything."""
+    journal = Journal(folder, SINKS)
+    journal.open()
+    journal.append(entries)
+    journal.close()
+
+
+async def test_what_a_dead_sibling_had_journalled_is_told_shipped_and_then_its_no_more(
+    tmp_path: Path, shared: Shared
+) -> None:
+    journalled(folder_of(tmp_path, 1), alert(1), alert(2))
+    async with log(folder_of(tmp_path, 0), shared.broker(), shared.store()) as heir:
+        assert [entry.alert_seq for entry in heir.sequencer.recent({"*"})] == [1, 2]
+        await until(lambda: shipped_everywhere(shared, 2))
+    assert find_legacies(folder_of(tmp_path, 0)) == []
+
+
+async def test_a_living_siblings_journal_is_left_alone(tmp_path: Path, shared: Shared) -> None:
+    journal = Journal(folder_of(tmp_path, 1), SINKS)
+    journal.open()
+    journal.append([alert(1)])
+    async with log(folder_of(tmp_path, 0), shared.broker(), shared.store()) as other:
+        await other.inherit()
+        assert other.sequencer.recent({"*"}) == []
+    journal.close()
+
+
+async def test_a_sibling_that_dies_later_is_inherited_when_its_session_is_taken_over(
+    tmp_path: Path, shared: Shared
+) -> None:
+    async with log(folder_of(tmp_path, 0), shared.broker(), shared.store()) as heir:
+        feed = heir.feed({"*"})
+        journalled(folder_of(tmp_path, 1), alert(1))
+        await heir.inherit()
+        assert heir.last_seq("s1") == 1
+        assert (await anext(aiter(feed))).alert_seq == 1
+
+
+async def test_a_worker_waits_for_its_folder_while_a_sibling_reads_what_was_left_there(
+    tmp_path: Path, shared: Shared
+) -> None:
+    journalled(folder_of(tmp_path, 1), alert(1))
+    legacies = find_legacies(folder_of(tmp_path, 0))
+    assert len(legacies) == 1
+    asyncio.get_running_loop().call_later(0.1, close_legacies, legacies, False)
+    async with log(folder_of(tmp_path, 1), shared.broker(), shared.store()) as successor:
+        assert [entry.alert_seq for entry in successor.sequencer.recent({"*"})] == [1]
+
+
+async def shipped_everywhere(shared: Shared, count: int) -> bool:
+    return len(shared.hub.alerts) == count and len(await shared.store().alerts_since(0)) == count
 
 
 def test_a_gap_is_released_after_the_patience_and_what_comes_late_is_still_told() -> None:

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from emdr_stream.endpoints.ops import OpsLimits, Part, ops_routes
+from emdr_stream.telemetry.merge import merged
 from emdr_stream.telemetry.metrics import Metrics
 
 WELL = (Part("models", True), Part("redis", True, required=False), Part("journal", True))
@@ -38,6 +39,9 @@ class Service:
 
     def metrics(self) -> bytes:
         return self.instruments.render()
+
+    async def all_metrics(self) -> bytes:
+        return merged({"0": self.metrics().decode(), "1": self.metrics().decode()})
 
 
 def ask(path: str, service: Service, method: str = "GET") -> Any:
@@ -92,10 +96,13 @@ def test_a_probe_that_fails_or_hangs_is_an_answer_too(service: Service, why: str
     assert "hunter2" not in answer.text
 
 
-def test_metrics_are_prometheus_text() -> None:
+def test_metrics_are_prometheus_text_of_all_workers_and_of_one_when_asked_for_it() -> None:
     answer = ask("/metrics", Service())
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    assert 'emdr_build_info{version="9.9"} 1.0' in answer.text
+    for worker in "01":
+        assert f'emdr_build_info{{version="9.9",worker="{worker}"}} 1.0' in answer.text
+    assert answer.text.count("# TYPE emdr_build_info gauge") == 1
+    assert 'emdr_build_info{version="9.9"} 1.0' in ask("/metrics?of=this", Service()).text
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])

@@ -1,0 +1,305 @@
+"""A worker dies, sleeps or gives way: its sessions go on elsewhere, paused, and it changes nothing more."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from emdr_stream.broker.memory import MemoryBroker, MemoryHub
+from emdr_stream.domain import AlertKind, AlertState, Source, Status
+from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
+from emdr_stream.session.registry import Opened, SessionRegistry
+from emdr_stream.session.roll import LEASE_MS
+from emdr_stream.session.standing import GAP_S, Standing
+from emdr_stream.wire.codec import JSON, STREAM_CODECS
+from emdr_stream.wire.stream import Hello, ResumeClaim, Stop
+from emdr_stream.wire.watch import Ack, PauseCommand, ResumeCommand
+from tests.session.world import Wire, World, stream
+
+pytestmark = pytest.mark.anyio
+HELLO = Hello(source=Source.EMOTION)
+LEASE_S = LEASE_MS / 1_000
+
+
+class Ward:
+    """Workers on one broker, in a world whose clock is moved by hand."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.hub = MemoryHub(wall_ms=self.world.around.wall_ms)
+
+    def worker(self, name: str) -> SessionRegistry:
+        return SessionRegistry(self.world.around, MemoryBroker(self.hub, name), owner=name, models=(), max_sessions=9)
+
+    async def dies(self, registry: SessionRegistry, after: float = LEASE_S + 1) -> None:
+        """Nothing more comes of it: its timers, which share our world, are stopped."""
+        await registry.keeper.keep_all()
+        await registry.roll.beat()
+        for runner in list(registry._runners.values()):
+            runner.fenced = True
+            runner.stop()
+        self.world.pass_s(after)
+
+
+async def opened(registry: SessionRegistry, session_id: str = "s1") -> tuple[Opened, Wire]:
+    made, wire = await registry.open(HELLO, "u1", session_id), Wire()
+    made.runner.attach(wire, STREAM_CODECS[JSON], epoch=made.epoch, resume_token=made.resume_token)
+    return made, wire
+
+
+async def adopt_all(registry: SessionRegistry) -> None:
+    """What the roll call does, without its rhythm."""
+    await registry.roll.beat()
+    await registry.roll._look_for_orphans(registry._adopt_orphan, lambda: registry._runners)
+
+
+async def test_a_dead_workers_session_is_adopted_once_and_its_alert_still_escalates() -> None:
+    ward = Ward()
+    first, second, third = (ward.worker(name) for name in ("w1", "w2", "w3"))
+    made, _ = await opened(first)
+    made.runner.take(Stop(), ward.world.now)
+    await ward.dies(first)
+    await adopt_all(second)
+    await adopt_all(third)
+    adopted = second.get("s1")
+    assert adopted is not None and third.get("s1") is None
+    assert adopted.core.status is Status.DETACHED and adopted.core.care.state.epoch == 2
+    ward.world.pass_s(30)
+    told = [(body.kind, body.state) for body in adopted.core.care.alerts.state.open.values()]
+    assert (AlertKind.CLIENT_STOP, AlertState.ESCALATED) in told
+    assert AlertKind.CLIENT_DISCONNECTED in {kind for kind, _ in told}
+
+
+async def test_an_adopted_session_ends_when_its_grace_is_over() -> None:
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    await opened(first)
+    await ward.dies(first)
+    await adopt_all(second)
+    adopted = second.get("s1")
+    assert adopted is not None
+    ward.world.pass_s(70)
+    assert adopted.core.status is Status.ENDED
+
+
+async def test_the_client_of_an_adopted_session_comes_back_to_a_pause() -> None:
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    made, _ = await opened(first)
+    stream(ward.world, made.runner, 2)
+    await ward.dies(first)
+    await adopt_all(second)
+    claim = ResumeClaim(resume_token=made.resume_token, epoch=1, last_seq=0)
+    back = await second.resume(Hello(source=Source.EMOTION, session_id="s1", resume=claim), claim, "u1")
+    wire = Wire()
+    back.runner.attach(wire, STREAM_CODECS[JSON], epoch=back.epoch, resume_token=back.resume_token, last_seq=0)
+    welcome = wire.sent[0]
+    assert (welcome["epoch"], welcome["snapshot"]["status"]) == (2, "paused")
+
+
+async def test_a_living_workers_sessions_are_nobodys_orphans() -> None:
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    await opened(first)
+    await first.keeper.keep_all()
+    await first.roll.beat()
+    await adopt_all(second)
+    assert second.get("s1") is None
+
+
+async def test_a_worker_that_stops_leaves_its_sessions_to_others_at_once() -> None:
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    _, wire = await opened(first)
+    await first.roll.beat()
+    await first.drain(0)
+    assert wire.close_code == CloseCode.RESTART
+    await adopt_all(second)
+    assert second.get("s1") is not None
+
+
+async def test_nobody_looks_for_orphans_before_it_has_itself_been_heard_for_a_lease() -> None:
+    """The broker came back after an outage longer than a lease: everybody's is over, and nobody is dead."""
+    ward = Ward()
+    second = ward.worker("w2")
+    seen: list[str] = []
+
+    async def adopt(session_id: str) -> None:
+        seen.append(session_id)
+
+    await MemoryBroker(ward.hub, "w1").beat("w1", 1, took=["s1"])
+    ward.world.pass_s(1)
+    async with asyncio.TaskGroup() as group:
+        rolling = group.create_task(second.roll.run(adopt, lambda: ()))
+        await until(lambda: "w2" in second.roll.living)
+        assert seen == []
+        ward.world.pass_s(LEASE_S + 2)
+        second.roll._hurry.set()
+        await until(lambda: seen == ["s1"])
+        rolling.cancel()
+
+
+async def test_an_orphan_whose_handing_over_was_lost_is_found_by_its_heir() -> None:
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    await opened(first)
+    await ward.dies(first)
+    assert await MemoryBroker(ward.hub, "w2").orphans("w2", 10) == ["s1"]  # the answer never arrived
+    for _ in range(20):
+        await adopt_all(second)
+    assert second.get("s1") is not None
+
+
+async def test_the_earlier_owner_gives_a_session_up_as_soon_as_it_hears_of_the_newer_one() -> None:
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    made, wire = await opened(first)
+    await first.keeper.keep_all()
+    claim = ResumeClaim(resume_token=made.resume_token, epoch=1, last_seq=0)
+    async with asyncio.TaskGroup() as group:
+        lines = [group.create_task(registry.switchboard.run()) for registry in (first, second)]
+        await second.resume(Hello(source=Source.EMOTION, session_id="s1", resume=claim), claim, "u1")
+        await until(lambda: first.get("s1") is None)
+        for line in lines:
+            line.cancel()
+    assert wire.close_code == CloseCode.RESTART
+    ward.world.pass_s(20)
+    assert {entry.epoch for entry in ward.world.alerts} == {2}
+
+
+# A worker that stood still --------------------------------------------------------------------------------------------
+
+
+def sleepy(ward: Ward) -> tuple[SessionRegistry, Standing, asyncio.Event]:
+    doubted = asyncio.Event()
+    standing = Standing(ward.world.now, doubted.set)
+    around = replace(ward.world.around, standing=standing)
+    broker = MemoryBroker(ward.hub, "w1")
+    return SessionRegistry(around, broker, owner="w1", models=(), max_sessions=9, doubted=doubted), standing, doubted
+
+
+async def test_what_a_worker_wakes_up_to_waits_until_it_knows_that_the_session_is_still_its_own() -> None:
+    ward = Ward()
+    registry, standing, doubted = sleepy(ward)
+    made, wire = await opened(registry)
+    sent = len(wire.sent)
+    ward.world.now += 60  # it slept: no timer ran
+    made.runner.take(Stop(), ward.world.now)
+    made.runner._tick()
+    assert doubted.is_set()
+    assert wire.sent[sent:] == []
+    with pytest.raises(ProtocolError) as refused:
+        made.runner.command(PauseCommand(session_id="s1", reason="x"), "t1")
+    assert refused.value.code is ErrorCode.INTERNAL
+    async with asyncio.TaskGroup() as group:
+        settling = group.create_task(registry._settle_doubts())
+        await until(lambda: not standing.in_doubt)
+        settling.cancel()
+    assert made.runner.core.status is Status.PAUSED
+    assert "control.pause" in [message["type"] for message in wire.sent[sent:]]
+
+
+async def test_a_worker_that_slept_past_its_lease_wakes_up_without_an_effect_on_what_was_taken_from_it() -> None:
+    ward = Ward()
+    registry, standing, _ = sleepy(ward)
+    made, wire = await opened(registry)
+    await registry.keeper.keep_all()
+    await registry.roll.beat()
+    ward.world.now += LEASE_S + 1
+    heir = ward.worker("w2")
+    await adopt_all(heir)
+    taken = heir.get("s1")
+    assert taken is not None
+    alerts, sent = len(ward.world.alerts), len(wire.sent)
+    made.runner._tick()
+    made.runner.take(Stop(), ward.world.now)
+    async with asyncio.TaskGroup() as group:
+        settling = group.create_task(registry._settle_doubts())
+        await until(lambda: not standing.in_doubt)
+        settling.cancel()
+    assert registry.get("s1") is None
+    assert wire.close_code == CloseCode.RESTART
+    assert [message["type"] for message in wire.sent[sent:]] == ["goaway"]
+    assert len(ward.world.alerts) == alerts
+    assert taken.core.status is Status.DETACHED
+
+
+def test_a_loop_that_runs_is_never_in_doubt_and_one_that_stood_still_is_until_it_is_assured() -> None:
+    doubts: list[None] = []
+    standing = Standing(0.0, lambda: doubts.append(None))
+    for tenth in range(20):
+        standing.see(tenth / 10)
+    assert doubts == []
+    standing.see(2.0 + 2 * GAP_S)
+    standing.see(2.1 + 2 * GAP_S)
+    assert (len(doubts), standing.in_doubt) == (1, True)
+    done: list[int] = []
+    standing.hold(lambda: done.append(1))
+    standing.hold(lambda: done.append(2))
+    standing.assure(5.0)
+    assert (done, standing.in_doubt, standing.seen_s) == ([1, 2], False, 5.0)
+
+
+# Letters --------------------------------------------------------------------------------------------------------------
+
+
+async def asked(ward: Ward, ask: Callable[[SessionRegistry], Awaitable[None]]) -> SessionRegistry:
+    """Let `ask` use the line of a worker that does not have the session; gives the worker that has it."""
+    first, second = ward.worker("w1"), ward.worker("w2")
+    await opened(first)
+    async with asyncio.TaskGroup() as group:
+        lines = [group.create_task(registry.switchboard.run()) for registry in (first, second)]
+        try:
+            await ask(second)
+        finally:
+            for line in lines:
+                line.cancel()
+    return first
+
+
+async def test_a_command_and_an_acknowledgement_reach_the_worker_that_has_the_session() -> None:
+    async def ask(second: SessionRegistry) -> None:
+        await second.switchboard.ask("w1", PauseCommand(session_id="s1", reason="wait"), "dr.noor")
+        await second.switchboard.ask("w1", ResumeCommand(session_id="s1", reason="go on"), "dr.noor")
+        await second.switchboard.ask("w1", PauseCommand(session_id="s1", reason="wait"), "dr.noor")
+
+    first = await asked(Ward(), ask)
+    runner = first.get("s1")
+    assert runner is not None and runner.core.status is Status.PAUSED
+
+
+async def test_the_owners_refusal_comes_back_as_it_was() -> None:
+    async def ask(second: SessionRegistry) -> None:
+        with pytest.raises(ProtocolError) as refused:
+            await second.switchboard.ask("w1", Ack(alert_id="s1.a9"), "dr.noor")
+        assert refused.value.param == "alert_id"
+        with pytest.raises(ProtocolError) as unknown:
+            await second.switchboard.ask("w1", PauseCommand(session_id="other", reason="x"), "dr.noor")
+        assert unknown.value.code is ErrorCode.UNKNOWN_SESSION
+
+    await asked(Ward(), ask)
+
+
+async def test_a_worker_that_is_gone_is_told_at_once_and_one_that_is_silent_after_a_second() -> None:
+    async def ask(second: SessionRegistry) -> None:
+        with pytest.raises(ProtocolError) as refused:
+            await second.switchboard.ask("nobody", PauseCommand(session_id="s1", reason="x"), "dr.noor")
+        assert refused.value.code is ErrorCode.INTERNAL
+
+    await asked(Ward(), ask)
+
+
+async def test_a_letter_that_cannot_be_read_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    ward = Ward()
+    registry = ward.worker("w1")
+    registry.switchboard.received(b"\xc1 no letter")
+    registry.switchboard.received(msgspec.msgpack.encode({"type": "answer", "number": 7}))
+    assert "same version" in caplog.text
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not happened():  # noqa: ASYNC110 - the other side's state
+            await asyncio.sleep(0)
