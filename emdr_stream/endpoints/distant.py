@@ -1,5 +1,7 @@
 """A watcher's command and its principal in; whether they may, and for a session of another worker the doing, out."""
 
+from typing import Final
+
 import msgspec
 
 from emdr_stream.domain import Role
@@ -9,6 +11,9 @@ from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
 from emdr_stream.session.registry import Elsewhere, SessionRegistry
 from emdr_stream.session.switchboard import Request, unreachable
 from emdr_stream.wire.watch import Ack, Command, ConfigSet, ResumeCommand
+
+FRESH_S: Final = 0.25
+"""How long a resume may wait in line before it must be asked anew."""
 
 
 def check_command(registry: SessionRegistry, principal: Principal, command: Command, user: str | None) -> None:
@@ -28,8 +33,15 @@ def check_command(registry: SessionRegistry, principal: Principal, command: Comm
         raise
 
 
-async def command_elsewhere(registry: SessionRegistry, principal: Principal, command: Command) -> None:
-    """Have a session obey that did not live in this worker when the command came. Raises ProtocolError."""
+async def command_elsewhere(
+    registry: SessionRegistry, principal: Principal, command: Command, waited_s: float = 0.0
+) -> None:
+    """Have a session obey that did not live in this worker when the command came, `waited_s` ago.
+
+    Raises ProtocolError, also for a resume that waited: whoever asked may have meant another pause than stands now.
+    """
+    if isinstance(command, ResumeCommand) and waited_s > FRESH_S:
+        raise ProtocolError(ErrorCode.INTERNAL, "this waited behind others for too long: send it again")
     found = await _find(registry, command.session_id)
     runner = registry.get(command.session_id)
     summary = None if found is None else found.summary
@@ -38,7 +50,7 @@ async def command_elsewhere(registry: SessionRegistry, principal: Principal, com
         runner.command(command, principal.sub)
     elif found is not None and found.over:
         raise ProtocolError(ErrorCode.SESSION_OVER, "the session has ended")
-    elif found is None or not found.owner_lives or not await _ask(registry, found.owner, command, principal.sub):
+    elif found is None or not found.owner_lives or not await _ask(registry, found, command, principal.sub):
         raise unreachable()
 
 
@@ -56,7 +68,7 @@ async def acknowledge_elsewhere(
         return True
     if found is None:
         return False
-    if found.owner_lives and await _ask(registry, found.owner, Ack(alert_id=alert_id, note=note), by):
+    if found.owner_lives and await _ask(registry, found, Ack(alert_id=alert_id, note=note), by):
         return True
     if not found.over:
         raise unreachable()
@@ -71,10 +83,10 @@ async def _find(registry: SessionRegistry, session_id: str) -> Elsewhere | None:
         raise ProtocolError(ErrorCode.INTERNAL, why) from None
 
 
-async def _ask(registry: SessionRegistry, owner: str, request: Request, by: str) -> bool:
-    """Have `owner` do it; False when the session has just left there."""
+async def _ask(registry: SessionRegistry, found: Elsewhere, request: Request, by: str) -> bool:
+    """Have the owner do it; False when the session has just left there."""
     try:
-        await registry.switchboard.ask(owner, request, by)
+        await registry.switchboard.ask(found.owner, request, by, found.summary.control_epoch)
     except ProtocolError as problem:
         if problem.code is not ErrorCode.UNKNOWN_SESSION:
             raise

@@ -65,6 +65,14 @@ class Renewed:
 Request = Subscribe | Unsubscribe | Ack | Command | Discovered | Renewed
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request and when it came, on the monotonic clock."""
+
+    request: Request
+    since_s: float
+
+
 class Following:
     """What one console follows. `principal` is replaced by a renewed token; `since_ms` comes from `resume_after`."""
 
@@ -76,7 +84,7 @@ class Following:
         self.desk = AlertDesk(parts.alerts, outbox, parts.metrics, lambda: self._coverage, since_ms, parts.clock)
         loop = asyncio.get_running_loop()
         self._states = Conflation(outbox.send_state, parts.metrics.notices_dropped, loop.call_later, parts.clock)
-        self._requests: WaitingRoom[Request] = WaitingRoom(_REQUESTS)
+        self._requests: WaitingRoom[Waiting] = WaitingRoom(_REQUESTS)
         self._renewed = False
         self._listed: set[str] = set()
         self._incomplete_since: Coverage | None = None
@@ -84,7 +92,7 @@ class Following:
 
     def request(self, request: Request) -> None:
         """Take what needs waiting. Raises ProtocolError(overloaded) when too much waits already."""
-        self._requests.put(request)
+        self._requests.put(Waiting(request, self._parts.clock()))
 
     def renew(self, principal: Principal) -> None:
         """A renewed token: what it no longer allows is dropped at once, what it allows newly is followed soon."""
@@ -115,17 +123,19 @@ class Following:
     async def _serve(self, live: Subscription) -> None:
         while True:
             # None: it is time to ask again for what a store could not tell.
-            request = await self._requests.take(None if self._incomplete_since is None else _AGAIN_S)
-            if request is None:
+            waiting = await self._requests.take(None if self._incomplete_since is None else _AGAIN_S)
+            if waiting is None:
                 await self._catch_up_again()
-            elif isinstance(request, Subscribe):
+                continue
+            request = waiting.request
+            if isinstance(request, Subscribe):
                 await self._subscribe(request, live)
             elif isinstance(request, Unsubscribe):
                 await self._unsubscribe(request, live)
             elif isinstance(request, Discovered):
                 await self._introduce(request)
             elif not isinstance(request, Renewed):
-                await self._ask_elsewhere(request)
+                await self._ask_elsewhere(request, waiting.since_s)
             if self._renewed:
                 await self._widen(live)
 
@@ -195,14 +205,14 @@ class Following:
         await live.watch(self._coverage.users)
         self._done(request.id)
 
-    async def _ask_elsewhere(self, request: Ack | Command) -> None:
+    async def _ask_elsewhere(self, request: Ack | Command, since_s: float) -> None:
         """What concerns a session that does not live in this worker."""
         try:
             if isinstance(request, Ack):
                 session_id = session_of(request.alert_id) or ""
                 await self._parts.late.acknowledge(session_id, request.alert_id, request.note, self._principal)
             else:
-                await command_elsewhere(self._parts.registry, self._principal, request)
+                await command_elsewhere(self._parts.registry, self._principal, request, self._parts.clock() - since_s)
         except ProtocolError as problem:
             self._outbox.say(problem, request.id)
             return

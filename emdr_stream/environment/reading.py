@@ -19,6 +19,8 @@ ENV_FILE: Final = Path(".env")
 _OTHERS: Final = frozenset(
     f"{PREFIX}{name}"
     for name in (
+        "CHAOS_FAULTS",
+        "CHAOS_SEEDS",
         "FUZZ_SECONDS",
         "IMAGE_TARGET",
         "MUTATIONS",

@@ -36,6 +36,9 @@ _ENDED_BY_RESUME: Final = (
     AlertKind.PAUSE_UNCONFIRMED,
 )
 
+_LOST_AT_MOST: Final = 10_000
+"""Nobody was told more than this since a snapshot; who says so makes it up."""
+
 
 class Care:
     """What is done for one client. Methods write their effects to the ledger, which the core hands on."""
@@ -232,6 +235,22 @@ class Care:
     def distrust(self, at_ms: int) -> None:
         """A crash lost what the session did last, perhaps a pause of a therapist's: only a therapist may resume."""
         self.pause(PauseCause.CLIENT_DISCONNECTED, at_ms, with_alert=False, requires=ResumeRequires.THERAPIST)
+
+    def heal(self, last_seq: int, at_ms: int) -> None:
+        """The client was told up to `last_seq`, which is more than the snapshot knows; the rest is lost.
+
+        A number that was used means what it meant then: counting goes on behind it, also that of control messages,
+        each of which had a number. A client drops what it takes for a repeat, and must not drop a pause.
+        """
+        control = self.control.state
+        lost = min(last_seq - self.state.seq, _LOST_AT_MOST)
+        self.state.seq += lost
+        control.control_epoch += lost
+        counted = self.state.seq
+        self.distrust(at_ms)
+        if self.state.seq == counted:
+            control.control_epoch += 1
+            self._send_pause(at_ms)
 
     def detach(self, at_ms: int) -> None:
         state = self.state

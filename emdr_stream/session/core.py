@@ -81,6 +81,8 @@ class SessionCore:
         if state.status is Status.ENDED:
             raise FatalProtocolError(ErrorCode.SESSION_OVER, "the session has ended", CloseCode.SESSION_OVER)
         state.epoch = max(state.epoch, epoch)
+        if last_seq is not None and last_seq > state.seq:
+            care.heal(last_seq, at_ms)
         before: list[Effect] = [effect for effect in ledger.taken() if not isinstance(effect, Send)]
         seq = state.seq
         missed: list[DurableMessage] = []

@@ -1,6 +1,6 @@
 """Nothing goes in, errors come out: why a session cannot be opened or resumed, in the words that the peer is told."""
 
-from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError
+from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, ProtocolError
 
 
 def over() -> FatalProtocolError:
@@ -41,3 +41,8 @@ def crowded() -> FatalProtocolError:
 def not_known_now() -> FatalProtocolError:
     why = "a store is away, and with it what is known of this session: come back in a second"
     return FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.OVERLOADED)
+
+
+def newer_pause() -> ProtocolError:
+    why = "the session was paused anew since this was asked: look, and ask again"
+    return ProtocolError(ErrorCode.RESUME_DENIED, why)

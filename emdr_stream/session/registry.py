@@ -155,7 +155,7 @@ class SessionRegistry:
         if session_id is None:
             raise denials.nameless()
         async with self._door(session_id):
-            runner = self._runners.get(session_id) or await self._restore(session_id, user, claim)
+            runner = await self._still_here(session_id, claim) or await self._restore(session_id, user, claim)
         self._check((runner.resume_hash, runner.earlier_hash), claim, runner.user == user)
         if runner.core.status is Status.ENDED:
             raise denials.over()
@@ -178,8 +178,8 @@ class SessionRegistry:
         owner_lives = found.owner in self.roll.living and found.owner != self._owner
         return Elsewhere(core.summary(stored.snapshot.at_ms + away_ms), found.owner, owner_lives)
 
-    def obey(self, request: Request, by: str) -> None:
-        """Do what another worker's watcher asks of a session here. Raises ProtocolError when it cannot be done."""
+    def obey(self, request: Request, by: str, control_epoch: int | None = None) -> None:
+        """Do what another worker's watcher asked while `control_epoch` stood. Raises ProtocolError when it cannot."""
         session_id = session_of(request.alert_id) if isinstance(request, Ack) else request.session_id
         runner = self._runners.get(session_id or "")
         if runner is None or runner.fenced:
@@ -187,7 +187,7 @@ class SessionRegistry:
         if isinstance(request, Ack):
             runner.acknowledge(request.alert_id, by, request.note)
         else:
-            runner.command(request, by)
+            runner.command(request, by, control_epoch)
 
     def audit(self, fields: dict[str, Any], *, session_id: str = "", user: str = "", epoch: int = 0) -> None:
         """Keep what somebody did, or was refused, outside of a session that lives here; "" and 0 where not known."""
@@ -274,6 +274,16 @@ class SessionRegistry:
         except StoreUnavailable:
             raise denials.not_known_now() from None
         return None if found is None else (msgspec.msgpack.decode(found.payload, type=StoredSession), found.owner)
+
+    async def _still_here(self, session_id: str, claim: ResumeClaim) -> SessionRunner | None:
+        """The session, if it lives here; asked anew for a client that knows a higher epoch, and so was elsewhere."""
+        runner = self._runners.get(session_id)
+        if runner is not None and claim.epoch > runner.core.care.state.epoch:
+            try:
+                await self.keeper.save(runner)
+            except StoreUnavailable:
+                raise denials.not_known_now() from None
+        return self._runners.get(session_id)
 
     async def _restore(self, session_id: str, user: str, claim: ResumeClaim) -> SessionRunner:
         """Take a session over from its snapshot, for a client that has come back to it."""

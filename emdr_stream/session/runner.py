@@ -15,6 +15,7 @@ from emdr_stream.broker.base import AlertEntry, Notice
 from emdr_stream.domain import AlertState, Scores, SignalStatus, Status
 from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
 from emdr_stream.pipeline.perception import Intake
+from emdr_stream.session import denials
 from emdr_stream.session.core import SessionCore
 from emdr_stream.session.effects import (
     AlertAcknowledged,
@@ -46,7 +47,7 @@ from emdr_stream.wire.stream import (
     Signal,
 )
 from emdr_stream.wire.values import AlertBody, Timing
-from emdr_stream.wire.watch import Command
+from emdr_stream.wire.watch import Command, ResumeCommand
 
 _INTAKE: Final = {
     Intake.ACCEPTED: SampleOutcome.ACCEPTED,
@@ -234,10 +235,18 @@ class SessionRunner:
         self._latency(total)
         self._carry_out(self.core.scored(ticket, scores, at_ms, timing), at_ms)
 
-    def command(self, command: Command, by: str) -> None:
-        """A watcher's command, already authorised. Raises ProtocolError when it cannot be done."""
+    def command(self, command: Command, by: str, control_epoch: int | None = None) -> None:
+        """A watcher's command, already authorised. Raises ProtocolError when it cannot be done.
+
+        `control_epoch`: what stood when it was given. A resume is for the pause that was seen, not for one since.
+        """
         self._check_standing()
         at_ms = self.now_ms()
+        stands = self.core.care.control.state.control_epoch
+        if isinstance(command, ResumeCommand) and control_epoch not in (None, stands):
+            deed = {"action": "control.resume", "by": by, "reason": command.reason, "refused": True}
+            self._carry_out([Keep("audit", deed)], at_ms)
+            raise denials.newer_pause()
         if self._record:
             self._record.command(at_ms, command, by)
         self._obey(lambda: self.core.command(command, by, at_ms), at_ms)

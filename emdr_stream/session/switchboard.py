@@ -27,12 +27,16 @@ Request = PauseCommand | ResumeCommand | EndCommand | ConfigSet | Ack
 
 
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
-    """`by` asks for this; the asker has checked that they may."""
+    """`by` asks for this; the asker has checked that they may.
+
+    `control_epoch`: the control message that stood when it was said. A resume that comes late ends no newer pause.
+    """
 
     number: int
     asker: str
     by: str
     request: Request
+    control_epoch: int | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, tag="answer"):
@@ -63,7 +67,7 @@ class Switchboard:
         broker: Broker,
         owner: str,
         *,
-        obey: Callable[[Request, str], None],
+        obey: Callable[[Request, str, int | None], None],
         moved: Callable[[str, int], None],
     ) -> None:
         self._broker = broker
@@ -87,14 +91,17 @@ class Switchboard:
                 with suppress(StoreUnavailable):
                     await self._broker.post(owner, letter)
 
-    async def ask(self, owner: str, request: Request, by: str) -> None:
-        """Have the worker `owner` do it. Raises ProtocolError: its refusal, or `internal` when it cannot be reached."""
+    async def ask(self, owner: str, request: Request, by: str, control_epoch: int | None = None) -> None:
+        """Have the worker `owner` do it, a resume only while `control_epoch` stands.
+
+        Raises ProtocolError: its refusal, or `internal` when it cannot be reached.
+        """
         number = next(self._numbers)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         try:
             async with asyncio.timeout(ANSWER_S):
-                if not await self._broker.post(owner, _ENCODE(Ask(number, self._owner, by, request))):
+                if not await self._broker.post(owner, _ENCODE(Ask(number, self._owner, by, request, control_epoch))):
                     raise unreachable()
                 told = await answer
         except (StoreUnavailable, TimeoutError):
@@ -125,7 +132,7 @@ class Switchboard:
     def _serve(self, ask: Ask) -> None:
         answer = Answer(ask.number)
         try:
-            self._obey(ask.request, ask.by)
+            self._obey(ask.request, ask.by, ask.control_epoch)
         except ProtocolError as problem:
             answer = Answer(ask.number, problem.code, problem.message, problem.param)
         self._send(ask.asker, answer)

@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from emdr_stream.broker.memory import MemoryBroker, MemoryHub
-from emdr_stream.domain import AlertKind, AlertState, Source, Status
+from emdr_stream.domain import AlertKind, AlertState, Role, Source, Status
+from emdr_stream.endpoints.auth import Principal
+from emdr_stream.endpoints.distant import FRESH_S, command_elsewhere
 from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
 from emdr_stream.session.registry import Opened, SessionRegistry
 from emdr_stream.session.roll import LEASE_MS
@@ -169,6 +171,22 @@ async def test_the_earlier_owner_gives_a_session_up_as_soon_as_it_hears_of_the_n
     assert {entry.epoch for entry in ward.world.alerts} == {2}
 
 
+async def test_a_client_that_comes_back_to_an_earlier_owner_finds_the_newer_session() -> None:
+    # Found by tests/system/test_chaos.py: a worker that had not yet heard that it was no longer the owner knew only the
+    # resume token before, and sent the client away for good.
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    made, _ = await opened(first)
+    await first.keeper.keep_all()
+    claim = ResumeClaim(resume_token=made.resume_token, epoch=1, last_seq=0)
+    moved = await second.resume(Hello(source=Source.EMOTION, session_id="s1", resume=claim), claim, "u1")
+    await second.keeper.keep_all()
+    assert first.get("s1") is not None
+    claim = ResumeClaim(resume_token=moved.resume_token, epoch=moved.epoch, last_seq=0)
+    back = await first.resume(Hello(source=Source.EMOTION, session_id="s1", resume=claim), claim, "u1")
+    assert (moved.epoch, back.epoch) == (2, 3)
+
+
 # A worker that stood still --------------------------------------------------------------------------------------------
 
 
@@ -268,6 +286,35 @@ async def test_a_command_and_an_acknowledgement_reach_the_worker_that_has_the_se
     first = await asked(Ward(), ask)
     runner = first.get("s1")
     assert runner is not None and runner.core.status is Status.PAUSED
+
+
+async def test_a_resume_that_comes_late_ends_no_pause_that_came_after_it_was_asked() -> None:
+    # Found by tests/system/test_chaos.py: a letter that waited behind others ended a client's stop 2 ms after it.
+    async def ask(second: SessionRegistry) -> None:
+        await second.switchboard.ask("w1", PauseCommand(session_id="s1", reason="wait"), "dr.noor")
+        resume = ResumeCommand(session_id="s1", reason="go on")
+        with pytest.raises(ProtocolError) as refused:
+            await second.switchboard.ask("w1", resume, "dr.noor", 0)
+        assert refused.value.code is ErrorCode.RESUME_DENIED
+        await second.switchboard.ask("w1", resume, "dr.noor", 1)
+        await second.switchboard.ask("w1", PauseCommand(session_id="s1", reason="wait"), "dr.noor")
+        with pytest.raises(ProtocolError):
+            await second.switchboard.ask("w1", resume, "dr.noor", 1)
+
+    ward = Ward()
+    first = await asked(ward, ask)
+    runner = first.get("s1")
+    assert runner is not None and runner.core.status is Status.PAUSED
+
+
+async def test_a_resume_that_waited_in_line_must_be_asked_anew() -> None:
+    ward = Ward()
+    therapist = Principal("dr.noor", Role.THERAPIST, None, frozenset({"*"}), 0.0)
+    with pytest.raises(ProtocolError) as refused:
+        await command_elsewhere(
+            ward.worker("w1"), therapist, ResumeCommand(session_id="s1", reason="go"), FRESH_S + 0.1
+        )
+    assert refused.value.code is ErrorCode.INTERNAL
 
 
 async def test_the_owners_refusal_comes_back_as_it_was() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from emdr_stream.domain import AlertKind, AlertState
 from emdr_stream.errors import ErrorCode, FatalProtocolError, ProtocolError
+from emdr_stream.session.core import SessionCore
 from emdr_stream.session.effects import Keep, Send
 from emdr_stream.wire.stream import (
     Applied,
@@ -337,3 +338,25 @@ def test_time_that_goes_back_counts_as_simultaneous() -> None:
     live.took(live.core.acknowledge("s1.a1", "dr", None, live.now))
     stamps = [body.ts for body in live.alerts()]
     assert stamps == sorted(stamps)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_what_a_client_knows_and_the_snapshot_does_not_keeps_its_number_and_only_a_therapist_resumes(
+    paused: bool,
+) -> None:
+    # Found by tests/system/test_chaos.py: Redis was away, the client went to another worker, and the pause that it was
+    # told there had the seq and the control_epoch of a resume that it had already seen.
+    live = Live()
+    if paused:
+        live.therapist_pauses()
+    snapshot = live.core.snapshot(live.now)
+    known, counted = snapshot.core.seq + 3, snapshot.control.control_epoch
+    core = SessionCore(live.core.facts, live.settings, snapshot)
+    core.disconnected(live.now + 10)
+    effects = core.connected(live.now + 20, epoch=2, resume_token="u", last_seq=known)
+    pauses = [e.message for e in effects if isinstance(e, Send) and isinstance(e.message, ControlPause)]
+    assert [pause.seq for pause in pauses] == [known + 1]
+    assert pauses[0].control_epoch > counted + 3
+    assert pauses[0].resume_requires == "therapist"
+    again = core.client(Applied(control_epoch=pauses[0].control_epoch), live.now + 30)
+    assert not any(isinstance(e, Send) and isinstance(e.message, ErrorMessage) for e in again)
