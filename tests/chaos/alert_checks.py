@@ -90,15 +90,24 @@ def gaps(history: History) -> Iterator[Violation]:
 
 
 def impossible_lives(history: History) -> Iterator[Violation]:
-    """An alert is raised, then acknowledged or escalated, each once at most, then resolved, then nothing."""
+    """An alert is raised, then acknowledged or escalated, each once at most, then resolved, then nothing.
+
+    An owner that goes on from a snapshot that is too old may say once more, under its own epoch, that it is resolved.
+    """
     alerts: defaultdict[tuple[str, str], list[Step]] = defaultdict(list)
     for step in sorted(history.steps().values(), key=lambda step: step.key):
         alerts[step.session_id, step.alert_id].append(step)
     for (session_id, alert_id), steps in alerts.items():
-        states = [step.state for step in steps]
+        states = [step.state for step in steps if not _said_again(step, steps)]
         follows = all(after in _AFTER[before] for before, after in zip(["", *states], states, strict=False))
         if not follows or len(set(states)) < len(states):
             yield Violation("impossible life", session_id, f"{alert_id}: {', '.join(states)}")
+
+
+def _said_again(step: Step, steps: Iterable[Step]) -> bool:
+    return step.state == "resolved" and any(
+        other.state == "resolved" and other.epoch < step.epoch and other.alert_seq < step.alert_seq for other in steps
+    )
 
 
 def stale_steps(history: History) -> Iterator[Violation]:
