@@ -1,8 +1,8 @@
 """Takes alerts as they are raised; gives them to every console, at least once and in order, whatever fails meanwhile.
 
-append -> journal (own thread) -> sequencer -> feeds of this worker
-                 |-> broker's stream    (retried for ever)
-                 `-> store              (retried for ever)
+append -> sequencer -> feeds of this worker
+   `-> journal (own thread) -> broker's stream    (retried for ever)
+                         `---> store              (retried for ever)
 other workers' entries: stream (tail), store (poll) -> sequencer -> feeds
 """
 
@@ -129,12 +129,21 @@ class AlertLog:
         await self.scribe.aclose()
 
     def append(self, entry: AlertEntry) -> None:
-        """Take one step of an alert of a session that this worker owns. Never blocks, never raises."""
+        """Take one step of an alert of a session that this worker owns. Never blocks, never raises.
+
+        Consoles of this worker are told in the same breath: were it first written to the disk, a crash before that
+        would have silenced it altogether, and waiting a millisecond gains nobody anything.
+        """
+        self._take((entry,))
         self.scribe.append(entry)
 
     def last_seq(self, session_id: str) -> int:
         """The highest `alert_seq` known of the session (0: none): where a new owner goes on counting."""
         return self.sequencer.last_seq(session_id)
+
+    def counts_from(self, session_id: str, alert_seq: int) -> None:
+        """This worker owns the session from now on, and its next entry has the number after `alert_seq`."""
+        self._release(self.sequencer.begin(session_id, alert_seq))
 
     async def inherit(self) -> None:
         """Take over what dead workers of this machine had journalled and not shipped; their folders lie beside ours.

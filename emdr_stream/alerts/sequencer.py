@@ -82,6 +82,17 @@ class Sequencer:
             released += self._release(name, session)
         return released
 
+    def begin(self, name: str, last: int) -> list[AlertEntry]:
+        """Who counts the session knows that nothing is to be waited for up to `last`."""
+        session = self._session(name)
+        if last <= session.last:
+            return []
+        session.last = last
+        told = [session.held.pop(sequence) for sequence in sorted(session.held) if sequence <= last]
+        for entry in told:
+            self._keep(session, entry)
+        return told + self._release(name, session)
+
     def searched(self) -> list[AlertEntry]:
         """Every store was asked for what is missing and has answered: a new owner's first entry waits no longer.
 

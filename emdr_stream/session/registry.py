@@ -338,6 +338,7 @@ class SessionRegistry:
         book = core.care.alerts
         if book.begin_anew(self._around.alerts.last_seq(session_id)):
             core.care.distrust(snapshot.at_ms)
+        self._around.alerts.counts_from(session_id, book.state.alert_seq)
         away_ms = max(0, self._around.wall_ms() - reachable_ms)
         runner = self._adopt(core, self._around.clock() - (snapshot.at_ms + away_ms) / 1_000)
         runner.take_up(snapshot.at_ms)

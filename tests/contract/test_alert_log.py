@@ -130,6 +130,15 @@ def test_a_new_owners_first_entry_waits_for_a_search_and_no_longer() -> None:
     assert [e.alert_seq for e in sequencer.offer(alert(1_002, ts_ms=3), 0.0)] == [1_002]
 
 
+def test_who_counts_the_session_lets_nothing_wait_for_what_was_never_there() -> None:
+    sequencer = Sequencer()
+    sequencer.offer(alert(1, ts_ms=1), 0.0)
+    sequencer.offer(alert(3, ts_ms=1), 0.0)
+    assert [e.alert_seq for e in sequencer.begin("s1", 1_000)] == [3]
+    assert [e.alert_seq for e in sequencer.offer(alert(1_001, ts_ms=2), 0.0)] == [1_001]
+    assert not sequencer.has_gaps
+
+
 def test_what_the_search_finds_comes_before_the_new_owners_first_entry() -> None:
     sequencer = Sequencer()
     sequencer.offer(alert(1, ts_ms=1), 0.0)

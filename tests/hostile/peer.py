@@ -1,6 +1,7 @@
 """A hostile peer: connects to a running service, sends mutants, judges each answer; what is not allowed is named."""
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -114,7 +115,8 @@ class HostilePeer:
         self.report.sent += 1
         try:
             line.writer.write(data + _CLOSE)
-            line.writer.write_eof()
+            with contextlib.suppress(OSError):  # the service may be quicker to close
+                line.writer.write_eof()
             while (heard := await line.next()) is not None:
                 self._judge(heard)
         finally:

@@ -80,6 +80,9 @@ class World:
     def last_seq(self, session_id: str) -> int:
         return max((entry.alert_seq for entry in self.alerts if entry.session_id == session_id), default=0)
 
+    def counts_from(self, session_id: str, alert_seq: int) -> None:
+        """Nothing is held back here."""
+
     async def inherit(self) -> None:
         """Nobody died."""
 

@@ -1,5 +1,7 @@
 """What `serve` says before it listens."""
 
+import socket
+
 import pytest
 
 from tests.unit.cli.conftest import Run
@@ -11,8 +13,9 @@ def test_an_unknown_variable_is_warned_of_at_start_by_its_name(
     # The process's loggers are the other tests' too.
     monkeypatch.setattr("emdr_stream.cli.serve.configure_logging", lambda *_: None)
     monkeypatch.setenv("EMDR_PROT", "1")
-    code, _, err = run("serve", "--workers", "2")
-    assert code == 2 and "EMDR_WORKERS" in err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, _, err = run("serve", "--port", str(taken.getsockname()[1]))
+    assert code == 2 and "cannot listen" in err
     assert [record.variable for record in caplog.records] == [  # type: ignore[attr-defined]
         "EMDR_PROT has no meaning: did you mean EMDR_PORT?"
     ]
