@@ -85,6 +85,8 @@ class Following:
         loop = asyncio.get_running_loop()
         self._states = Conflation(outbox.send_state, parts.metrics.notices_dropped, loop.call_later, parts.clock)
         self._requests: WaitingRoom[Waiting] = WaitingRoom(_REQUESTS)
+        # A pause must not wait behind acknowledgements to a worker that does not answer, nor behind a long past.
+        self._commands: WaitingRoom[Waiting] = WaitingRoom(_REQUESTS)
         self._renewed = False
         self._listed: set[str] = set()
         self._incomplete_since: Coverage | None = None
@@ -92,7 +94,8 @@ class Following:
 
     def request(self, request: Request) -> None:
         """Take what needs waiting. Raises ProtocolError(overloaded) when too much waits already."""
-        self._requests.put(Waiting(request, self._parts.clock()))
+        line = self._commands if isinstance(request, Command) else self._requests
+        line.put(Waiting(request, self._parts.clock()))
 
     def renew(self, principal: Principal) -> None:
         """A renewed token: what it no longer allows is dropped at once, what it allows newly is followed soon."""
@@ -111,6 +114,7 @@ class Following:
             group.create_task(self._follow_alerts(self._feed))
             group.create_task(self._follow_live(live))
             group.create_task(self._serve(live))
+            group.create_task(self._serve_commands())
 
     def close(self) -> None:
         """Nothing is wished and nothing sent any more."""
@@ -138,6 +142,12 @@ class Following:
                 await self._ask_elsewhere(request, waiting.since_s)
             if self._renewed:
                 await self._widen(live)
+
+    async def _serve_commands(self) -> None:
+        while True:
+            waiting = await self._commands.take()
+            if waiting is not None and isinstance(waiting.request, Command):
+                await self._ask_elsewhere(waiting.request, waiting.since_s)
 
     async def _subscribe(self, request: Subscribe, live: Subscription) -> None:
         try:

@@ -405,6 +405,30 @@ async def test_a_session_of_another_worker_is_introduced_alerted_acknowledged_an
             assert [s["session_id"] for s in listed["sessions"]] == ["s1"]
 
 
+async def test_a_command_does_not_wait_behind_acknowledgements_to_a_worker_that_is_silent(tmp_path: Path) -> None:
+    # Seen in tests/system/test_chaos.py: each acknowledgement waited a second, and the commands behind it with it.
+    hub, records = MemoryHub(), MemoryRecords()
+    async with (
+        running_worker(tmp_path / "here", hub=hub, records=records) as here,
+        running_worker(tmp_path / "there", hub=hub, records=records) as there,
+        running_worker(tmp_path / "silent", hub=hub, records=records) as silent,
+    ):
+        client = await there.client("anna", "s1")
+        silenced = await silent.client("anna", "s2")
+        await until(lambda: {"s1", "s2"} <= {name for name, held in hub.sessions.items() if held.payload is not None})
+        await until(lambda: len(here.registry.roll.living) == 3)
+        silenced.runner.take(Stop(), time.monotonic())
+        await until(lambda: here.alerts.last_seq("s2") == 1)
+        silent.broker.receive(lambda _: None)
+        async with here.console("anna") as console:
+            for _ in range(3):
+                await console.send("ack", alert_id="s2.a1")
+            began = time.monotonic()
+            answer = await console.ask("control.pause", session_id="s1", reason="wait")
+            assert answer["type"] == "done" and client.runner.core.care.control.state.reason == "therapist"
+            assert time.monotonic() - began < 0.9
+
+
 async def test_an_alert_that_cannot_be_read_is_told_as_one_of_its_own(worker: Worker) -> None:
     async with worker.console("anna", subscribe=["*"]) as console:
         worker.alerts.append(AlertEntry("s1", "anna", 1, 1, time.time_ns() // 1_000_000, b"\xff"))
