@@ -14,6 +14,10 @@ from tests.system.sockets import Message, beside, wall_ms
 
 _SAMPLE_S: Final = 0.1
 _LEAVE_SHARE: Final = 0.15
+_LEAVE_PAUSED_SHARE: Final = 0.02
+_REST_SHARE: Final = 0.1
+_REST_S: Final = 38.0
+"""Longer than a high alert may stay without an acknowledgement before it escalates."""
 _CALM_FIRST_S: Final = 6.0
 """A little more than the baseline: earlier the model is not asked."""
 
@@ -30,7 +34,7 @@ class Client:
         self._backoff = Backoff(self._rng)
         self._sessions = 0
         self.roams = True
-        """Whether it loses its connection by itself now and then, comes back on any node, or leaves for good."""
+        """Whether it loses its connection by itself now and then, comes back on any node, rests, or leaves for good."""
         self._leaves = False
         self.calm = False
         """Set at the end of a run: causes nothing more, and goes on with what it began."""
@@ -47,6 +51,7 @@ class Client:
         self._mood = Mood.CALM
         self._silent = False
         self._away_s = 0.0
+        self._rests_until_s = 0.0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -115,10 +120,10 @@ class Client:
 
     async def _pause(self, link: Link, message: Message) -> None:
         if message["control_epoch"] >= self._control_epoch:
+            if not self.paused and self.roams and self._rng.random() < _REST_SHARE:
+                self._rests_until_s = now_s() + _REST_S
             self.paused, self._requires = True, message["resume_requires"]
             self._control_epoch = message["control_epoch"]
-            if self._requires == "therapist":
-                self._waiting.add(self.session_id)
         if not self._silent:
             await self._confirm(link, message["control_epoch"])
 
@@ -155,7 +160,14 @@ class Client:
         if self._silent:
             self._silent = False
             await self._confirm(link, self._control_epoch)
-        elif self._requires == "client" and self._rng.random() < 0.7:
+        elif self.roams and not self.calm and self._rng.random() < _LEAVE_PAUSED_SHARE:
+            self._leaves = True
+            link.cut()
+        elif now_s() < self._rests_until_s:
+            return
+        elif self._requires == "therapist":
+            self._waiting.add(self.session_id)
+        elif self._rng.random() < 0.7:
             self._log("sent", {"type": "resume_request"})
             await link.send("resume_request")
 

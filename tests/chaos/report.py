@@ -44,13 +44,13 @@ def table(played: Played, found: Iterable[Violation]) -> str:
     history, kinds = played.history, Counter(violation.kind for violation in found)
     delivered = delays.summary(delays.deliveries(history))
     came_back = delays.summary(delays.returns(history))
-    raised = sum(step.state == "raised" for step in history.steps().values())
+    states = Counter(step.state for step in history.steps().values())
     in_flight = sum(1 for _ in alert_checks.unkept_causes(history, in_flight=True))
     rows = {
         "seed": played.scenario.seed,
         "faults": f"{len(history.faults)}: {_counted(fault.kind for fault in history.faults)}",
         "left out": "; ".join(played.left_out) or "nothing",
-        "alerts": f"{raised} raised, {len(history.steps())} steps",
+        "alerts": ", ".join(f"{count} {state}" for state, count in states.items()),
         "deliveries": f"{len(history.deliveries())} to {len(history.watchers)} consoles",
         "lost": kinds["lost"],
         "out of order": kinds["out of order"],
