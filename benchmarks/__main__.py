@@ -1,4 +1,4 @@
-"""A goal's name in, its figures and verdict out: `python -m benchmarks g1 | g3 | g5 | g6 | g7 | lane | all`.
+"""A goal's name in, its figures and verdict out: `python -m benchmarks g1 | g3 | g5 | g6 | g7 | pauses | lane | all`.
 
 Exit status 0 when each goal's must is reached, 1 otherwise.
 """
@@ -6,10 +6,10 @@ Exit status 0 when each goal's must is reached, 1 otherwise.
 import argparse
 import sys
 
-from benchmarks import alert_path, goals, lane, publishing, records
+from benchmarks import alert_path, goals, lane, pauses, publishing, records
 from benchmarks.machine import facts
 
-_NAMES = ("g1", "g3", "g5", "g6", "g7")
+_NAMES = ("g1", "g3", "g5", "g6", "g7", "pauses")
 
 
 def main() -> int:
@@ -18,7 +18,7 @@ def main() -> int:
         description="Measure the service against what is bare; server on core 0, load client and stores on core 1.",
         epilog="against Starlette's echo: g1 CPU per message (2 min), g3 added latency (2 min), g7 memory of a session"
         " (1 min); against redis-py's publish: g5 CPU of a live state, latency of an alert (3 min); against asyncpg's"
-        " COPY: g6 records written a second (15 s)",
+        " COPY: g6 records written a second (15 s); pauses: how fast a pause leaves while both stores hang (30 s)",
     )
     parser.add_argument("goal", choices=(*_NAMES, "lane", "all"), nargs="?", default="all")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs; medians count (default 3)")
@@ -45,6 +45,8 @@ def _measure(name: str, arguments: argparse.Namespace) -> bool:
     if name == "g5":
         cpu = publishing.publisher_cpu(rounds, seconds or 5.0, rate_hz or 10.0)
         return alert_path.alert_latency(rounds, rate_hz or 10.0) and cpu
+    if name == "pauses":
+        return pauses.latency_of_pauses()
     if name == "g6":
         return records.throughput(rounds)
     return goals.memory(rounds)

@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     die_with_parent(parent_pid, signal.SIGTERM)
     env_file = options["env_file"]
     settings = load_settings(Path(env_file) if env_file else None, **options["given"])
-    configure_logging(settings.server.log_level, sys.stderr)
+    configure_logging(settings.server.log_level, sys.stderr, worker=slot)
     redis_url, database_url = settings.stores.redis_url, settings.stores.database_url
     if redis_url is None or database_url is None:
         raise ConfigurationError("a worker needs the addresses of both stores: start it with `serve --workers`")

@@ -27,7 +27,7 @@ _SETTINGS: Final = {
     "listen_addresses": "",
     "port": str(_PORT),
     "unix_socket_permissions": "0700",
-    "max_connections": "40",
+    "max_connections": "340",  # five for each of 64 workers, and some for people
     "shared_buffers": "16MB",
     "huge_pages": "off",
     "max_wal_size": "256MB",

@@ -97,6 +97,12 @@ class Keeper:
             if self._wants_keeping(session_id, runner):
                 await self._keep_safely(session_id, runner)
 
+    async def save_all(self) -> None:
+        """Save every session now, whatever has changed. Raises StoreUnavailable."""
+        for session_id, runner in list(self._runners.items()):
+            runner.urgent = True
+            await self._keep_safely(session_id, runner)
+
     async def save(self, runner: SessionRunner) -> None:
         """Save one session now. Raises StoreUnavailable; one that another worker has is lost, and told as such."""
         at_ms = runner.now_ms()

@@ -103,8 +103,6 @@ class SessionRegistry:
         self.draining = False
         self.taken_over = 0
         """Sessions that another worker took from this one."""
-        self.adopted = 0
-        """Sessions of dead workers that this one took."""
 
     def __len__(self) -> int:
         return len(self._runners)
@@ -319,7 +317,7 @@ class SessionRegistry:
             epoch = await self._broker.claim(session_id, self._owner, stored.snapshot.core.epoch)
             runner = await self._revive(stored, epoch)
             runner.over = ended
-            self.adopted += 1
+            self._around.metrics.session_adopted()
             _LOG.warning("session of a dead worker adopted", extra={"session_id": session_id})
 
     async def _revive(self, stored: StoredSession, epoch: int) -> SessionRunner:
@@ -374,8 +372,7 @@ class SessionRegistry:
         while True:
             try:
                 await self.roll.beat()
-                for runner in list(self._runners.values()):
-                    await self.keeper.save(runner)
+                await self.keeper.save_all()
             except StoreUnavailable:
                 await asyncio.sleep(KEEP_EVERY_S)
             else:
@@ -385,6 +382,8 @@ class SessionRegistry:
         """Another worker says that it has taken a session."""
         runner = self._runners.get(session_id)
         if runner is not None and runner.core.care.state.epoch < epoch:
+            # The client itself has come back there: this socket is not to try again.
+            runner.replace()
             self._lose(runner)
 
     def _lose(self, runner: SessionRunner) -> None:

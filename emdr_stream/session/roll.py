@@ -6,6 +6,7 @@ the broker everybody's lease is over, and nobody is dead.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 from emdr_stream.broker.base import Broker
 from emdr_stream.errors import StoreUnavailable
 
+_LOG: Final = logging.getLogger(__name__)
 LEASE_MS: Final = 2_500
 _BEAT_S: Final = 0.5
 _STEADY_S: Final = LEASE_MS / 1_000 + 2 * _BEAT_S
@@ -33,6 +35,7 @@ class RollCall:
         self._hurry = asyncio.Event()
         self._steady_since: float | None = None
         self._beats = 0
+        self._resigned = False
         self.living: frozenset[str] = frozenset()
 
     def took(self, session_id: str) -> None:
@@ -47,8 +50,8 @@ class RollCall:
         self._let_go.add(session_id)
 
     async def run(self, adopt: Callable[[str], Awaitable[None]], mine: Callable[[], Collection[str]]) -> None:
-        """Beat until cancelled, and `adopt` orphans one after the other. `mine`: the sessions that live here."""
-        while True:
+        """Beat until the worker resigns, and `adopt` orphans one by one. `mine`: the sessions that live here."""
+        while not self._resigned:
             try:
                 await self.beat()
                 if self._steady_since is not None and self._clock() - self._steady_since >= _STEADY_S:
@@ -78,6 +81,7 @@ class RollCall:
 
     async def resign(self) -> None:
         """The worker stops: what it has is to be adopted at once. Raises StoreUnavailable."""
+        self._resigned = True
         await self.beat(0)
 
     async def _look_for_orphans(
@@ -89,4 +93,11 @@ class RollCall:
             here = set(mine()) | self._took | self._let_go
             found += sorted(await self._broker.owned(self._owner) - here)
         for session_id in found:
-            await adopt(session_id)
+            try:
+                await adopt(session_id)
+            except StoreUnavailable:
+                raise
+            except Exception:
+                # One that cannot be read would take one worker after the other with it.
+                self.let_go(session_id)
+                _LOG.exception("a session could not be adopted", extra={"session_id": session_id})

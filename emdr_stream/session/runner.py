@@ -276,6 +276,12 @@ class SessionRunner:
         """Another worker owns the session now: this one says and does nothing more."""
         self.leave("the session moved", GoAway(reason="moved", time_left_ms=0))
 
+    def replace(self) -> None:
+        """The client has come back to another worker: its socket here is closed with 4409, as a second one would."""
+        if self._socket is not None:
+            self._socket.close(CloseCode.REPLACED, "another socket took the session over")
+            self._socket = None
+
     def leave(self, reason: str, last: GoAway | None = None) -> None:
         """Give the session up as its last snapshot has it: the client is sent elsewhere, here nothing more is done."""
         self._close_socket(CloseCode.RESTART, reason, last)

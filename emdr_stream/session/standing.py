@@ -4,9 +4,11 @@ A worker that stood still for long (stopped, swapped out, its machine asleep) ma
 it wakes up to, its timers and the messages that came meanwhile, must not be acted on before it has asked the broker.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
+_LOG: Final = logging.getLogger(__name__)
 GAP_S: Final = 1.0
 """A loop that was not seen to run for this long may have slept past its lease, which is longer."""
 
@@ -48,4 +50,8 @@ class Standing:
         self.in_doubt, self.seen_s = False, now
         held, self.held = self.held, []
         for work in held:
-            work()
+            try:
+                work()
+            except Exception:
+                # A fault of one session must not cost the others what waited for them.
+                _LOG.exception("a session failed on what had waited for it")

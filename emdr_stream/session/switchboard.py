@@ -135,6 +135,10 @@ class Switchboard:
             self._obey(ask.request, ask.by, ask.control_epoch)
         except ProtocolError as problem:
             answer = Answer(ask.number, problem.code, problem.message, problem.param)
+        except Exception:
+            # A fault of one session must not cut the line to all others.
+            _LOG.exception("a session failed on another worker's request")
+            answer = Answer(ask.number, ErrorCode.INTERNAL, "the session failed on it: see the service's log")
         self._send(ask.asker, answer)
 
     def _send(self, owner: str, told: Answer | Moved) -> None:

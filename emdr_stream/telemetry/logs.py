@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, TextIO
@@ -68,9 +69,14 @@ _OWN_ATTRIBUTES: Final = frozenset(vars(logging.makeLogRecord({}))) | {
 _TALKATIVE: Final = ("uvicorn.access", "uvicorn.error", "websockets", "asyncio")
 
 
-def configure_logging(level: str, stream: TextIO, *, readable: bool | None = None) -> None:
-    """Send the process's log to `stream`; `readable` None means: if it is a terminal. `level` as logging names it."""
+def configure_logging(level: str, stream: TextIO, *, readable: bool | None = None, worker: int | None = None) -> None:
+    """Send the process's log to `stream`; `readable` None means: if it is a terminal. `level` as logging names it.
+
+    `worker`: written into every line, where several processes share a stream.
+    """
     handler = logging.StreamHandler(stream)
+    if worker is not None:
+        handler.addFilter(partial(_name_worker, worker))
     handler.setFormatter(Readable() if (stream.isatty() if readable is None else readable) else JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -80,6 +86,12 @@ def configure_logging(level: str, stream: TextIO, *, readable: bool | None = Non
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(max(logging.WARNING, root.level))
+
+
+def _name_worker(worker: int, record: logging.LogRecord) -> bool:
+    if not hasattr(record, "worker"):
+        record.worker = worker
+    return True
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:

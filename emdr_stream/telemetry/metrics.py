@@ -146,6 +146,7 @@ class Metrics:
         self._connections = Level("emdr_ws_connections", "Open WebSockets.", ("role",), Role)
         self._closes = Tally("emdr_ws_closes", "Closed WebSockets.", ("code",), sorted(_CLOSE_CODES | {_OTHER}))
         self._resumes = Tally("emdr_resumes", "Attempts to resume a session.", ("result",), ResumeResult)
+        self._adopted = Tally("emdr_sessions_adopted", "Sessions of dead workers that this one took over.")
         self._errors = Tally("emdr_errors", "Error messages sent to peers.", ("code",), ErrorCode)
         self._auth = Tally("emdr_auth_failures", "Peers that were not let in.", ("code",), AuthFailure)
         self._refused = Tally("emdr_refusals", "Peers for whom there was no room.", ("limit",), Refusal)
@@ -237,6 +238,9 @@ class Metrics:
 
     def resume(self, result: ResumeResult) -> None:
         self._resumes.add(result)
+
+    def session_adopted(self) -> None:
+        self._adopted.add()
 
     def auth_failed(self, code: AuthFailure) -> None:
         self._auth.add(code)

@@ -93,6 +93,7 @@ async def test_the_client_of_an_adopted_session_comes_back_to_a_pause() -> None:
     stream(ward.world, made.runner, 2)
     await ward.dies(first)
     await adopt_all(second)
+    assert "emdr_sessions_adopted_total 1.0" in ward.world.metrics.render().decode()
     claim = ResumeClaim(resume_token=made.resume_token, epoch=1, last_seq=0)
     back = await second.resume(Hello(source=Source.EMOTION, session_id="s1", resume=claim), claim, "u1")
     wire = Wire()
@@ -143,6 +144,26 @@ async def test_nobody_looks_for_orphans_before_it_has_itself_been_heard_for_a_le
         rolling.cancel()
 
 
+async def test_an_orphan_that_cannot_be_read_takes_no_worker_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    await opened(first)
+    await opened(first, "s2")
+    await ward.dies(first)
+    ward.hub.sessions["s1"].payload = b"no session"
+    await adopt_all(second)
+    assert second.get("s2") is not None
+    assert "could not be adopted" in caplog.text
+
+
+async def test_a_worker_that_has_resigned_takes_no_orphans_and_beats_no_more() -> None:
+    ward = Ward()
+    registry = ward.worker("w1")
+    await registry.drain(0)
+    await registry.roll.run(registry._adopt_orphan, lambda: ())  # returns
+    assert ward.hub.leases_ms["w1"] <= ward.world.around.wall_ms()
+
+
 async def test_an_orphan_whose_handing_over_was_lost_is_found_by_its_heir() -> None:
     ward = Ward()
     first, second = ward.worker("w1"), ward.worker("w2")
@@ -166,7 +187,7 @@ async def test_the_earlier_owner_gives_a_session_up_as_soon_as_it_hears_of_the_n
         await until(lambda: first.get("s1") is None)
         for line in lines:
             line.cancel()
-    assert wire.close_code == CloseCode.RESTART
+    assert wire.close_code == CloseCode.REPLACED
     ward.world.pass_s(20)
     assert {entry.epoch for entry in ward.world.alerts} == {2}
 

@@ -114,6 +114,21 @@ async def test_a_killed_workers_session_is_resumed_paused_on_another_and_the_wor
     assert victim not in workers_of(clinic)
 
 
+async def test_a_second_socket_takes_over_from_whatever_worker_and_the_first_closes_with_4409(clinic: Service) -> None:
+    await all_up(clinic)
+    crossed = 0
+    async with AsyncExitStack() as stack:
+        newest = await stack.enter_async_context(stream(clinic, "hopping"))
+        for _ in range(20):
+            if crossed == 2:
+                break
+            was_at = worker_of(clinic, newest)
+            older, newest = newest, await stack.enter_async_context(stream(clinic, "hopping", **resume_of(newest)))
+            crossed += worker_of(clinic, newest) != was_at
+            assert await older.wait_closed() == 4409
+    assert crossed == 2
+
+
 async def test_an_alert_of_a_dead_worker_whose_client_does_not_return_is_followed_up(clinic: Service) -> None:
     """Its timers were the dead worker's: another one adopts the session and lets them run on."""
     await all_up(clinic)

@@ -86,6 +86,13 @@ def test_a_line_is_json_with_the_fields(stream: io.StringIO) -> None:
     }
 
 
+def test_a_worker_among_several_writes_its_number_into_every_line(stream: io.StringIO) -> None:
+    configure_logging("INFO", stream, worker=2)
+    logging.getLogger("emdr_stream.x").info("something happened")
+    logging.getLogger("emdr_stream.x").info("a worker ended", extra={"worker": 0})
+    assert [line["worker"] for line in lines(stream)] == [2, 0]
+
+
 def test_personal_and_unclassified_values_are_not_written(stream: io.StringIO) -> None:
     extra = {"user": "anna", "invented_key": "anna", "session_id": "s-1", "state": {"anna": 1}}
     logging.getLogger("emdr_stream").info("opened", extra=extra)
