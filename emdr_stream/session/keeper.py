@@ -157,7 +157,8 @@ class Keeper:
         if session_id in self.unclaimed:
             self.unclaimed.discard(session_id)
             runner.own(await self._claim(session_id))
-        if runner.urgent or (runner.dirty and self._is_due(session_id)):
+        # Also where nothing happens: a new owner counts the time since the snapshot only as far as workers were there.
+        if runner.urgent or (self._is_due(session_id) and not runner.over):
             await self.save(runner)
         if runner.over and not runner.urgent and not runner.waits_for_acknowledgement:
             self._over(session_id)

@@ -299,7 +299,7 @@ class SessionRegistry:
         # The newest snapshot: the former owner may have saved once more before it was fenced out.
         found = await self._stored(session_id)
         self._check_room()
-        return await self._revive(found[0] if found else stored, epoch)
+        return await self._revive(found[0] if found else stored, epoch, claim.last_seq)
 
     async def _adopt_orphan(self, session_id: str) -> None:
         """Take over a session whose worker is dead: its timers run on, nobody has come back to it yet."""
@@ -320,7 +320,7 @@ class SessionRegistry:
             self._around.metrics.session_adopted()
             _LOG.warning("session of a dead worker adopted", extra={"session_id": session_id})
 
-    async def _revive(self, stored: StoredSession, epoch: int) -> SessionRunner:
+    async def _revive(self, stored: StoredSession, epoch: int, last_seq: int = 0) -> SessionRunner:
         """A live session from its snapshot, detached, in the time that has passed since."""
         # What a dead sibling had raised and told nobody comes before whatever is raised from now on.
         await self._around.alerts.inherit()
@@ -333,6 +333,8 @@ class SessionRegistry:
         core = SessionCore(facts, self._around.session, snapshot, deriver=self._around.deriver)
         core.care.state.epoch = max(core.care.state.epoch, epoch)
         # Alerts of the last moments may be newer than the snapshot: a number used twice would hide an alert.
+        if last_seq > core.care.state.seq:
+            core.care.heal(last_seq, snapshot.at_ms)
         book = core.care.alerts
         if book.begin_anew(self._around.alerts.last_seq(session_id)):
             core.care.distrust(snapshot.at_ms)

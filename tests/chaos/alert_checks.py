@@ -128,6 +128,8 @@ def not_escalated(history: History, within_s: float) -> Iterator[Violation]:
     for step in history.steps().values():
         if step.state != "raised" or step.ack_deadline_ts is None or (step.alert_id, "raised") not in first:
             continue
+        if history.cut_off_within(first[step.alert_id, "raised"], IN_FLIGHT_S):
+            continue  # its next owner may not know it: a gap that docs/safety.md names
         deadline_s = first[step.alert_id, "raised"] + (step.ack_deadline_ts - step.raised_ts) / 1_000
         bound_s = _end_of_trouble(history.faults, deadline_s) + within_s
         moved = [first.get((step.alert_id, state)) for state in ("acknowledged", "escalated", "resolved")]

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
 from emdr_stream.broker.base import Broker, StoredSnapshot
@@ -202,6 +203,21 @@ async def test_after_a_crash_that_lost_an_alarm_only_a_therapist_may_resume() ->
     assert (pause["reason"], pause["resume_requires"]) == ("client_disconnected", "therapist")
     again.runner.take(ResumeRequest(), world.now)
     assert again.runner.core.status is Status.PAUSED
+
+
+async def test_a_pause_after_a_crash_has_no_number_that_the_client_has_seen() -> None:
+    world, broker = World(), MemoryBroker()
+    before = registry_of(world, broker, "gone")
+    opened = await before.open(HELLO, "u1", "the-one")
+    wire = attach(opened)
+    await before.keeper.keep_all()
+    opened.runner.take(Stop(), world.now)
+    seen = wire.all("control.pause")[-1]
+    hello, claim = claim_of(opened)
+    claim = msgspec.structs.replace(claim, last_seq=seen["seq"] + 1)
+    again = await registry_of(world, broker).resume(hello, claim, "u1")
+    pause = attach(again).all("control.pause")[-1]
+    assert pause["seq"] > claim.last_seq and pause["control_epoch"] > seen["control_epoch"]
 
 
 async def test_after_a_crash_that_lost_nothing_the_client_may_resume() -> None:

@@ -74,6 +74,27 @@ async def test_a_dead_workers_session_is_adopted_once_and_its_alert_still_escala
     assert AlertKind.CLIENT_DISCONNECTED in {kind for kind, _ in told}
 
 
+async def test_the_time_of_a_session_in_which_nothing_happened_counts_for_its_heir() -> None:
+    # Found by tests/system/test_chaos.py: a heir that had just started took the age of the last snapshot for time in
+    # which there was no worker, and an alert of somebody who had left escalated half a minute late.
+    ward = Ward()
+    first = ward.worker("w1")
+    made, wire = await opened(first)
+    made.runner.take(Stop(), ward.world.now)
+    made.runner.detach(wire)
+    for _ in range(4):
+        ward.world.pass_s(5)
+        await first.keeper.keep_all()
+        await first.roll.beat()
+    second = ward.worker("w2")
+    await ward.dies(first)
+    await adopt_all(second)
+    ward.world.pass_s(10)
+    adopted = second.get("s1")
+    assert adopted is not None
+    assert AlertState.ESCALATED in {body.state for body in adopted.core.care.alerts.state.open.values()}
+
+
 async def test_an_adopted_session_ends_when_its_grace_is_over() -> None:
     ward = Ward()
     first, second = ward.worker("w1"), ward.worker("w2")
