@@ -19,6 +19,7 @@ ENV_FILE: Final = Path(".env")
 _OTHERS: Final = frozenset(
     f"{PREFIX}{name}"
     for name in (
+        "AUTOBAHN_PYTHON",
         "FUZZ_SECONDS",
         "IMAGE_TARGET",
         "MUTATIONS",
