@@ -86,6 +86,9 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter) or self._service.failed
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # First of all: whoever comes from now on is for another worker, or for the next.
+        for server in self.servers:
+            server.close()
         try:
             await self._service.drain()
         except Exception:

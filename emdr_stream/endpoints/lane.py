@@ -394,7 +394,14 @@ class LaneProtocol(WebSocketsSansIOProtocol):
             cast("dict[str, Any]", self.scope["extensions"]).pop(EXTENSION, None)
 
     def shutdown(self) -> None:
-        if self.peer is None:
+        if self.peer is not None:
+            self.peer.close(CloseCode.RESTART)
+        elif self.handshake_complete or self.close_sent or self.initial_response:
             super().shutdown()
         else:
-            self.peer.close(CloseCode.RESTART)
+            # uvicorn would say 500. Another worker, or the next one, takes the peer at once.
+            answer = self.conn.reject(503, "the service restarts")
+            answer.headers["Retry-After"] = "1"
+            self.conn.send_response(answer)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.hang_up()

@@ -19,6 +19,7 @@ ENV_FILE: Final = Path(".env")
 _OTHERS: Final = frozenset(
     f"{PREFIX}{name}"
     for name in (
+        "AUTOBAHN_PYTHON",
         "CHAOS_FAULTS",
         "CHAOS_SEEDS",
         "FUZZ_SECONDS",

@@ -33,6 +33,11 @@ def full() -> FatalProtocolError:
     return FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.OVERLOADED)
 
 
+def stopping() -> FatalProtocolError:
+    why = "this worker is stopping: come back at once"
+    return FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.RESTART)
+
+
 def crowded() -> FatalProtocolError:
     why = "this user has as many live sessions as one may have: end one, or come back when one is over"
     return FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.OVERLOADED)

@@ -173,7 +173,7 @@ class SessionRegistry:
         stored = msgspec.msgpack.decode(found.payload, type=StoredSession)
         core = SessionCore(stored.snapshot.facts, self._around.session, stored.snapshot, deriver=self._around.deriver)
         away_ms = max(0, self._around.wall_ms() - stored.wall_ms)
-        owner_lives = found.owner in self.roll.living and found.owner != self._owner
+        owner_lives = found.owner != self._owner and await self.roll.lives(found.owner)
         return Elsewhere(core.summary(stored.snapshot.at_ms + away_ms), found.owner, owner_lives)
 
     def obey(self, request: Request, by: str, control_epoch: int | None = None) -> None:
@@ -259,7 +259,9 @@ class SessionRegistry:
         `user`: whose new session it is. Sessions in their grace time count too, or one token would fill the worker by
         coming and going; who comes back to a session is not counted.
         """
-        if self.draining or len(self._runners) >= self._max:
+        if self.draining:
+            raise denials.stopping()
+        if len(self._runners) >= self._max:
             raise denials.full()
         if user is not None and self._max_per_user and sum(1 for _ in self.of_users((user,))) >= self._max_per_user:
             self._around.metrics.refused(Refusal.USER)
@@ -305,7 +307,7 @@ class SessionRegistry:
         """Take over a session whose worker is dead: its timers run on, nobody has come back to it yet."""
         async with self._door(session_id):
             found = None if session_id in self._runners else await self._broker.get_snapshot(session_id)
-            if found is None or (found.owner != self._owner and found.owner in self.roll.living):
+            if found is None or (found.owner != self._owner and await self.roll.lives(found.owner)):
                 if session_id not in self._runners:
                     self.roll.let_go(session_id)
                 return

@@ -79,6 +79,12 @@ class RollCall:
             self._steady_since = self._clock()
         return roll.known
 
+    async def lives(self, owner: str) -> bool:
+        """Whether a worker is there; one that has just come may be unknown yet. Raises StoreUnavailable."""
+        if owner not in self.living and not self._resigned:
+            await self.beat()
+        return owner in self.living
+
     async def resign(self) -> None:
         """The worker stops: what it has is to be adopted at once. Raises StoreUnavailable."""
         self._resigned = True

@@ -114,7 +114,7 @@ async def test_a_session_that_opens_while_the_worker_stops_is_refused() -> None:
     registry = registry_of(world, SlowBroker())
     answers = await all_of(registry.open(HELLO, "u1", None), registry.drain(0))
     refused = [answer for answer in answers if isinstance(answer, FatalProtocolError)]
-    assert [problem.close_code for problem in refused] == [CloseCode.OVERLOADED] and len(registry) == 0
+    assert [problem.close_code for problem in refused] == [CloseCode.RESTART] and len(registry) == 0
 
 
 async def test_a_client_that_never_got_its_welcome_comes_back_with_the_token_it_has() -> None:

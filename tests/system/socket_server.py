@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -94,7 +95,6 @@ class RunningServer:
     port: int
     heard: list[Heard]
     server: uvicorn.Server
-    thread: threading.Thread
 
     @property
     def url(self) -> str:
@@ -128,30 +128,47 @@ async def _refuse(websocket: WebSocket) -> None:
 
 @contextmanager
 def running_server(kind: Kind, ping_interval_s: float = 20.0, ping_timeout_s: float = 20.0) -> Iterator[RunningServer]:
-    """Serve on a free port until the block ends."""
+    """Serve sinks that obey the tests, on a free port until the block ends."""
     heard: list[Heard] = []
     endpoint = partial(_serve_socket, heard)
     routes = [WebSocketRoute(path, endpoint) for path in ("/", "/late", "/broken")]
-    config = uvicorn.Config(
+    config = server_config(
+        kind,
         Starlette(routes=[*routes, WebSocketRoute("/refused", _refuse)]),
-        loop=kind.loop,
-        ws="websockets-sansio" if kind is Kind.PUMP else websocket_protocol(LIMITS),
-        http="httptools" if kind is Kind.PUMP else http_protocol(LIMITS),
+        LIMITS,
         ws_max_size=MAX_MESSAGE_BYTES,
-        ws_per_message_deflate=False,
         ws_ping_interval=ping_interval_s,
         ws_ping_timeout=ping_timeout_s,
+    )
+    with serving(config) as (port, server):
+        yield RunningServer(kind, port, heard, server)
+
+
+def server_config(kind: Kind, app: Starlette, limits: LaneLimits, **more: Any) -> uvicorn.Config:
+    """What all servers of a kind have in common."""
+    return uvicorn.Config(
+        app,
+        loop=kind.loop,
+        ws="websockets-sansio" if kind is Kind.PUMP else websocket_protocol(limits),
+        http="httptools" if kind is Kind.PUMP else http_protocol(limits),
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
+        **more,
     )
+
+
+@contextmanager
+def serving(config: uvicorn.Config) -> Iterator[tuple[int, uvicorn.Server]]:
+    """Run a server in a thread, on a free port, until the block ends."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
         wait_until(lambda: server.started)
-        yield RunningServer(kind, listener.getsockname()[1], heard, server, thread)
+        yield listener.getsockname()[1], server
     finally:
         server.should_exit = True
         thread.join(timeout=10)

@@ -231,6 +231,7 @@ def test_the_code_arrives_although_the_peer_is_still_sending(lane_server: Runnin
         (b"\xc2\x80\0\0\0\0", 1002),  # compressed, which was not agreed
         (b"\x80\x80\0\0\0\0", 1002),  # a continuation of nothing
         (b"\x02\x80\0\0\0\0\x82\x80\0\0\0\0", 1002),  # a message inside a fragmented one
+        (b"\x02\x80\0\0\0\0" + CLOSE_FRAME, 1002),  # a close inside a fragmented message: Autobahn's 7.1.5 wants 1000
         (b"\x81\x82\0\0\0\0\xff\xff", 1007),  # text that is not UTF-8
         (b"\x82\xff" + (1 << 40).to_bytes(8, "big"), 1009),  # announces a terabyte
     ],
