@@ -45,7 +45,6 @@ SHORT: Final = (
     Kind.KILL_POSTGRES,
     Kind.STOP_POSTGRES,
     Kind.TERM,
-    Kind.STOP_OWNER,
 )
 _HOLD_S: Final[dict[Kind, tuple[float, float]]] = {
     Kind.STOP_OWNER: (4.5, 7.0),

@@ -54,7 +54,7 @@ class Played:
 async def play(scenario: Scenario, models: Path) -> Played:
     """Play a scenario to its end."""
     history, waiting = History(), set[str]()
-    async with world(scenario.nodes, models, workers=scenario.workers) as made:
+    async with world(scenario.nodes, models, workers=scenario.workers, rigged=scenario.kinds is None) as made:
         rng = random.Random(scenario.seed)
         clients = [
             Client(f"c{number}", made.nodes, history, waiting, f"{scenario.seed}/c{number}")
@@ -74,8 +74,8 @@ async def play(scenario: Scenario, models: Path) -> Played:
             for number in range(scenario.consoles)
         ]
         history.watchers = [console.name for console in consoles]
-        kinds, left_out = possible(made)
-        planned = plan(rng, scenario.kinds or kinds, scenario.faults, scenario.wait_s)
+        kinds, left_out = possible(made) if scenario.kinds is None else (list(scenario.kinds), [])
+        planned = plan(rng, kinds, scenario.faults, scenario.wait_s)
         async with running(console.run() for console in consoles):
             await _until_followed(consoles)
             async with running(client.run() for client in clients):

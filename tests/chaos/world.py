@@ -159,12 +159,15 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world(count: int, models: Path, *, workers: int = 1) -> AsyncIterator[World]:
-    """`count` nodes on their own stores: the first with a small disk for its journal, the last with a false clock."""
+async def world(count: int, models: Path, *, workers: int = 1, rigged: bool = True) -> AsyncIterator[World]:
+    """`count` nodes on their own stores. `rigged`: the first has a small disk for its journal, the last a false clock.
+
+    libfaketime slows a process down now and then: only for runs that move the clock.
+    """
     with readable_folder() as folder:
         stores = EmbeddedStores(folder / "stores")
         async with stores as addresses:
-            nodes = list(_nodes(count, folder, workers, models, addresses.redis_url, addresses.database_url))
+            nodes = list(_nodes(count, folder, workers, rigged, models, addresses.redis_url, addresses.database_url))
             redis = Redis.from_url(addresses.redis_url)
             made = World(nodes, stores, addresses.redis_url, addresses.database_url, folder / "stores", redis)
             try:
@@ -181,15 +184,17 @@ async def world(count: int, models: Path, *, workers: int = 1) -> AsyncIterator[
                         group.create_task(asyncio.to_thread(node.end))
 
 
-def _nodes(count: int, folder: Path, workers: int, models: Path, redis_url: str, database_url: str) -> Iterator[Node]:
+def _nodes(
+    count: int, folder: Path, workers: int, rigged: bool, models: Path, redis_url: str, database_url: str
+) -> Iterator[Node]:
     for number in range(count):
         name = f"node{number}"
         place = folder / name
         (place / "data").mkdir(parents=True)
         # The one with the false clock is alone, so that its clock is nobody else's.
         arguments = ("--workers", str(workers)) if workers > 1 and number < count - 1 else ()
-        clock = ClockFile.beside(place) if number == count - 1 else None
-        disk = SmallDisk.at(place / "data" / "journal") if number == 0 else None
+        clock = ClockFile.beside(place) if rigged and number == count - 1 else None
+        disk = SmallDisk.at(place / "data" / "journal") if rigged and number == 0 else None
         variables = environment(redis_url=redis_url, database_url=database_url, model_dir=str(models), **SETTINGS) | (
             clock.variables() if clock else {}
         )
