@@ -27,6 +27,7 @@ from emdr_stream.endpoints.admission import Admission, Crowd
 from emdr_stream.endpoints.auth import TokenAuthority
 from emdr_stream.endpoints.client import ClientEndpoint
 from emdr_stream.endpoints.console import ConsoleEndpoint
+from emdr_stream.endpoints.departures import Departures
 from emdr_stream.endpoints.ops import Part, ops_routes
 from emdr_stream.endpoints.ports import LaneLimits
 from emdr_stream.errors import StoreUnavailable
@@ -115,7 +116,14 @@ class Service:
             stack.push_async_callback(part.aclose)
             await part.start()
         demand = Demand()
-        self._predictor = BatchPredictor(self._model.graph.bound(BATCH_ROWS), loop, on_run=self.metrics.models_ran)
+        departures = Departures()
+        self._predictor = BatchPredictor(
+            self._model.graph.bound(BATCH_ROWS),
+            loop,
+            on_run=self.metrics.models_ran,
+            # Else a page's results would wait until the loop has read all that has come meanwhile.
+            on_answered=departures.flush,
+        )
         around = Surroundings(
             session=settings.session,
             socket=settings.socket,
@@ -141,7 +149,7 @@ class Service:
         )
         lane = lane_limits(settings)
         self.client = ClientEndpoint(
-            self.registry, self.authority, settings.socket, settings.session.limits, lane, self.metrics
+            self.registry, self.authority, settings.socket, settings.session.limits, lane, departures, self.metrics
         )
         self.console = ConsoleEndpoint(
             self.registry,

@@ -7,6 +7,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from emdr_stream.domain import Limits, Role, Source
 from emdr_stream.endpoints.auth import Principal, TokenAuthority
+from emdr_stream.endpoints.departures import Departures
 from emdr_stream.endpoints.greeting import Greeting
 from emdr_stream.endpoints.guard import MESSAGE_COSTS_BYTES, ByteBudget, Guard
 from emdr_stream.endpoints.lane import take_over
@@ -62,6 +63,7 @@ class ClientEndpoint:
         settings: SocketSettings,
         limits: Limits,
         lane: LaneLimits,
+        departures: Departures,
         metrics: Metrics,
     ) -> None:
         self._registry = registry
@@ -69,6 +71,7 @@ class ClientEndpoint:
         self._settings = settings
         self._limits = limits
         self._lane = lane
+        self._departures = departures
         self._metrics = metrics
 
     async def __call__(self, websocket: WebSocket) -> None:
@@ -97,6 +100,7 @@ class ClientEndpoint:
                 self._metrics,
             ),
             self._lane,
+            self._departures,
         )
 
     async def _open(self, hello: Hello, principal: Principal) -> Opened:

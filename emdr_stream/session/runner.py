@@ -57,6 +57,8 @@ _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _ENCODE_ALERT: Final = msgspec.json.Encoder().encode
 """The store reads an alert's state from its payload (`store/alert_life.py`): JSON."""
 _OBSERVING: Final = (Sample, Morphcast)
+_MAY_WAIT: Final = (Result, Heartbeat)
+"""What waits for the others' of the same turn. Nothing else does: a pause must not wait for anybody."""
 _OPEN_STATES: Final = (AlertState.RAISED, AlertState.ESCALATED)
 
 
@@ -177,10 +179,13 @@ class SessionRunner:
         if socket is None or codec is None:
             return
         waiting = socket.buffered_bytes
-        if waiting and type(message) is Result and waiting > self._around.socket.conflate_bytes:
-            self._around.metrics.conflated()
-            return
-        socket.send(codec.encode(message))
+        if type(message) in _MAY_WAIT:
+            if waiting > self._around.socket.conflate_bytes and type(message) is Result:
+                self._around.metrics.conflated()
+                return
+            socket.post(codec.encode(message))
+        else:
+            socket.send(codec.encode(message))
         self._last_sent = self._clock()
         if waiting > self._around.socket.outbox_bytes:
             socket.close(CloseCode.TOO_SLOW, "the client reads too slowly")
