@@ -3,14 +3,6 @@
 from collections.abc import Iterator
 from typing import Final
 
-try:
-    from websockets.speedups import apply_mask
-except ImportError:
-    from websockets.utils import apply_mask
-
-unmask: Final = apply_mask
-"""Payload and the mask's four bytes in, the plain payload out; in C where that is built."""
-
 MAX_REASON_BYTES: Final = 123
 """A control frame carries 125 bytes, two of them the close code (RFC 6455, section 5.5)."""
 

@@ -20,9 +20,10 @@ from websockets.frames import Frame
 from websockets.http11 import Request
 
 from emdr_stream.endpoints.departures import Departures
-from emdr_stream.endpoints.frames import BINARY, TEXT, FrameSplitter, close_reason, unmask
+from emdr_stream.endpoints.frames import BINARY, TEXT, FrameSplitter, close_reason
 from emdr_stream.endpoints.guard import Guard
 from emdr_stream.endpoints.lane_peer import LanePeer
+from emdr_stream.endpoints.masking import unmask
 from emdr_stream.endpoints.ports import LaneLimits, MakeSink, Sink, log_sink_error, tell_end
 from emdr_stream.endpoints.pump import pump
 from emdr_stream.errors import CloseCode
@@ -213,8 +214,7 @@ class LaneProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self
-            # Until the endpoint accepts (uvicorn then reads on): the parser of `websockets` would take frames before
-            # the handshake's answer, and could not refuse them.
+            # Until the endpoint accepts: the parser would take frames before its answer, and could not refuse them.
             self.read_paused = True
             self.transport.pause_reading()
 

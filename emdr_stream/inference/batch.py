@@ -2,7 +2,7 @@
 
 The shape never changes, and features are derived with exact operations only, so a row's scores do not depend on its
 neighbours, to the bit. A run costs nearly the same for one row as for a full batch. A worker with little to do scores
-a row when the loop turns; a busy one lets a batch gather company for two milliseconds. A full batch never waits.
+a row when the loop turns; a busy one lets a batch gather company for three milliseconds. A full batch never waits.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from emdr_stream.pipeline.features import N_FEATURES, ROW_LENGTH, Array, Deriver
 
 BATCH_ROWS: Final = 16
 """Rows a run; more sessions than that take several runs, so that no step of the loop grows long."""
-LINGER_S: Final = 0.002
+LINGER_S: Final = 0.003
 """How long a busy worker's batch gathers rows."""
 _BUSY_S: Final = 0.005
 """A worker is busy when its last run is no longer ago than this: 200 rows a second, twenty sessions."""

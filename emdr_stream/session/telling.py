@@ -23,13 +23,14 @@ _SECOND_MS: Final = 1_000
 class Telling:
     """Speaks for one session. `next_ms`: session time from which the next result is due."""
 
-    __slots__ = ("_care", "_ledger", "_pace", "_perception", "_settings", "_signs", "_state", "_view")
+    __slots__ = ("_care", "_ledger", "_monitor", "_pace", "_perception", "_settings", "_signs", "_state", "_view")
 
     def __init__(
         self, care: Care, perception: Perception, signs: reporting.Signs, view: ViewState, settings: SessionSettings
     ) -> None:
         self._care = care
         self._ledger = care.ledger
+        self._monitor = care.monitor
         self._state = care.state
         self._perception = perception
         self._signs = signs
@@ -56,9 +57,10 @@ class Telling:
         perception, signs, scores = self._perception, self._signs, view.scores
         if at_ms >= view.next_look_ms:
             signs.look(perception, at_ms)
-        level = self._care.monitor.level
+        level = self._monitor.state.level
         present = perception.present(_SHOWN) if view.face else _UNSEEN
         estimate = reporting.state_of(scores)
+        sight = perception.sight
         out = self._ledger.out
         out.append(
             Send(
@@ -71,7 +73,9 @@ class Telling:
                     predicted_changes=reporting.changes_of(scores),
                     recommendations=reporting.recommendations_of(level, estimate),
                     safety=reporting.safety_of(scores, level, view),
-                    signal=self._signal_report(at_ms),
+                    signal=SignalReport(
+                        status=sight.state.status, quality=sight.state.quality, age_ms=sight.age_ms(at_ms)
+                    ),
                     timing=timing,
                 )
             )
