@@ -1,4 +1,4 @@
-"""A goal's name in, its figures and verdict out: `python -m benchmarks g1 | g3 | g7 | lane | all`.
+"""A goal's name in, its figures and verdict out: `python -m benchmarks g1 | g2 | g3 | g7 | lane | all`.
 
 Exit status 0 when each goal's must is reached, 1 otherwise.
 """
@@ -9,14 +9,15 @@ import sys
 from benchmarks import goals, lane
 from benchmarks.machine import facts
 
-_NAMES = ("g1", "g3", "g7")
+_NAMES = ("g1", "g2", "g3", "g7")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure the service against Starlette's echo; server on core 0, load client and stores on core 1.",
-        epilog="g1: CPU per message (2 min)   g3: added latency (2 min)   g7: memory of a session (1 min)",
+        epilog="g1: CPU per message (2 min)   g2: sessions a core (5 min a round)   g3: added latency (2 min)   "
+        "g7: memory of a session (1 min)",
     )
     parser.add_argument("goal", choices=(*_NAMES, "lane", "all"), nargs="?", default="all")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs; medians count (default 3)")
@@ -38,6 +39,8 @@ def _measure(name: str, arguments: argparse.Namespace) -> bool:
     rounds, seconds, rate_hz = arguments.rounds, arguments.seconds, arguments.rate
     if name == "g1":
         return goals.cpu(rounds, seconds or 5.0, rate_hz or 50.0)
+    if name == "g2":
+        return goals.sessions(rounds, seconds or 5.0, rate_hz or 10.0)
     if name == "g3":
         return goals.latency(rounds, seconds or 15.0, rate_hz or 10.0)
     return goals.memory(rounds)

@@ -118,11 +118,11 @@ class LaneProtocol(WebSocketsSansIOProtocol):
         if not self.handshake_initiated:
             super().data_received(data)
             return
-        size = len(data)
-        # Nearly always one read is one message of a middling size: that case takes no detour.
+        size = len(data)  # nearly always of one message of a middling size: that case takes no detour
         if (
-            data[:2] == _MIDDLING
-            and size == int.from_bytes(data[2:4], "big") + 8
+            size > 8
+            and data[:2] == _MIDDLING
+            and size == (data[2] << 8 | data[3]) + 8
             and size <= self.max_size
             and self.conn.current_size is None
             and not self.splitter.partial

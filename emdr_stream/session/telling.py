@@ -166,10 +166,10 @@ class Telling:
     def _second(self, at_ms: int) -> dict[str, Any]:
         scores = self._view.scores
         present = self._perception.present() if self._view.face else _UNSEEN
-        values = {name: _or_null(value) for name, value in zip(SIGNALS, present, strict=True)}
+        values = [round(value, 4) if value == value else None for value in present]
         return {
             "at_ms": at_ms,
-            **values,
+            **dict(zip(SIGNALS, values, strict=True)),
             "risk": None if scores is None else scores.risk,
             "crisis": None if scores is None else scores.crisis,
             "state": reporting.state_of(scores).label.value,
@@ -177,7 +177,3 @@ class Telling:
             "signal": self._perception.sight.state.status.value,
             "status": self._state.status.value,
         }
-
-
-def _or_null(value: float) -> float | None:
-    return round(value, 4) if value == value else None
