@@ -1,5 +1,6 @@
 """What was seen in, what is said of it out: results for the client, live states and summaries for the watchers."""
 
+from math import floor
 from typing import Any, Final
 
 from emdr_stream.domain import DIMENSIONS, EMOTIONS, MISSING, N_SIGNALS, SIGNALS
@@ -166,7 +167,8 @@ class Telling:
     def _second(self, at_ms: int) -> dict[str, Any]:
         scores = self._view.scores
         present = self._perception.present() if self._view.face else _UNSEEN
-        values = [round(value, 4) if value == value else None for value in present]
+        # To four places; `round` takes four times as long, and was half the price of a record.
+        values = [floor(value * 1e4 + 0.5) / 1e4 if value == value else None for value in present]
         return {
             "at_ms": at_ms,
             **dict(zip(SIGNALS, values, strict=True)),
