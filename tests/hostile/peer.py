@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -114,7 +115,8 @@ class HostilePeer:
         self.report.sent += 1
         try:
             line.writer.write(data + _CLOSE)
-            line.writer.write_eof()
+            with suppress(OSError):  # the server may have reset the connection by then
+                line.writer.write_eof()
             while (heard := await line.next()) is not None:
                 self._judge(heard)
         finally:

@@ -52,7 +52,6 @@ class TestSink:
         self._heard = heard
 
         self._commands: dict[bytes | str, Callable[[], None]] = {
-            "boom: my name": self._fail,
             "close": self._close,
             "bad code": self._refused_code,
             "flood": self._fill_up,
@@ -64,14 +63,13 @@ class TestSink:
 
     def received(self, data: bytes | str) -> None:
         self._heard.messages.append(data)
+        if data == "boom: my name":
+            raise ValueError(data)
         command = self._commands.get(data)
         if command is None:
             self._heard.peer.send(data)
         else:
             command()
-
-    def _fail(self) -> None:
-        raise ValueError("boom: my name")
 
     def _close(self) -> None:
         self._heard.peer.close(4409, "replaced")
