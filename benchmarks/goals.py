@@ -5,12 +5,14 @@ alternate, so that a change of the machine's speed meets both; medians over the 
 """
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from benchmarks.plan import LoadPlan, LoadReport
 from benchmarks.processes import RunningServer, load, server
+from benchmarks.ramp import LEAST_ANSWERED, P99_MS, climb
 from benchmarks.scripts import SAMPLE_BYTES
 from benchmarks.service import BASELINE_S, RunningService, service
 
@@ -30,13 +32,12 @@ class Goal:
 
 
 G1 = Goal("G1 CPU per message", "x (echo ÷ service)", must=0.5, aim=1.0, more=True)
+G2 = Goal("G2 sessions a core", "x (service ÷ echo)", must=0.67, aim=1.5, more=True)
 # The bound for a batch that lingers, as ours does on a busy worker; without a linger it would be 0.5 ms.
 G3 = Goal("G3 added p99", "ms (service - echo)", must=5.0, aim=0.1, more=False)
 G7 = Goal("G7 memory of a session", "KiB (service - echo)", must=100.0, aim=40.0, more=False)
 
 
-_LEAST_ANSWERED = 0.99
-"""Share of the samples: with less, a run did not give an answer each, and its goal is not reached."""
 _NOT_WHOLE = "   (a round left samples unanswered)"
 
 
@@ -107,6 +108,25 @@ def cpu(rounds: int, seconds: float, rate_hz: float, connections: int = 50) -> b
             figures[bursts] = (statistics.median(ratios), whole)
             print(f"  median : echo ÷ service {figures[bursts][0]:.2f}{'' if whole else _NOT_WHOLE}")
     return judge(G1, *figures[False])
+
+
+def sessions(rounds: int, seconds: float, rate_hz: float) -> bool:
+    """G2: how many sessions a core serves with a p99 below 10 ms and an answer each, service ÷ echo."""
+    ratios = []
+    with rivals() as both:
+        for number in range(1, rounds + 1):
+            print(f"\nround {number}: ever more sessions x {rate_hz:g} Hz, evenly spread, until p99 >= {P99_MS:g} ms")
+            plan = _plan(0, seconds, rate_hz)
+            echo = climb("echo", partial(_loaded, both.echo, replace(plan, warmup_s=1.0)))
+            ours = climb("service", partial(_loaded, both.service, plan))
+            # Where the client could not bring the echo to its limit, the echo counts as what its core could bear.
+            ratios.append(ours.sessions / echo.bound)
+            print(f"  echo {echo}, service {ours}: service ÷ echo {ratios[-1]:.2f}")
+    return judge(G2, statistics.median(ratios))
+
+
+def _loaded(run: Callable[[LoadPlan], LoadReport], plan: LoadPlan, sessions: int) -> LoadReport:
+    return run(replace(plan, connections=sessions))
 
 
 def latency(rounds: int, seconds: float, rate_hz: float, connections: int = 500) -> bool:
@@ -190,4 +210,4 @@ def _is_whole(report: LoadReport) -> bool:
     """Whether practically every sample was answered. Raises RuntimeError for answers without the models."""
     if report.counts.get("unscored"):
         raise RuntimeError(f"{report.counts['unscored']} results were not scored by the models: {report.counts}")
-    return report.replies >= _LEAST_ANSWERED * report.sent and not report.lost
+    return report.replies >= LEAST_ANSWERED * report.sent and not report.lost

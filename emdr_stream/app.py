@@ -29,6 +29,7 @@ from emdr_stream.endpoints.admission import Admission, Crowd
 from emdr_stream.endpoints.auth import TokenAuthority
 from emdr_stream.endpoints.client import ClientEndpoint
 from emdr_stream.endpoints.console import ConsoleEndpoint
+from emdr_stream.endpoints.departures import Departures
 from emdr_stream.endpoints.ops import Part, ops_routes
 from emdr_stream.endpoints.ports import LaneLimits
 from emdr_stream.endpoints.siblings import Siblings
@@ -135,7 +136,14 @@ class Service:
         demand = Demand()
         self._doubted = asyncio.Event()
         self._standing = Standing(time.monotonic(), self._doubted.set)
-        self._predictor = BatchPredictor(self._model.graph.bound(BATCH_ROWS), loop, on_run=self.metrics.models_ran)
+        departures = Departures()
+        self._predictor = BatchPredictor(
+            self._model.graph.bound(BATCH_ROWS),
+            loop,
+            on_run=self.metrics.models_ran,
+            # Else a page's results would wait until the loop has read all that has come meanwhile.
+            on_answered=departures.flush,
+        )
         around = Surroundings(
             session=settings.session,
             socket=settings.socket,
@@ -163,7 +171,7 @@ class Service:
         )
         lane = lane_limits(settings)
         self.client = ClientEndpoint(
-            self.registry, self.authority, settings.socket, settings.session.limits, lane, self.metrics
+            self.registry, self.authority, settings.socket, settings.session.limits, lane, departures, self.metrics
         )
         self.console = ConsoleEndpoint(
             self.registry,

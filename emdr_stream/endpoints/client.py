@@ -7,6 +7,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from emdr_stream.domain import Limits, Role, Source
 from emdr_stream.endpoints.auth import Principal, TokenAuthority
+from emdr_stream.endpoints.departures import Departures
 from emdr_stream.endpoints.greeting import Greeting
 from emdr_stream.endpoints.guard import MESSAGE_COSTS_BYTES, ByteBudget, Guard
 from emdr_stream.endpoints.lane import take_over
@@ -44,8 +45,6 @@ _NOT_RESUMED: Final = {
     ErrorCode.RESUME_DENIED: ResumeResult.DENIED,
 }
 _READABLE: Final = frozenset({Source.EMOTION, Source.MORPHCAST})
-_LIMITED: Final = (Sample, Morphcast)
-"""What counts against the rate. A stop or a confirmation is never refused for being too much."""
 _ACTS: Final = (SetMark, Rating, PhaseMark, ResumeRequest, Auth)
 """What a person does. Each is written down or told to watchers: a page gone wild must not drown others' alerts."""
 _ACTS_HZ: Final = 10
@@ -62,6 +61,7 @@ class ClientEndpoint:
         settings: SocketSettings,
         limits: Limits,
         lane: LaneLimits,
+        departures: Departures,
         metrics: Metrics,
     ) -> None:
         self._registry = registry
@@ -69,6 +69,7 @@ class ClientEndpoint:
         self._settings = settings
         self._limits = limits
         self._lane = lane
+        self._departures = departures
         self._metrics = metrics
 
     async def __call__(self, websocket: WebSocket) -> None:
@@ -97,6 +98,7 @@ class ClientEndpoint:
                 self._metrics,
             ),
             self._lane,
+            self._departures,
         )
 
     async def _open(self, hello: Hello, principal: Principal) -> Opened:
@@ -145,7 +147,7 @@ class ClientSink:
     ) -> None:
         self._peer = peer
         self._registry = registry
-        self._codec = codec
+        self._decode = codec.decode
         self._runner = opened.runner
         self._metrics = metrics
         self._guard = Guard(limits.rate_hz, settings.max_malformed_per_minute)
@@ -164,7 +166,7 @@ class ClientSink:
     def received(self, data: bytes | str) -> None:
         now = time.monotonic()
         runner = self._runner
-        if not runner.is_served_by(self._peer):
+        if runner.socket is not self._peer:
             return
         budget = self._budget
         budget.heard += (weight := len(data) + MESSAGE_COSTS_BYTES)
@@ -173,14 +175,23 @@ class ClientSink:
             self._flooded("far too many bytes", None)
             return
         try:
-            message: ClientMessage = self._codec.decode(data)
+            message: ClientMessage = self._decode(data)
         except ProtocolError as problem:
             self._refused(problem, now)
-            return
+        else:
+            # Nearly every message is a sample within its rate: that case takes no detour.
+            if type(message) is not Sample:
+                self._hand_on(message, now, heavy)
+            elif self._guard.admits(now) and not heavy:
+                runner.take(message, now)
+            else:
+                self._drop(message)
+
+    def _hand_on(self, message: ClientMessage, now: float, heavy: bool) -> None:
+        """Refuse what is too much; give the rest to whom it concerns."""
         kind = type(message)
-        if kind in _LIMITED and (not self._guard.admits(now) or heavy):
-            self._metrics.sample(SampleOutcome.RATE_LIMITED)
-            self._too_fast(message, self._guard)
+        if kind is Morphcast and (not self._guard.admits(now) or heavy):
+            self._drop(message)
         elif kind in _ACTS and (not self._acts.admits(now) or heavy):
             self._too_fast(message, self._acts)
         elif heavy and kind not in _NEVER_REFUSED:
@@ -188,7 +199,12 @@ class ClientSink:
         elif kind is Ping or kind is Auth or kind is Hello:
             self._answer(message)
         else:
-            runner.take(message, now)
+            self._runner.take(message, now)
+
+    def _drop(self, message: ClientMessage) -> None:
+        """An observation that is too much. A stop or a confirmation never is."""
+        self._metrics.sample(SampleOutcome.RATE_LIMITED)
+        self._too_fast(message, self._guard)
 
     def closed(self, code: int) -> None:
         self._licence.end()
@@ -220,7 +236,7 @@ class ClientSink:
         note_refusal(self._registry, self._licence.principal, action, problem, session_id=self._runner.session_id)
 
     def _expire(self) -> None:
-        if self._runner.is_served_by(self._peer):
+        if self._runner.socket is self._peer:
             problem = FatalProtocolError(
                 ErrorCode.TOKEN_EXPIRED, "the token has expired: come back with a new one", CloseCode.TOKEN_EXPIRED
             )

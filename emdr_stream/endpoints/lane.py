@@ -19,17 +19,14 @@ from websockets.exceptions import InvalidState, ProtocolError
 from websockets.frames import Frame
 from websockets.http11 import Request
 
+from emdr_stream.endpoints.departures import Departures
 from emdr_stream.endpoints.frames import BINARY, TEXT, FrameSplitter, close_reason
 from emdr_stream.endpoints.guard import Guard
 from emdr_stream.endpoints.lane_peer import LanePeer
-from emdr_stream.endpoints.ports import LaneLimits, Peer, Sink, log_sink_error
+from emdr_stream.endpoints.masking import unmask
+from emdr_stream.endpoints.ports import LaneLimits, MakeSink, Sink, log_sink_error, tell_end
 from emdr_stream.endpoints.pump import pump
 from emdr_stream.errors import CloseCode
-
-try:
-    from websockets.speedups import apply_mask
-except ImportError:
-    from websockets.utils import apply_mask
 
 EXTENSION: Final = "emdr_stream.lane"
 """Key in the ASGI scope's `extensions` under which a connection offers its lane."""
@@ -43,7 +40,9 @@ _MIDDLING: Final = bytes((BINARY, 0x80 | 126))
 """The first bytes of a masked binary message of 126 to 65,535 bytes."""
 
 
-async def take_over(websocket: WebSocket, make_sink: Callable[[Peer], Sink], limits: LaneLimits | None = None) -> None:
+async def take_over(
+    websocket: WebSocket, make_sink: MakeSink, limits: LaneLimits | None = None, departures: Departures | None = None
+) -> None:
     """Hand an accepted socket to a session and wait until it is closed, by either side.
 
     Messages that arrived before the call are delivered first, in order. On a server that offers no lane, the socket is
@@ -53,6 +52,7 @@ async def take_over(websocket: WebSocket, make_sink: Callable[[Peer], Sink], lim
         websocket: Accepted by the caller, who must not use it any more.
         make_sink: Makes the session around its peer; a failure closes the socket with 1011.
         limits: For a socket without a lane; a lane has the limits that `websocket_protocol` was given.
+        departures: Where the worker's sockets post.
 
     Raises:
         RuntimeError: If the socket was not accepted.
@@ -62,7 +62,7 @@ async def take_over(websocket: WebSocket, make_sink: Callable[[Peer], Sink], lim
     lane = websocket.scope.get("extensions", {}).get(EXTENSION)
     try:
         if isinstance(lane, LaneProtocol):
-            await lane.serve(make_sink)
+            await lane.serve(make_sink, departures or Departures())
         else:
             await pump(websocket, make_sink, limits or LaneLimits())
     finally:
@@ -107,8 +107,7 @@ class LaneProtocol(WebSocketsSansIOProtocol):
         self.sink: Sink | None = None
         self.ended: asyncio.Future[None] | None = None
         self.end_code: int = CloseCode.ABNORMAL
-        # uvicorn waits 10 s for a peer that does not answer the close of a refused hello.
-        self.close_timeout = limits.close_timeout_s
+        self.close_timeout = limits.close_timeout_s  # of uvicorn: 10 s without it
         self.pending: Iterator[tuple[bytes, int]] | None = None
         self.last_words = 0
         self.odd_frames = Guard(limits.max_odd_frames_hz, 0)
@@ -119,11 +118,11 @@ class LaneProtocol(WebSocketsSansIOProtocol):
         if not self.handshake_initiated:
             super().data_received(data)
             return
-        # Nearly always one read is one message of a middling size: that case takes no detour.
-        size = len(data)
+        size = len(data)  # nearly always of one message of a middling size: that case takes no detour
         if (
-            data[:2] == _MIDDLING
-            and size == int.from_bytes(data[2:4], "big") + 8
+            size > 8
+            and data[:2] == _MIDDLING
+            and size == (data[2] << 8 | data[3]) + 8
             and size <= self.max_size
             and self.conn.current_size is None
             and not self.splitter.partial
@@ -131,7 +130,7 @@ class LaneProtocol(WebSocketsSansIOProtocol):
             and not self.deaf
         ):
             try:
-                self.deliver(apply_mask(data[8:], data[4:8]))
+                self.deliver(unmask(data[8:], data[4:8]))
             except Exception as error:
                 self.sink_failed(error)
         elif self.pending is not None:
@@ -162,7 +161,7 @@ class LaneProtocol(WebSocketsSansIOProtocol):
             if self.deaf or (self.close_sent and self.is_past_listening(len(frame))):
                 return False
             if TEXT <= frame[0] <= BINARY and self.conn.current_size is None and start:
-                self.take_payload(apply_mask(frame[start:], frame[start - 4 : start]), frame[0] == TEXT)
+                self.take_payload(unmask(frame[start:], frame[start - 4 : start]), frame[0] == TEXT)
             elif self.odd_frames.admits(self.loop.time()):
                 self.parse(frame)
             else:
@@ -215,8 +214,7 @@ class LaneProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self
-            # Read on when the endpoint accepts (uvicorn does that as it takes the connect event): the parser of
-            # `websockets` would take frames before the handshake's answer, and could not refuse them.
+            # Until the endpoint accepts: the parser would take frames before its answer, and could not refuse them.
             self.read_paused = True
             self.transport.pause_reading()
 
@@ -248,7 +246,7 @@ class LaneProtocol(WebSocketsSansIOProtocol):
             super().handle_close(event)
             return
         if not self.close_sent:
-            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.write_out()
             self.end_code = self.conn.close_rcvd.code if self.conn.close_rcvd else CloseCode.ABNORMAL
         self.hang_up()
         self.finish()
@@ -266,7 +264,7 @@ class LaneProtocol(WebSocketsSansIOProtocol):
             if self.peer is None:
                 self.queue.put_nowait({"type": "websocket.disconnect", "code": ours.code, "reason": ours.reason})
         self.close_sent = True
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.write_out()
         # With unread bytes in the kernel a full close becomes a reset, which can overtake the close frame: half-close,
         # read on without listening, and let the peer or the timer end it.
         if self.transport.can_write_eof():
@@ -279,10 +277,10 @@ class LaneProtocol(WebSocketsSansIOProtocol):
 
     # The takeover and the end
 
-    async def serve(self, make_sink: Callable[[Peer], Sink]) -> None:
+    async def serve(self, make_sink: MakeSink, departures: Departures) -> None:
         """Give the connection to the sink until it has ended; a cancelled caller closes it with 1012."""
         self.ended = self.loop.create_future()
-        self.peer = peer = LanePeer(self.transport, self.start_close)
+        self.peer = peer = LanePeer(self.transport, self.start_close, departures, self.loop)
         if not self.transport.is_closing():
             self.transport.set_write_buffer_limits(high=self.limits.max_backlog_bytes)
         try:
@@ -328,22 +326,24 @@ class LaneProtocol(WebSocketsSansIOProtocol):
             raise ValueError(f"code: {code} may not be sent in a close frame (RFC 6455, section 7.4)") from error
         except InvalidState:
             return
-        self.mute()
         self.end_code = code
         self.close_sent = True
         self.stop_keepalive()
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.write_out()
+        self.mute()
         self.abort_later()
+
+    def write_out(self) -> None:
+        """Write what was posted, then what the parser has to say: our close, or the answer to the peer's."""
+        if self.peer is not None:
+            self.peer.flush()
+        self.transport.write(b"".join(self.conn.data_to_send()))
 
     def finish(self) -> None:
         """Tell the sink, once, and let the endpoint go on."""
         self.mute()
         sink, self.sink = self.sink, None
-        if sink is not None:
-            try:
-                sink.closed(self.end_code)
-            except Exception as error:
-                log_sink_error(error)
+        tell_end(sink, self.end_code)
         if self.ended is not None and not self.ended.done():
             self.ended.set_result(None)
 
@@ -388,7 +388,7 @@ class LaneProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.finish()
-        # Cut the circles, so that the memory of a connection is free at once and not when the garbage collector comes.
+        # Cut the circles: the memory of a connection is then free at once and not when the garbage collector comes.
         self.peer = None
         if hasattr(self, "scope"):
             cast("dict[str, Any]", self.scope["extensions"]).pop(EXTENSION, None)

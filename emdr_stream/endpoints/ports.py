@@ -1,8 +1,9 @@
 """What a session and its socket promise each other: messages go in to a `Sink`, answers go out to a `Peer`."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from emdr_stream.telemetry.logs import places
 
@@ -36,7 +37,13 @@ class Peer(Protocol):
     """The other side of a socket, as the session sees it. Nothing here blocks or awaits."""
 
     def send(self, data: bytes | str) -> None:
-        """Send one message, binary for bytes and text for str. After the close it does nothing."""
+        """Send one message, binary for bytes and text for str, at once. After the close it does nothing."""
+
+    def post(self, data: bytes | str) -> None:
+        """As `send`, for what may wait for the end of the loop's turn: many go out together then, at less cost.
+
+        Messages keep their order, whichever way they go: `send` and `close` take along what was posted before.
+        """
 
     def close(self, code: int, reason: str = "") -> None:
         """Start the closing handshake, the reason cut to 123 bytes of UTF-8. After the close it does nothing.
@@ -47,7 +54,7 @@ class Peer(Protocol):
 
     @property
     def buffered_bytes(self) -> int:
-        """Bytes sent by the session that still wait in this process for the network."""
+        """Bytes sent or posted by the session that still wait in this process for the network."""
 
 
 class Sink(Protocol):
@@ -57,11 +64,14 @@ class Sink(Protocol):
         """Take one whole message. An exception closes the socket with 1011 and is logged without its text."""
 
     def closed(self, code: int) -> None:
-        """Learn that the socket has ended; called exactly once, and never from inside `Peer.send` or `Peer.close`.
+        """Learn that the socket has ended; called exactly once, and never from inside a method of `Peer`.
 
         Args:
             code: The code of whoever closed first; 1005 if the peer gave none, 1006 if the transport just died.
         """
+
+
+MakeSink: TypeAlias = Callable[[Peer], Sink]
 
 
 def log_sink_error(error: Exception) -> None:
@@ -70,3 +80,13 @@ def log_sink_error(error: Exception) -> None:
         "a session failed on a message, its socket is closed",
         extra={"problem": type(error).__name__, "places": places(error.__traceback__)},
     )
+
+
+def tell_end(sink: Sink | None, code: int) -> None:
+    """Tell a sink that its socket has ended; what it fails on is logged, as above."""
+    if sink is None:
+        return
+    try:
+        sink.closed(code)
+    except Exception as error:
+        log_sink_error(error)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.types import Message
@@ -11,11 +10,11 @@ from websockets.exceptions import ProtocolError
 from websockets.frames import Close
 
 from emdr_stream.endpoints.frames import close_reason
-from emdr_stream.endpoints.ports import LaneLimits, Peer, Sink, log_sink_error
+from emdr_stream.endpoints.ports import LaneLimits, MakeSink, Sink, log_sink_error, tell_end
 from emdr_stream.errors import CloseCode
 
 
-async def pump(websocket: WebSocket, make_sink: Callable[[Peer], Sink], limits: LaneLimits) -> None:
+async def pump(websocket: WebSocket, make_sink: MakeSink, limits: LaneLimits) -> None:
     """Serve an accepted socket until it is closed: one task reads for the sink, one writes what the peer was given."""
     peer = PumpPeer(limits, asyncio.get_running_loop())
     try:
@@ -34,7 +33,7 @@ async def pump(websocket: WebSocket, make_sink: Callable[[Peer], Sink], limits: 
             writer.cancel()
     finally:
         peer.end(CloseCode.RESTART)
-        _tell(sink, peer.ended.result())
+        tell_end(sink, peer.ended.result())
 
 
 async def _read(websocket: WebSocket, peer: "PumpPeer", sink: Sink | None) -> None:
@@ -71,15 +70,6 @@ async def _write(websocket: WebSocket, peer: "PumpPeer") -> None:
         peer.is_open = False
 
 
-def _tell(sink: Sink | None, code: int) -> None:
-    if sink is None:
-        return
-    try:
-        sink.closed(code)
-    except Exception as error:
-        log_sink_error(error)
-
-
 def _disconnect_code(message: Message) -> int:
     # uvicorn says 1005 for a lost connection too, but then without a reason.
     code: int = message.get("code", CloseCode.ABNORMAL)
@@ -114,6 +104,9 @@ class PumpPeer:
         if self._queued_bytes > self._limits.max_backlog_bytes:
             self.is_open = False
             self.end(CloseCode.TOO_SLOW)
+
+    post = send
+    """The task that writes has its turn when this one is over: what is sent waits for that anyway."""
 
     def close(self, code: int, reason: str = "") -> None:
         if not self.listens:

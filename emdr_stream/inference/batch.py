@@ -2,7 +2,7 @@
 
 The shape never changes, and features are derived with exact operations only, so a row's scores do not depend on its
 neighbours, to the bit. A run costs nearly the same for one row as for a full batch. A worker with little to do scores
-a row when the loop turns; a busy one lets a batch gather company for two milliseconds. A full batch never waits.
+a row when the loop turns; a busy one lets a batch gather company for three milliseconds. A full batch never waits.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from emdr_stream.pipeline.features import N_FEATURES, ROW_LENGTH, Array, Deriver
 
 BATCH_ROWS: Final = 16
 """Rows a run; more sessions than that take several runs, so that no step of the loop grows long."""
-LINGER_S: Final = 0.002
+LINGER_S: Final = 0.003
 """How long a busy worker's batch gathers rows."""
 _BUSY_S: Final = 0.005
 """A worker is busy when its last run is no longer ago than this: 200 rows a second, twenty sessions."""
@@ -79,7 +79,7 @@ class Loop(Protocol):
 class BatchPredictor:
     """The predictor of a worker. Pages are run one a turn of the loop: a crowd of sessions never holds it for long."""
 
-    __slots__ = ("_clock", "_due", "_free", "_last_run", "_loop", "_on_run", "_pages", "_scorer")
+    __slots__ = ("_clock", "_due", "_free", "_last_run", "_loop", "_on_answered", "_on_run", "_pages", "_scorer")
 
     def __init__(
         self,
@@ -87,14 +87,19 @@ class BatchPredictor:
         loop: Loop,
         clock: Callable[[], float] = perf_counter,
         on_run: Callable[[int, float, float], None] = lambda rows, queued_s, infer_s: None,
+        on_answered: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_run` is told of each run: its rows, how long the first of them waited, and how long the run took."""
+        """`on_run` is told of each run: its rows, how long the first of them waited, and how long the run took.
+
+        `on_answered` is called when all who asked for it have their answer.
+        """
         self._scorer = RowScorer(model)
         self._pages: deque[_Page] = deque()
         self._free: list[_Page] = [_Page()]
         self._loop = loop
         self._clock = clock
         self._on_run = on_run
+        self._on_answered = on_answered
         self._last_run = float("-inf")
         self._due: asyncio.Handle | None = None
 
@@ -145,3 +150,4 @@ class BatchPredictor:
             except Exception:
                 # A fault of one session must not cost the others their answers.
                 _LOG.exception("a session failed on its scores")
+        self._on_answered()

@@ -57,7 +57,7 @@ class Baseline:
     @property
     def sureness(self) -> float:
         """0..1: share of the calm minute that has been seen."""
-        return min(1.0, self.state.seconds / self._settings.duration_s)
+        return 1.0 if self.ready else min(1.0, self.state.seconds / self._settings.duration_s)
 
     def take(self, values: tuple[float, ...], weight_s: float) -> bool:
         """Take one usable sample; returns True when this one completed the baseline."""

@@ -24,7 +24,8 @@ def decode_sample(sample: Sample) -> Observation:
     ts = sample.ts
     dimensions, emotions, signals = sample.dimensions, sample.emotions, sample.signals
     try:
-        check_time(ts)
+        if not -_TIME_LIMIT_MS <= ts <= _TIME_LIMIT_MS:
+            check_time(ts)
         values = (
             *(_NO_DIMENSIONS if dimensions is None else _dimensions(dimensions)),
             *(_NO_EMOTIONS if emotions is None else _emotions(emotions)),
@@ -86,14 +87,17 @@ def _signals(given: BodySignals) -> tuple[float, ...]:
 def _emotions(given: Emotions) -> tuple[float, ...]:
     """Seven probabilities that sum to 1, or seven NaN when one of the six is missing."""
     six = (given.joy, given.sadness, given.anger, given.fear, given.surprise, given.disgust)
+    known: tuple[float, ...] = six  # type: ignore[assignment]
     try:
-        plain = min(six) >= 0.0 and max(six) <= 1.0 and sum(six) >= 0.0  # type: ignore[type-var, operator, arg-type]
+        total = sum(known)
+        plain = total == total and min(known) >= 0.0 and max(known) <= 1.0
     except TypeError:
         plain = False
-    known: tuple[float, ...] = six if plain else _each(six)  # type: ignore[assignment]
-    total = sum(known, 0.0)
-    if total != total:
-        return _NO_EMOTIONS
+    if not plain:
+        known = _each(six)
+        total = sum(known)
+        if total != total:
+            return _NO_EMOTIONS
     neutral = _neutral(given.neutral, total)
     total += neutral
     if not -_SUM_TOLERANCE <= total - 1.0 <= _SUM_TOLERANCE:

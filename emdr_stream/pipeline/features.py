@@ -6,6 +6,7 @@ the same unit. Only exact operations are used (sums, products, quotients, square
 depend on its neighbours in a batch, to the bit.
 """
 
+from struct import Struct
 from typing import Final
 
 import numpy as np
@@ -32,6 +33,12 @@ _WINDOWS: Final = len(WINDOWS_S)
 _CONTEXT_AT: Final = N_FEATURES - len(CONTEXT)
 ROW_LENGTH: Final = _BASE + len(CONTEXT)
 """A row is what a session hands to the predictor: its sums, its baseline, and the context."""
+ROOM: Final = ROW_LENGTH - _SUMS
+"""Floats behind the sums."""
+put_context: Final = Struct(f"{len(CONTEXT)}d").pack_into
+"""Context into a row's bytes, at CONTEXT_BYTES; a third of the price of an assignment."""
+CONTEXT_BYTES: Final = 8 * _BASE
+"""Where in a row's bytes the context stands."""
 
 _INPUTS: Final = N_MOMENTS + 2
 _STEPS: Final = 5
@@ -39,15 +46,27 @@ _LEAST_PRESENCE: Final = 0.02
 """Below this share of a window's time a signal counts less and less, down to nothing."""
 
 
+def baseline_part(mean: Array, deviation: Array) -> Array:
+    """What of the baseline stands in a row, shape (2 * COLUMNS,): means, and what deviations are to be divided by.
+
+    `mean`, `deviation`: shape (N_SIGNALS,); a NaN mean marks a signal without one, whose levels read 0.
+    """
+    part = np.zeros((2, COLUMNS))
+    known = mean == mean
+    part[0, :N_SIGNALS] = np.where(known, mean, 0.0)
+    part[1, :N_SIGNALS] = np.where(known, 1.0 / deviation, 0.0)
+    return part.reshape(-1)
+
+
 class Row:
-    """One session's row, kept in a single array; `vector` has shape (ROW_LENGTH,)."""
+    """A row for who has no sums of a live session, kept in a single array; `vector` has shape (ROW_LENGTH,)."""
 
     __slots__ = ("_baseline", "_context", "_context_now", "_sums", "vector")
 
     def __init__(self) -> None:
         self.vector: Array = np.zeros(ROW_LENGTH)
         self._sums = self.vector[:_SUMS].reshape(ROWS, COLUMNS)
-        self._baseline = self.vector[_SUMS:_BASE].reshape(2, COLUMNS)
+        self._baseline = self.vector[_SUMS:_BASE]
         self._context = self.vector[_BASE:]
         self._context_now = (0.0, 0.0, 0.0)
 
@@ -58,16 +77,9 @@ class Row:
             self._context[:] = self._context_now = context
         return self.vector
 
-    def fill_sums(self, sums: Array) -> Array:
-        """Copy the sums in alone, for who needs no context, and return the vector."""
-        self._sums[:] = sums
-        return self.vector
-
     def set_baseline(self, mean: Array, deviation: Array) -> None:
-        """`mean`, `deviation`: shape (N_SIGNALS,); a NaN mean marks a signal without one, whose levels read 0."""
-        known = mean == mean
-        self._baseline[0, :N_SIGNALS] = np.where(known, mean, 0.0)
-        self._baseline[1, :N_SIGNALS] = np.where(known, 1.0 / deviation, 0.0)
+        """As `baseline_part` takes them."""
+        self._baseline[:] = baseline_part(mean, deviation)
 
 
 class _Bench:

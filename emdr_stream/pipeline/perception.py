@@ -12,7 +12,7 @@ import numpy as np
 
 from emdr_stream.domain import N_SIGNALS, Observation
 from emdr_stream.pipeline.baseline import Baseline, BaselinePrior, BaselineState
-from emdr_stream.pipeline.features import Array, Row
+from emdr_stream.pipeline.features import CONTEXT_BYTES, ROOM, Array, baseline_part, put_context
 from emdr_stream.pipeline.moments import COLUMNS, ROWS, TICK_S, Moments
 from emdr_stream.pipeline.sight import Sight, SightState
 from emdr_stream.pipeline.timeline import Timeline
@@ -54,12 +54,12 @@ class PerceptionState(msgspec.Struct):
 
 
 class Perception:
-    """Sees one session. `row` is handed to the predictor; `present` is what a result shows.
+    """Sees one session. `fill_row` is for the predictor; `present` is what a result shows.
 
     A bit for each recent tick tells whether a sample was taken for it, so that a late one sent twice counts once.
     """
 
-    __slots__ = ("_hold_s", "_late_ticks", "_moments", "_recent", "_settings", "baseline", "row", "sight", "timeline")
+    __slots__ = ("_hold_s", "_late_ticks", "_moments", "_recent", "_settings", "baseline", "sight", "timeline")
 
     def __init__(
         self, settings: SessionSettings, prior: BaselinePrior | None = None, state: PerceptionState | None = None
@@ -67,8 +67,7 @@ class Perception:
         self._settings = settings.signal
         self._hold_s = settings.signal.hold_ms / 1_000
         self._late_ticks = min(int(settings.signal.late_limit_ms * _TICKS_PER_MS), 8 * _RECENT_BYTES - 1)
-        self._moments = Moments()
-        self.row = Row()
+        self._moments = Moments(ROOM)
         self._recent = 0
         self.timeline = state.timeline if state else Timeline(jump_ms=settings.signal.clock_jump_ms)
         self.sight = Sight(settings.signal, state.sight if state else None)
@@ -78,20 +77,23 @@ class Perception:
             self._moments.restore(sums, state.tick)
             self._recent = int.from_bytes(state.recent, "little")
         if self.baseline.ready:
-            self.row.set_baseline(self.baseline.mean, self.baseline.deviation)
+            self._keep_baseline()
 
     def observe(self, observation: Observation, at_ms: int, calm: bool) -> Intake:
         """Take one observation that arrived at session time `at_ms`.
 
         `calm`: whether this time may count for the personal baseline.
         """
-        if not observation.usable:
+        values = observation.values
+        first = values[0]
+        # A reading with its first value is a sight of a face: the usual one needs no closer look.
+        shows_face = first == first or observation.shows_face
+        if observation.face_present is False or not (shows_face or observation.usable):
             return Intake.UNUSABLE
         sample_ms = self.timeline.to_session(observation.ts_ms, at_ms)
         if sample_ms > at_ms:
             sample_ms = float(at_ms)
         tick = int(sample_ms * _TICKS_PER_MS)
-        values = observation.values
         newest = self._moments.tick
         if newest is None:
             weight = clock = _FIRST_WEIGHT_S
@@ -104,11 +106,10 @@ class Perception:
             weight = clock if clock < self._hold_s else self._hold_s
             self._recent = (self._recent << ticks | 1) & _RECENT_MASK if ticks <= self._late_ticks else 1
         self._moments.add(tick, values, weight, clock)
-        shows_face = observation.shows_face
         if shows_face:
             self.sight.see(observation, sample_ms, self._quality(observation))
         if calm and shows_face and self.baseline.take(values, weight):
-            self.row.set_baseline(self.baseline.mean, self.baseline.deviation)
+            self._keep_baseline()
         return Intake.ACCEPTED
 
     def present(self, signals: int = N_SIGNALS) -> list[float]:
@@ -123,14 +124,17 @@ class Perception:
             self._moments.pass_time(tick)
 
     def fill_row(self, set_ms: int | None) -> Array:
-        """The row as it stands. `set_ms`: how long the present set has run, None between sets."""
-        in_set = 0.0 if set_ms is None else 1.0
-        set_time = 0.0 if set_ms is None else min(1.0, set_ms / 1_000 / _SET_TIME_FULL_S)
-        return self.row.fill(self._moments.sums, (in_set, set_time, self.baseline.sureness))
+        """The row as it stands, until the next sample. `set_ms`: how long the present set has run, None between."""
+        moments, sureness = self._moments, self.baseline.sureness
+        if set_ms is None:
+            put_context(moments.row_bytes, CONTEXT_BYTES, 0.0, 0.0, sureness)
+        else:
+            put_context(moments.row_bytes, CONTEXT_BYTES, 1.0, min(1.0, set_ms / 1_000 / _SET_TIME_FULL_S), sureness)
+        return moments.row
 
     def current_row(self) -> Array:
-        """The row with the sums as they stand; its context is that of the newest `fill_row`."""
-        return self.row.fill_sums(self._moments.sums)
+        """The sums and the baseline as they stand, as a row; what it has as context is of some earlier time."""
+        return self._moments.row
 
     def baseline_of(self, signal: int) -> float | None:
         """The person's own mean of a signal, None while there is none."""
@@ -146,6 +150,9 @@ class Perception:
             baseline=self.baseline.state,
             recent=self._recent.to_bytes(_RECENT_BYTES, "little"),
         )
+
+    def _keep_baseline(self) -> None:
+        self._moments.keep_behind(0, baseline_part(self.baseline.mean, self.baseline.deviation))
 
     def _take_late(self, ticks_ago: int, observation: Observation) -> Intake:
         if ticks_ago > self._late_ticks:

@@ -34,10 +34,13 @@ class SightState(msgspec.Struct):
 class Sight:
     """Watches whether the client is seen; `update` tells of a change of status."""
 
-    __slots__ = ("_settings", "state")
+    __slots__ = ("_lost_after_ms", "_rare_ms", "_settings", "_stale_after_ms", "state")
 
     def __init__(self, settings: SignalSettings, state: SightState | None = None) -> None:
         self._settings = settings
+        self._lost_after_ms = settings.lost_after_ms
+        self._stale_after_ms = settings.stale_after_ms
+        self._rare_ms = 1_000.0 / settings.degraded_rate_hz if settings.degraded_rate_hz else float("inf")
         self.state = state or SightState()
 
     def see(self, observation: Observation, sample_ms: float, quality: float) -> None:
@@ -101,14 +104,16 @@ class Sight:
         return self.state.expected and self.state.status is SignalStatus.LOST
 
     def _status(self, at_ms: int) -> SignalStatus:
-        state, settings = self.state, self._settings
+        state = self.state
         age = at_ms - state.last_usable_ms
-        if age >= settings.lost_after_ms:
+        if age >= self._lost_after_ms:
             return SignalStatus.LOST
-        if age >= settings.stale_after_ms:
+        if age >= self._stale_after_ms:
             return state.status if self._waits_lost() else SignalStatus.STALE
         if state.expected and state.status is not SignalStatus.OK:
             return state.status
-        rare = state.interval_ms * settings.degraded_rate_hz > 1_000.0
-        poor = state.quality is not None and state.quality < settings.degraded_quality
-        return SignalStatus.DEGRADED if rare or poor else SignalStatus.OK
+        if state.interval_ms > self._rare_ms:
+            return SignalStatus.DEGRADED
+        quality = state.quality
+        poor = quality is not None and quality < self._settings.degraded_quality
+        return SignalStatus.DEGRADED if poor else SignalStatus.OK

@@ -15,6 +15,7 @@ CONFIRMATIONS: Final = 5
 
 It must run meanwhile: a time that only stands still is no clock, and what it stamps is never taken for a live view.
 """
+_NEVER: Final = float("-inf")
 
 
 class Timeline(msgspec.Struct):
@@ -24,7 +25,7 @@ class Timeline(msgspec.Struct):
     offset_ms: float | None = None
     last_at_ms: int = 0
     suspicious: int = 0
-    suspicious_ts_ms: float = float("-inf")
+    suspicious_ts_ms: float = _NEVER
     """The newest time of the clock that seems to have jumped back."""
     jumps: int = 0
 
@@ -45,7 +46,8 @@ class Timeline(msgspec.Struct):
                 self.jumps += 1
                 self.suspicious = 0
         else:
-            self.suspicious, self.suspicious_ts_ms = 0, float("-inf")
+            if self.suspicious_ts_ms != _NEVER:
+                self.suspicious, self.suspicious_ts_ms = 0, _NEVER
             offset += CREEP_PER_MS * (at_ms - self.last_at_ms)
             if difference < offset:
                 offset = difference

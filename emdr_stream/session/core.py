@@ -11,7 +11,7 @@ import msgspec
 from emdr_stream.domain import Scores, Status
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, ProtocolError
 from emdr_stream.pipeline.features import Deriver
-from emdr_stream.pipeline.perception import Intake, Perception
+from emdr_stream.pipeline.perception import Perception
 from emdr_stream.session.care import Care
 from emdr_stream.session.effects import At, Effect, Keep, Send
 from emdr_stream.session.facts import SessionFacts, SessionSnapshot, ViewState
@@ -30,8 +30,8 @@ from emdr_stream.wire.watch import Command, SessionOpened, StateMessage
 class SessionCore:
     """One session.
 
-    `wake_ms`: the session time at which `advance` must be called at the latest. `last_intake`: what became of the
-    newest observation. When a method raises ProtocolError, the effects up to then come with the next call.
+    `wake_ms`: the session time at which `advance` must be called at the latest. `hearing.last_intake`: what became of
+    the newest observation. When a method raises ProtocolError, the effects up to then come with the next call.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SessionCore:
         judging = Judging(self.care, self.perception, signs, settings.safety.sud_alarm)
         self._telling = Telling(self.care, self.perception, signs, view, settings)
         self._seeing = Seeing(self.care, self.perception, judging, self._telling, view, settings)
-        self._hearing = Hearing(self.care, self._seeing, judging, settings.control.require_readiness)
+        self.hearing = Hearing(self.care, self._seeing, judging, settings.control.require_readiness)
 
     # events -------------------------------------------------------------------------------------------------------
 
@@ -63,10 +63,6 @@ class SessionCore:
     @property
     def status(self) -> Status:
         return self._state.status
-
-    @property
-    def last_intake(self) -> Intake | None:
-        return self._hearing.last_intake
 
     def connected(self, at_ms: int, *, epoch: int, resume_token: str, last_seq: int | None = None) -> list[Effect]:
         """A socket is attached: the first one (`last_seq` None), or one that resumes after `last_seq`.
@@ -121,11 +117,12 @@ class SessionCore:
         if at_ms >= ledger.wake_ms:
             self._advance_to(at_ms)
         view.now_ms = at_ms
-        self._hearing.last_intake = None
+        hearing = self.hearing
+        hearing.last_intake = None
         try:
             if self._state.status is Status.ENDED:
                 raise ProtocolError(ErrorCode.SESSION_OVER, "the session has ended")
-            self._hearing.hear(message, at_ms)
+            hearing.hear(message, at_ms)
         except ProtocolError as problem:
             ledger.out.append(Send(error_message(problem, problem.re if problem.re is not None else message.id)))
         return ledger.taken()
@@ -139,7 +136,7 @@ class SessionCore:
         try:
             if self._state.status is Status.ENDED:
                 raise ProtocolError(ErrorCode.SESSION_OVER, "the session has ended")
-            self._hearing.obey(command, by, at_ms)
+            self.hearing.obey(command, by, at_ms)
         except ProtocolError as problem:
             fields["refused"] = True
             problem.re = command.id

@@ -89,7 +89,9 @@ class Hearing:
     def _on_sample(self, message: Sample, at_ms: int) -> None:
         if self._facts.source is not Source.EMOTION:
             raise _wrong_source(self._facts.source)
-        self._observe(decode_sample(message), message.id, at_ms)
+        observation = decode_sample(message)
+        if self._state.status is not Status.DETACHED:  # as in `_observe`, without the call: each sample comes here
+            self.last_intake = self._seeing.observe(observation, message.id, at_ms)
 
     def _on_morphcast(self, message: Morphcast, at_ms: int) -> None:
         if self._facts.source is not Source.MORPHCAST:

@@ -25,7 +25,11 @@ STATE_NOTICE: Final = "state"
 class Socket(Protocol):
     """The client's side of the connection. Nothing here waits."""
 
-    def send(self, data: bytes | str) -> None: ...
+    def send(self, data: bytes | str) -> None:
+        """Send at once, behind what was posted."""
+
+    def post(self, data: bytes | str) -> None:
+        """Send by the end of the loop's turn, with what others post meanwhile: for what may wait for them."""
 
     def close(self, code: int, reason: str = "") -> None: ...
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from emdr_stream.broker.base import AlertEntry, Notice
-from emdr_stream.domain import AlertState, Scores, SignalStatus, Status
+from emdr_stream.domain import AlertState, Scores, Status
 from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
 from emdr_stream.pipeline.perception import Intake
 from emdr_stream.session import denials
@@ -20,7 +20,6 @@ from emdr_stream.session.core import SessionCore
 from emdr_stream.session.effects import (
     AlertAcknowledged,
     Analyse,
-    At,
     Effect,
     Keep,
     Notify,
@@ -29,6 +28,7 @@ from emdr_stream.session.effects import (
     Raise,
     Send,
 )
+from emdr_stream.session.gauges import Gauges
 from emdr_stream.session.pacing import NEVER
 from emdr_stream.session.ports import STATE_NOTICE, SessionRecord, Socket, Surroundings
 from emdr_stream.session.standing import GAP_S
@@ -44,9 +44,10 @@ from emdr_stream.wire.stream import (
     Outgoing,
     Result,
     Sample,
+    ServerMessage,
     Signal,
 )
-from emdr_stream.wire.values import AlertBody, Timing
+from emdr_stream.wire.values import Timing
 from emdr_stream.wire.watch import Command, ResumeCommand
 
 _INTAKE: Final = {
@@ -59,8 +60,9 @@ _INTAKE: Final = {
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _ENCODE_ALERT: Final = msgspec.json.Encoder().encode
 """The store reads an alert's state from its payload (`store/alert_life.py`): JSON."""
+_EARLY_MS: Final = 3
+"""A heartbeat that is due so soon goes now: timers and session time are in whole milliseconds."""
 _OBSERVING: Final = (Sample, Morphcast)
-_OPEN_STATES: Final = (AlertState.RAISED, AlertState.ESCALATED)
 
 
 class SessionRunner:
@@ -84,23 +86,26 @@ class SessionRunner:
         self._around = around
         self._started = started
         self._record = record
-        self._socket: Socket | None = None
+        self.socket: Socket | None = None
+        """What serves the client now; read by who must know whether it is that one."""
         self._codec: Codec[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = NEVER
-        self._last_sent = 0.0
+        self._conflate_bytes = around.socket.conflate_bytes
+        self._sent_ms = 0
+        """Session time of the newest message to the client."""
         self._received = 0.0
         self._next_state_ms = 0.0
-        self._signal: SignalStatus | None = None
-        self._unacknowledged: set[str] = set()
+        self._gauges = Gauges(around.metrics)
         # Looked up once: these are needed for each message.
         self._clock = around.clock
         self._standing = around.standing
         self._submit = around.predictor.submit
         self._ledger = core.care.ledger
+        self._hearing = core.hearing
         self._age_ms = core.perception.sight.age_ms
-        self._count_sample = around.metrics.sample
-        self._count_result = around.metrics.result
+        self._samples = around.metrics.samples
+        self._results = around.metrics.results
         self._latency = around.metrics.latency_of(Stage.TOTAL)
         self._age = around.metrics.age_observer()
 
@@ -121,34 +126,34 @@ class SessionRunner:
         self, socket: Socket, codec: Codec[Any], *, epoch: int, resume_token: str, last_seq: int | None = None
     ) -> None:
         """A client's socket is there; an earlier one is closed with 4409."""
-        if self._socket is not None:
-            self._socket.close(CloseCode.REPLACED, "another socket took the session over")
-        self._socket, self._codec = socket, codec
+        if self.socket is not None:
+            self.socket.close(CloseCode.REPLACED, "another socket took the session over")
+        self.socket, self._codec = socket, codec
         at_ms = self.now_ms()
         if self._record:
             fields = {"epoch": epoch} if last_seq is None else {"epoch": epoch, "last_seq": last_seq}
             self._record.event(at_ms, "connected", **fields)
         self._carry_out(self.core.connected(at_ms, epoch=epoch, resume_token=resume_token, last_seq=last_seq), at_ms)
-        self._see_signal(self.core.perception.sight.state.status)
+        self._gauges.see_signal(self.core.perception.sight.state.status)
         for store in sorted(self._around.stores_away):
             self.store_changed(store, up=False)
 
     def take_up(self, at_ms: int) -> None:
         """The session comes from a snapshot of session time `at_ms`: its socket went with the worker that had it."""
         for body in self.core.care.alerts.state.open.values():
-            self._count_unacknowledged(body)
+            self._gauges.see_alert(body)
         if self._record:
             self._record.event(at_ms, "disconnected")
         self._carry_out(self.core.disconnected(at_ms), at_ms)
 
     def detach(self, socket: Socket) -> None:
         """The socket is gone; one that was replaced says nothing of the session."""
-        if socket is not self._socket:
+        if socket is not self.socket:
             return
         if self._clock() - self._standing.seen_s > GAP_S:
             self._standing.hold(partial(self.detach, socket))
             return
-        self._socket = None
+        self.socket = None
         if self.core.status is Status.ENDED or self.fenced:
             return
         at_ms = self.now_ms()
@@ -156,9 +161,6 @@ class SessionRunner:
         if self._record:
             self._record.event(at_ms, "disconnected")
         self._carry_out(self.core.disconnected(at_ms), at_ms)
-
-    def is_served_by(self, socket: Socket) -> bool:
-        return socket is self._socket
 
     def take(self, message: ClientMessage, received: float) -> None:
         """A decoded message that came at clock time `received`."""
@@ -170,15 +172,16 @@ class SessionRunner:
             self.earlier_hash, self.urgent = b"", True
         if self._record:
             self._record.message(at_ms, message)
-        if type(message) in _OBSERVING:
+        observing = type(message) in _OBSERVING
+        if observing:
             self._received = received
         effects = self.core.client(message, at_ms)
-        intake = self.core.last_intake
+        intake = self._hearing.last_intake
         if intake is not None:
-            self._count_sample(_INTAKE[intake])
-        elif type(message) in _OBSERVING:
+            self._samples[_INTAKE[intake]] += 1
+        elif observing:
             refused = any(type(e) is Send and type(e.message) is ErrorMessage for e in effects)
-            self._count_sample(SampleOutcome.MALFORMED if refused else SampleOutcome.EMPTY)
+            self._samples[SampleOutcome.MALFORMED if refused else SampleOutcome.EMPTY] += 1
         self._carry_out(effects, at_ms)
 
     def _take_later(self, message: ClientMessage) -> None:
@@ -187,16 +190,13 @@ class SessionRunner:
             self.take(message, self._clock())
 
     def send(self, message: Outgoing) -> None:
-        """Send to the client, if there is one. What may be lost is dropped for a slow reader; control never is."""
-        socket, codec = self._socket, self._codec
+        """Send to the client at once, if there is one; who reads too slowly for this is closed."""
+        socket, codec = self.socket, self._codec
         if socket is None or codec is None:
             return
         waiting = socket.buffered_bytes
-        if waiting and type(message) is Result and waiting > self._around.socket.conflate_bytes:
-            self._around.metrics.conflated()
-            return
         socket.send(codec.encode(message))
-        self._last_sent = self._clock()
+        self._sent_ms = self.now_ms()
         if waiting > self._around.socket.outbox_bytes:
             socket.close(CloseCode.TOO_SLOW, "the client reads too slowly")
 
@@ -204,8 +204,8 @@ class SessionRunner:
         """Say a last word and close."""
         if last is not None:
             self.send(last)
-        if self._socket is not None:
-            self._socket.close(code, reason)
+        if self.socket is not None:
+            self.socket.close(code, reason)
 
     # scores and commands ------------------------------------------------------------------------------------------
 
@@ -278,15 +278,15 @@ class SessionRunner:
 
     def replace(self) -> None:
         """The client has come back to another worker: its socket here is closed with 4409, as a second one would."""
-        if self._socket is not None:
-            self._socket.close(CloseCode.REPLACED, "another socket took the session over")
-            self._socket = None
+        if self.socket is not None:
+            self.socket.close(CloseCode.REPLACED, "another socket took the session over")
+            self.socket = None
 
     def leave(self, reason: str, last: GoAway | None = None) -> None:
         """Give the session up as its last snapshot has it: the client is sent elsewhere, here nothing more is done."""
         self._close_socket(CloseCode.RESTART, reason, last)
         self.fenced = True
-        self._socket = None
+        self.socket = None
         self.stop()
 
     def stop(self) -> None:
@@ -296,9 +296,7 @@ class SessionRunner:
             self._timer = None
         if self._record:
             self._record.close()
-        self._see_signal(None)
-        self._around.metrics.alerts_unacknowledged(-len(self._unacknowledged))
-        self._unacknowledged.clear()
+        self._gauges.clear()
 
     def now_ms(self) -> int:
         """Session time."""
@@ -320,8 +318,12 @@ class SessionRunner:
             if kind is Analyse:
                 self._submit(effect.row, effect.ticket, self)  # type: ignore[union-attr]
             elif kind is Send:
-                self._send_effect(effect)  # type: ignore[arg-type]
-            elif kind is not At:
+                message = effect.message  # type: ignore[union-attr]
+                if type(message) is Result:
+                    self._post_result(message, at_ms)
+                else:
+                    self._send_effect(message)  # type: ignore[arg-type]
+            else:
                 self._tell(effect, at_ms)
         if at_ms >= self._next_state_ms:
             self._publish_state(at_ms)
@@ -337,14 +339,23 @@ class SessionRunner:
             raise
         self._carry_out(effects, at_ms)
 
-    def _send_effect(self, effect: Send) -> None:
-        message = effect.message
+    def _post_result(self, result: Result, at_ms: int) -> None:
+        """A result may wait for others, and may be lost: for a slow reader it is dropped."""
+        self._results[()] += 1
+        self._age((result.signal.age_ms or 0) / 1_000)
+        socket, codec = self.socket, self._codec
+        if socket is None or codec is None:
+            return
+        if socket.buffered_bytes > self._conflate_bytes:
+            self._around.metrics.conflated()
+            return
+        socket.post(codec.encode(result))
+        self._sent_ms = at_ms
+
+    def _send_effect(self, message: ServerMessage) -> None:
         kind = type(message)
-        if kind is Result:
-            self._count_result()
-            self._age((message.signal.age_ms or 0) / 1_000)  # type: ignore[union-attr]
-        elif kind is Signal:
-            self._see_signal(message.status)  # type: ignore[union-attr]
+        if kind is Signal:
+            self._gauges.see_signal(message.status)  # type: ignore[union-attr]
         elif kind is ErrorMessage:
             self._around.metrics.error(ErrorCode(message.code))  # type: ignore[union-attr]
         else:
@@ -376,29 +387,17 @@ class SessionRunner:
         self.urgent = True
         if body.state is AlertState.RAISED:
             metrics.alert_raised(body.kind, body.severity)
-        self._count_unacknowledged(body)
+        self._gauges.see_alert(body)
         epoch = self.core.care.state.epoch
         entry = AlertEntry(self.session_id, self.user, body.alert_seq, epoch, body.ts, _ENCODE_ALERT(body))
         self._around.alerts.append(entry)
-
-    def _count_unacknowledged(self, body: AlertBody) -> None:
-        before = len(self._unacknowledged)
-        if body.state in _OPEN_STATES:
-            self._unacknowledged.add(body.alert_id)
-        else:
-            self._unacknowledged.discard(body.alert_id)
-        self._around.metrics.alerts_unacknowledged(len(self._unacknowledged) - before)
-
-    def _see_signal(self, status: SignalStatus | None) -> None:
-        if status is not self._signal:
-            self._around.metrics.signal_moved(self._signal, status)
-            self._signal = status
 
     def _publish_state(self, at_ms: int) -> None:
         interval = 1_000.0 / min(self._around.demand.rate_hz(self.user), self._around.socket.state_rate_hz)
         self._next_state_ms = at_ms + interval * 0.9
         state = _ENCODE(self.core.state_message(at_ms))
         self._around.announcer.publish(Notice(self.session_id, self.user, state, STATE_NOTICE))
+        self._around.metrics.fold()
 
     # time ---------------------------------------------------------------------------------------------------------
 
@@ -416,8 +415,8 @@ class SessionRunner:
             self._timer.cancel()
         now_ms = (self._around.clock() - self._started) * 1_000
         due = self.core.wake_ms
-        if self._socket is not None:
-            due = min(due, (self._last_sent - self._started) * 1_000 + self._around.session.control.heartbeat_ms)
+        if self.socket is not None:
+            due = min(due, self._sent_ms + self._around.session.control.heartbeat_ms)
         if self.over or due == NEVER:
             if not self.waits_for_acknowledgement:
                 self._timer, self._timer_ms = None, NEVER
@@ -433,8 +432,8 @@ class SessionRunner:
             return
         at_ms = self.now_ms()
         self._carry_out(self.core.advance(at_ms), at_ms)
-        heartbeat_s = self._around.session.control.heartbeat_ms / 1_000
-        if self._socket is not None and self._around.clock() - self._last_sent >= heartbeat_s - 0.002:
+        heartbeat_ms = self._around.session.control.heartbeat_ms
+        if self.socket is not None and at_ms - self._sent_ms >= heartbeat_ms - _EARLY_MS:
             self.send(Heartbeat(server_ts=self._around.wall_ms()))
         if self._timer is None:
             self._arm()

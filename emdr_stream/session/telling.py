@@ -1,5 +1,6 @@
 """What was seen in, what is said of it out: results for the client, live states and summaries for the watchers."""
 
+from math import floor
 from typing import Any, Final
 
 from emdr_stream.domain import DIMENSIONS, EMOTIONS, MISSING, N_SIGNALS, SIGNALS
@@ -23,13 +24,14 @@ _SECOND_MS: Final = 1_000
 class Telling:
     """Speaks for one session. `next_ms`: session time from which the next result is due."""
 
-    __slots__ = ("_care", "_ledger", "_pace", "_perception", "_settings", "_signs", "_state", "_view")
+    __slots__ = ("_care", "_ledger", "_monitor", "_pace", "_perception", "_settings", "_signs", "_state", "_view")
 
     def __init__(
         self, care: Care, perception: Perception, signs: reporting.Signs, view: ViewState, settings: SessionSettings
     ) -> None:
         self._care = care
         self._ledger = care.ledger
+        self._monitor = care.monitor
         self._state = care.state
         self._perception = perception
         self._signs = signs
@@ -56,9 +58,10 @@ class Telling:
         perception, signs, scores = self._perception, self._signs, view.scores
         if at_ms >= view.next_look_ms:
             signs.look(perception, at_ms)
-        level = self._care.monitor.level
+        level = self._monitor.state.level
         present = perception.present(_SHOWN) if view.face else _UNSEEN
         estimate = reporting.state_of(scores)
+        sight = perception.sight
         out = self._ledger.out
         out.append(
             Send(
@@ -71,7 +74,9 @@ class Telling:
                     predicted_changes=reporting.changes_of(scores),
                     recommendations=reporting.recommendations_of(level, estimate),
                     safety=reporting.safety_of(scores, level, view),
-                    signal=self._signal_report(at_ms),
+                    signal=SignalReport(
+                        status=sight.state.status, quality=sight.state.quality, age_ms=sight.age_ms(at_ms)
+                    ),
                     timing=timing,
                 )
             )
@@ -162,10 +167,11 @@ class Telling:
     def _second(self, at_ms: int) -> dict[str, Any]:
         scores = self._view.scores
         present = self._perception.present() if self._view.face else _UNSEEN
-        values = {name: _or_null(value) for name, value in zip(SIGNALS, present, strict=True)}
+        # To four places; `round` takes four times as long, and was half the price of a record.
+        values = [floor(value * 1e4 + 0.5) / 1e4 if value == value else None for value in present]
         return {
             "at_ms": at_ms,
-            **values,
+            **dict(zip(SIGNALS, values, strict=True)),
             "risk": None if scores is None else scores.risk,
             "crisis": None if scores is None else scores.crisis,
             "state": reporting.state_of(scores).label.value,
@@ -173,7 +179,3 @@ class Telling:
             "signal": self._perception.sight.state.status.value,
             "status": self._state.status.value,
         }
-
-
-def _or_null(value: float) -> float | None:
-    return round(value, 4) if value == value else None

@@ -16,7 +16,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from emdr_stream.domain import AlertKind, Role, Severity, SignalStatus
 from emdr_stream.errors import CloseCode, ErrorCode
-from emdr_stream.telemetry.instruments import Histogram, Instruments, Level, Tally
+from emdr_stream.telemetry.instruments import Histogram, Instruments, Key, Level, Tally
 
 METRICS_CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -118,6 +118,7 @@ _ACK: Final = (1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 _LAG: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
 _OTHER: Final = "other"
+_MANY: Final = 256
 _CLOSE_CODES: Final = frozenset(str(int(code)) for code in CloseCode)
 
 
@@ -182,13 +183,29 @@ class Metrics:
         stages[Stage.QUEUE].observe(queued_s, rows)
         stages[Stage.INFER].observe(infer_s, rows)
 
+    # The next four are resolved once, for the line that each message travels.
     def latency_of(self, stage: Stage) -> Callable[[float], None]:
-        """What takes a stage's seconds; resolved once, for the line that each message travels."""
-        return self._latency.of[stage].observe
+        """What takes a stage's seconds; they count when `fold` is called."""
+        return self._latency.of[stage].gather
 
     def age_observer(self) -> Callable[[float], None]:
-        """What takes ages in seconds, resolved once."""
-        return self._age.of[()].observe
+        """What takes ages in seconds; they count when `fold` is called."""
+        return self._age.of[()].gather
+
+    @property
+    def samples(self) -> dict[Key, float]:
+        """Counts of samples by SampleOutcome, to be incremented."""
+        return self._samples.counts
+
+    @property
+    def results(self) -> dict[Key, float]:
+        """The count of results, under `()`, to be incremented."""
+        return self._results.counts
+
+    def fold(self) -> None:
+        """Count the latencies and ages that have gathered, once there are many; every session asks once a second."""
+        self._latency.of[Stage.TOTAL].fold(_MANY)
+        self._age.of[()].fold(_MANY)
 
     def sample(self, outcome: SampleOutcome) -> None:
         self._samples.counts[outcome] += 1

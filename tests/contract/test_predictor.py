@@ -237,3 +237,13 @@ def test_a_session_that_fails_on_its_scores_costs_no_other_session_its_answer(mo
     predictor.submit(rows[1], 1, asker)
     turns.turn()
     assert set(asker.answers) == {1}
+
+
+def test_a_pages_end_is_told_when_everybody_has_an_answer(model: BoundModel, rows: Array) -> None:
+    turns, asker = Turns(), Asker()
+    told: list[int] = []
+    predictor = BatchPredictor(model, turns, lambda: turns.now, on_answered=lambda: told.append(len(asker.answers)))
+    for ticket in range(3):
+        predictor.submit(rows[ticket], ticket, asker)
+    turns.turn()
+    assert told == [3]

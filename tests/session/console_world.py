@@ -72,6 +72,8 @@ class ClientSocket:
     def send(self, data: bytes | str) -> None:
         self.sent.append(msgspec.json.decode(data))
 
+    post = send
+
     def close(self, code: int, reason: str = "") -> None:
         self.close_code = self.close_code or code
 

@@ -67,6 +67,19 @@ def test_a_heartbeat_is_sent_only_when_nothing_else_was() -> None:
     assert wire.types().count("heartbeat") == 3
 
 
+def test_results_may_wait_for_others_and_nothing_else_does() -> None:
+    world = World()
+    runner = make_runner(world)
+    wire = attach(runner)
+    stream(world, runner, 3)
+    world.pass_s(1.7)
+    world.scores = CRISIS
+    stream(world, runner, 5)
+    assert {"control.pause", "intervention"} <= set(wire.types())
+    assert wire.posted == {"result"}
+    assert "heartbeat" in wire.types()
+
+
 def test_a_slow_reader_loses_results_but_no_control_message() -> None:
     world = World()
     runner = make_runner(world)

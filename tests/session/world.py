@@ -119,12 +119,19 @@ class Wire:
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.posted: set[str] = set()
+        """Types of what might wait for others."""
         self.close_code: int | None = None
         self.buffered_bytes = 0
 
     def send(self, data: bytes | str) -> None:
         if self.close_code is None:
             self.sent.append(msgspec.json.decode(data))
+
+    def post(self, data: bytes | str) -> None:
+        before = len(self.sent)
+        self.send(data)
+        self.posted |= {message["type"] for message in self.sent[before:]}
 
     def close(self, code: int, reason: str = "") -> None:
         self.close_code = self.close_code or code

@@ -52,24 +52,39 @@ class TestSink:
     def __init__(self, heard: Heard) -> None:
         self._heard = heard
 
+        self._commands: dict[bytes | str, Callable[[], None]] = {
+            "close": self._close,
+            "bad code": self._refused_code,
+            "flood": self._fill_up,
+            "deluge": lambda: self._pour(heard.peer.send),
+            "post": self._post_and_send,
+            "post, then close": self._post_and_close,
+            "post a deluge": lambda: self._pour(heard.peer.post),
+        }
+
     def received(self, data: bytes | str) -> None:
         self._heard.messages.append(data)
-        match data:
-            case "boom: my name":
-                raise ValueError(data)
-            case "close":
-                self._heard.peer.close(4409, "replaced")
-                self._heard.peer.send("never sent")
-                self._heard.peer.close(1000)
-            case "bad code":
-                self._refused_code()
-            case "flood":
-                self._fill_up()
-            case "deluge":
-                for _ in range(3_000):
-                    self._heard.peer.send(bytes(10_000))
-            case _:
-                self._heard.peer.send(data)
+        if data == "boom: my name":
+            raise ValueError(data)
+        command = self._commands.get(data)
+        if command is None:
+            self._heard.peer.send(data)
+        else:
+            command()
+
+    def _close(self) -> None:
+        self._heard.peer.close(4409, "replaced")
+        self._heard.peer.send("never sent")
+        self._heard.peer.close(1000)
+
+    def _post_and_close(self) -> None:
+        self._heard.peer.post("last words")
+        self._heard.peer.close(4409, "replaced")
+        self._heard.peer.post("never sent")
+
+    def _pour(self, write: Callable[[bytes], None]) -> None:
+        for _ in range(3_000):
+            write(bytes(10_000))
 
     def _fill_up(self) -> None:
         # The kernel takes megabytes before anything waits here.
@@ -78,6 +93,16 @@ class TestSink:
             self._heard.peer.send(bytes(10_000))
             messages += 1
         self._heard.messages.append(f"buffered {self._heard.peer.buffered_bytes}")
+
+    def _post_and_send(self) -> None:
+        peer = self._heard.peer
+        waiting = []
+        for number in range(3):
+            peer.post(f"posted {number}")
+            waiting.append(peer.buffered_bytes)
+        peer.send("sent")
+        peer.post(b"posted behind it")
+        self._heard.messages.append(f"grew {waiting == sorted(set(waiting))}")
 
     def _refused_code(self) -> None:
         try:

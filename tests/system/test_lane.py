@@ -166,6 +166,47 @@ def test_the_sinks_close_code_and_reason_reach_the_client_and_nothing_after(serv
     assert (heard.messages, heard.closed_with) == (["close"], [4409])
 
 
+def test_what_is_posted_and_what_is_sent_keep_their_order(server: RunningServer) -> None:
+    with client(server) as socket_:
+        for _ in range(2):
+            socket_.send("post")
+        come = [socket_.recv(timeout=5) for _ in range(10)]
+    assert come == ["posted 0", "posted 1", "posted 2", "sent", b"posted behind it"] * 2
+
+
+def test_what_is_posted_counts_as_waiting_at_once(server: RunningServer) -> None:
+    with client(server) as socket_:
+        socket_.send("post")
+        socket_.recv(timeout=5)
+    assert heard_after_end(server).messages == ["post", "grew True"]
+
+
+def test_what_was_posted_before_our_close_arrives_ahead_of_it(server: RunningServer) -> None:
+    with raw_client(server) as raw:
+        raw.sendall(masked_frame("post, then close"))
+        come = raw.recv(65_536)
+        while b"replaced" not in come:
+            come += raw.recv(65_536)
+        assert come.startswith(b"\x81\x0alast words\x88")
+        assert b"never" not in come
+
+
+def test_what_was_posted_before_the_peers_close_arrives_ahead_of_the_answer(lane_server: RunningServer) -> None:
+    with raw_client(lane_server) as raw:
+        raw.sendall(masked_frame("post") + CLOSE_FRAME)
+        come = read_to_end(raw)
+    assert come.index(b"posted behind it") < come.index(b"\x88\x02")
+
+
+def test_a_failing_sinks_posted_words_arrive_before_the_1011(lane_server: RunningServer) -> None:
+    with raw_client(lane_server) as raw:
+        raw.sendall(masked_frame("post") + masked_frame("boom: my name"))
+        come = raw.recv(65_536)
+        while b"\x88" not in come:
+            come += raw.recv(65_536)
+        assert come.index(b"posted behind it") < come.index(b"\x88")
+
+
 def test_a_code_that_may_not_be_sent_is_refused(server: RunningServer) -> None:
     with client(server) as socket_:
         socket_.send("bad code")
@@ -183,6 +224,7 @@ def test_a_lost_transport_is_1006_once(server: RunningServer, reset: bool) -> No
     heard = heard_after_end(server)
     assert heard.closed_with == [1006]
     heard.peer.send("into the void")
+    heard.peer.post("and again")
     heard.peer.close(1000)
     assert heard.peer.buffered_bytes == 0
 
@@ -269,9 +311,10 @@ def test_output_for_a_peer_that_does_not_read_is_reported(server: RunningServer)
         wait_until(lambda: server.heard[-1].peer.buffered_bytes == 0)
 
 
-def test_a_peer_that_lets_output_pile_up_is_cut_off_with_4408(server: RunningServer) -> None:
+@pytest.mark.parametrize("command", ["deluge", "post a deluge"])
+def test_a_peer_that_lets_output_pile_up_is_cut_off_with_4408(server: RunningServer, command: str) -> None:
     with raw_client(server, receive_buffer_bytes=4096) as raw:
-        raw.sendall(masked_frame("deluge"))
+        raw.sendall(masked_frame(command))
         assert heard_after_end(server).closed_with == [4408]
 
 

@@ -59,6 +59,37 @@ def test_a_gap_ages_by_its_length_tabled_or_not(gap: int) -> None:
     np.testing.assert_allclose(moments.sums[:, :CLOCK], expected[:, :CLOCK], rtol=1e-12)
 
 
+HOLES = st.sampled_from([(), (), (N_SIGNALS - 1,), (N_SIGNALS - 1,), (0,), (3, N_SIGNALS - 1), tuple(range(N_SIGNALS))])
+
+
+@given(st.lists(st.tuples(st.sampled_from([10, 10, 10, 30]), HOLES), min_size=2, max_size=12))
+def test_what_is_missing_now_and_then_weighs_nothing_and_costs_the_next_sample_nothing(
+    steps: list[tuple[int, tuple[int, ...]]],
+) -> None:
+    """A stream as clients send it: each sample stands for the time since the one before, most signals are there."""
+    moments, tick = Moments(), 0
+    taken: list[Sample] = []
+    clock = 0.0
+    for number, (gap, holes) in enumerate(steps):
+        tick += gap if number else 0
+        weight = gap * TICK_S
+        values = tuple(nan if i in holes else 0.01 * (number + i) for i in range(N_SIGNALS))
+        moments.add(tick, values, weight, weight)
+        taken.append((tick, values, weight))
+        clock = clock * exp(-2.0 * weight) + weight if number else weight
+    np.testing.assert_allclose(moments.sums[:, :CLOCK], directly(taken, tick)[:, :CLOCK], rtol=1e-9, atol=1e-12)
+    assert moments.sums[0, CLOCK] == pytest.approx(clock)
+
+
+def test_what_is_kept_behind_the_sums_is_there_after_every_sample() -> None:
+    moments = Moments(room=3)
+    moments.keep_behind(1, np.array([7.0, 8.0]))
+    for tick in range(3):
+        moments.add(tick, (0.5,) * N_SIGNALS, 0.1, 0.1)
+        assert moments.row[-3:].tolist() == [0.0, 7.0, 8.0]
+        assert (moments.row[: ROWS * COLUMNS] == moments.sums.reshape(-1)).all()
+
+
 def test_a_silent_signal_is_absent_after_a_second_and_a_half() -> None:
     moments = Moments()
     for tick in range(0, 300, 10):

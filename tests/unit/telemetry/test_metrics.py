@@ -6,6 +6,8 @@ import shutil
 import subprocess
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import CollectorRegistry
 
@@ -175,3 +177,19 @@ def test_two_sets_of_metrics_cannot_share_a_registry() -> None:
     Metrics(registry, version="1")
     with pytest.raises(ValueError, match="Duplicated"):
         Metrics(registry, version="1")
+
+
+SECONDS = st.one_of(st.floats(-1.0, 20.0), st.sampled_from([0.001, 0.01, math.nan, math.inf, 1e9]))
+
+
+@given(st.lists(SECONDS, max_size=30))
+def test_what_is_gathered_counts_as_what_is_observed_one_by_one(seconds: list[float]) -> None:
+    bounds = (0.001, 0.01, 0.1, 1.0)
+    one_by_one, gathered = Buckets(bounds), Buckets(bounds)
+    for each in seconds:
+        one_by_one.observe(each)
+        gathered.gather(each)
+    gathered.fold(at_least=len(seconds) + 1)
+    pairs, total = gathered.cumulative()
+    assert pairs == one_by_one.cumulative()[0]
+    assert total == pytest.approx(one_by_one.cumulative()[1])

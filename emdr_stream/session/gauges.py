@@ -1,0 +1,39 @@
+"""What a session is counted under goes in, changes of the worker's gauges come out; all is taken back at its end."""
+
+from typing import Final
+
+from emdr_stream.domain import AlertState, SignalStatus
+from emdr_stream.telemetry.metrics import Metrics
+from emdr_stream.wire.values import AlertBody
+
+_OPEN_STATES: Final = (AlertState.RAISED, AlertState.ESCALATED)
+
+
+class Gauges:
+    """One session's part: its signal, and its alerts that nobody has acknowledged."""
+
+    __slots__ = ("_metrics", "_signal", "_unacknowledged")
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._signal: SignalStatus | None = None
+        self._unacknowledged: set[str] = set()
+
+    def see_signal(self, status: SignalStatus | None) -> None:
+        """The signal has this status now; None when the session is over."""
+        if status is not self._signal:
+            self._metrics.signal_moved(self._signal, status)
+            self._signal = status
+
+    def see_alert(self, body: AlertBody) -> None:
+        before = len(self._unacknowledged)
+        if body.state in _OPEN_STATES:
+            self._unacknowledged.add(body.alert_id)
+        else:
+            self._unacknowledged.discard(body.alert_id)
+        self._metrics.alerts_unacknowledged(len(self._unacknowledged) - before)
+
+    def clear(self) -> None:
+        self.see_signal(None)
+        self._metrics.alerts_unacknowledged(-len(self._unacknowledged))
+        self._unacknowledged.clear()
