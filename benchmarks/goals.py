@@ -116,7 +116,7 @@ def sessions(rounds: int, seconds: float, rate_hz: float) -> bool:
     with rivals() as both:
         for number in range(1, rounds + 1):
             print(f"\nround {number}: ever more sessions x {rate_hz:g} Hz, evenly spread, until p99 >= {P99_MS:g} ms")
-            plan = _plan(0, seconds, rate_hz)
+            plan = plan_of(0, seconds, rate_hz)
             echo = climb("echo", partial(_loaded, both.echo, replace(plan, warmup_s=1.0)))
             ours = climb("service", partial(_loaded, both.service, plan))
             # Where the client could not bring the echo to its limit, the echo counts as what its core could bear.

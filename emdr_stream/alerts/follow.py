@@ -97,7 +97,7 @@ class Follower:
                 found = await self.both_since(sequencer.earliest_held_ms() - back_ms)
                 self._take(found.entries)
                 if found.complete:
-                    release(sequencer.searched())
+                    release(sequencer.searched(loop.time()))
                 release(sequencer.overdue(loop.time()))
                 if sequencer.has_gaps:
                     await asyncio.sleep(_GAP_RETRY_S)

@@ -29,7 +29,8 @@ from emdr_stream.store.base import Store
 
 _RECOVERED_IN_MEMORY: Final = 1_000
 _CLOSE_S: Final = 2.0
-_INHERIT_S: Final = 1.0
+_INHERIT_S: Final = 0.5
+"""How long the journals of dead siblings may take to be read, and the same again to be written down here."""
 _LOCK_S: Final = 3.0
 """How long a start waits for its folder: a sibling may be reading what the one before left there."""
 _RESTART_S: Final = 0.5
@@ -141,9 +142,9 @@ class AlertLog:
         """The highest `alert_seq` known of the session (0: none): where a new owner goes on counting."""
         return self.sequencer.last_seq(session_id)
 
-    def counts_from(self, session_id: str, alert_seq: int) -> None:
-        """This worker owns the session from now on, and its next entry has the number after `alert_seq`."""
-        self._release(self.sequencer.begin(session_id, alert_seq))
+    def steps_after(self, session_id: str, alert_seq: int) -> list[AlertEntry]:
+        """What is known here of the session's alerts after this number, in order."""
+        return [entry for entry in self.sequencer.of_session(session_id) if entry.alert_seq > alert_seq]
 
     async def inherit(self) -> None:
         """Take over what dead workers of this machine had journalled and not shipped; their folders lie beside ours.
@@ -151,7 +152,13 @@ class AlertLog:
         Told here at once; written to this journal, and shipped from it, before it counts as shipped there.
         """
         async with self._inheriting:
-            legacies = await self.scribe.call(find_legacies, self._directory)
+            search = self.scribe.submit(find_legacies, self._directory)
+            await asyncio.wait({search}, timeout=_INHERIT_S)
+            if not search.done():
+                # A hanging disk must not keep a session from being taken over; what it held will come late.
+                search.add_done_callback(lambda found: close_legacies(found.result(), kept=False))
+                return
+            legacies = search.result()
             if not legacies:
                 return
             entries = [entry for legacy in legacies for entry in legacy.entries]
@@ -162,8 +169,8 @@ class AlertLog:
                 async with asyncio.timeout(_INHERIT_S):
                     while not self.scribe.idle:  # noqa: ASYNC110 - the disk, seldom and for milliseconds
                         await asyncio.sleep(0.002)
-            kept = self.scribe.idle and self.scribe.ok
-            await self.scribe.call(close_legacies, legacies, kept)
+            # Closing moves no data, and may be done here: the journal's thread may be busy with a hanging disk.
+            close_legacies(legacies, kept=self.scribe.idle and self.scribe.ok)
             if entries:
                 _log.warning("took over alerts of a dead worker", extra={"count": len(entries)})
 

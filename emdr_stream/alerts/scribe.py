@@ -81,9 +81,15 @@ class Scribe:
     async def call(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
+        """Run something of the journal in its thread, and wait for it."""
+        return await self.submit(function, *args, **kwargs)
+
+    def submit(
+        self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> "asyncio.Future[Result]":
         """Run something of the journal in its thread."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))
+        return loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))
 
     async def run(self) -> None:
         """Write and hand on until cancelled."""

@@ -11,6 +11,12 @@ _PATIENCE_S: Final = 3.0
 """How long an entry waits for one before it: a late order is better than a withheld alert."""
 
 
+_SETTLE_S: Final = 0.3
+"""How long a new owner's first entry waits for the former owner's last ones, when both stores have been asked."""
+_BEGIN_S: Final = 1.0
+"""The same when a store is away."""
+
+
 @dataclass(slots=True)
 class _Session:
     """`last`: newest sequence number that was released, 0 before the first."""
@@ -71,9 +77,17 @@ class Sequencer:
         session.held[sequence] = entry
         return self._release(entry.session_id, session)
 
+    def searched(self, now_s: float) -> list[AlertEntry]:
+        """Every store was asked for what is missing and has answered: a new owner's first entry waits no longer.
+
+        It begins a block of numbers of its own, so that nothing needs to lie between it and the one before. What the
+        former owner raised last may still be on its way when it comes, hence a moment's wait all the same.
+        """
+        return self._let_begin(now_s, _SETTLE_S)
+
     def overdue(self, now_s: float) -> list[AlertEntry]:
         """What has waited too long is told over the gap."""
-        released: list[AlertEntry] = []
+        released = self._let_begin(now_s, _BEGIN_S)
         for name in [n for n in self._gaps if now_s - self._sessions[n].held_since_s >= self._patience_s]:
             session = self._sessions[name]
             self.forced += 1
@@ -82,30 +96,23 @@ class Sequencer:
             released += self._release(name, session)
         return released
 
-    def begin(self, name: str, last: int) -> list[AlertEntry]:
-        """Who counts the session knows that nothing is to be waited for up to `last`."""
-        session = self._session(name)
-        if last <= session.last:
-            return []
-        session.last = last
-        told = [session.held.pop(sequence) for sequence in sorted(session.held) if sequence <= last]
-        for entry in told:
-            self._keep(session, entry)
-        return told + self._release(name, session)
-
-    def searched(self) -> list[AlertEntry]:
-        """Every store was asked for what is missing and has answered: a new owner's first entry waits no longer.
-
-        It begins a block of numbers of its own, so that nothing needs to lie between it and the one before.
-        """
+    def _let_begin(self, now_s: float, waited_s: float) -> list[AlertEntry]:
+        """Release what begins a block and has waited for so long."""
         released: list[AlertEntry] = []
-        for name in list(self._gaps):
+        for name in [n for n in self._gaps if now_s - self._sessions[n].held_since_s >= waited_s]:
             session = self._sessions[name]
             first = min(session.held)
             if first > ALERT_BLOCK and first % ALERT_BLOCK == 1:
                 session.last = first - 1
+                session.held_since_s = now_s
                 released += self._release(name, session)
         return released
+
+    def of_session(self, name: str) -> list[AlertEntry]:
+        """What is in memory of one session, released or not, in its order."""
+        session = self._sessions.get(name)
+        known = {} if session is None else {**session.recent, **session.held}
+        return [known[sequence] for sequence in sorted(known)]
 
     def recent(self, users: Collection[str]) -> list[AlertEntry]:
         """What is in memory of these users, released or not; {"*"} means everybody."""

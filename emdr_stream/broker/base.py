@@ -118,11 +118,12 @@ class Broker(Protocol):
         """Entries appended after position `after`, waiting up to `wait_ms` for the first; None asks for the end."""
 
     # snapshots ----------------------------------------------------------------------------------------------------
-    async def claim(self, session_id: str, owner: str, at_least: int = 0) -> int:
+    async def claim(self, session_id: str, owner: str, at_least: int = 0, only_at: int | None = None) -> int:
         """Become the owner: the epoch grows by one (from 0) and is returned. Any earlier owner is fenced out.
 
         `at_least`: an epoch known from elsewhere (the client's, the store's); the new one is above it even after a
-        loss of the broker's data.
+        loss of the broker's data. `only_at`: the epoch that was read; when it has grown since, FencedOut is raised and
+        nothing is claimed.
         """
 
     async def put_snapshot(self, session_id: str, owner: str, epoch: int, payload: bytes, ttl_ms: int) -> None:

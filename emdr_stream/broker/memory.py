@@ -97,9 +97,11 @@ class MemoryBroker:
             self._hub.check()
         return AlertPage(str(len(self._hub.alerts)), tuple(entry for _, entry in self._hub.alerts[start:]))
 
-    async def claim(self, session_id: str, owner: str, at_least: int = 0) -> int:
+    async def claim(self, session_id: str, owner: str, at_least: int = 0, only_at: int | None = None) -> int:
         self._hub.check()
         held = self._hub.sessions.setdefault(session_id, _Ownership())
+        if only_at is not None and held.epoch != only_at:
+            raise FencedOut(f"session {session_id}: another worker has claimed it since epoch {only_at}")
         held.epoch = max(held.epoch, at_least) + 1
         held.owner = owner
         return held.epoch

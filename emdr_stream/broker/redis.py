@@ -240,9 +240,12 @@ class RedisBroker:
         return await self._tail.read_response(disable_decoding=True, timeout=wait_ms / 1000 + self._timeout_s)
 
     # snapshots ----------------------------------------------------------------------------------------------------
-    async def claim(self, session_id: str, owner: str, at_least: int = 0) -> int:
-        keys = self._keys_of(session_id)
-        return int(await self._run(redis_scripts.CLAIM, keys, owner, at_least, _CLAIM_LIFE_MS, _EPOCH_LIFE_MS))
+    async def claim(self, session_id: str, owner: str, at_least: int = 0, only_at: int | None = None) -> int:
+        bounds = at_least, _CLAIM_LIFE_MS, _EPOCH_LIFE_MS, -1 if only_at is None else only_at
+        epoch = int(await self._run(redis_scripts.CLAIM, self._keys_of(session_id), owner, *bounds))
+        if not epoch:
+            raise FencedOut(f"session {session_id}: another worker has claimed it since epoch {only_at}")
+        return epoch
 
     async def put_snapshot(self, session_id: str, owner: str, epoch: int, payload: bytes, ttl_ms: int) -> None:
         keys = self._keys_of(session_id)

@@ -24,13 +24,16 @@ end
 """
 
 CLAIM: Final = """
-local epoch = math.max(tonumber(redis.call('GET', KEYS[2]) or '0'), tonumber(ARGV[2])) + 1
+local newest, expected = tonumber(redis.call('GET', KEYS[2]) or '0'), tonumber(ARGV[5])
+if expected >= 0 and newest ~= expected then return 0 end
+local epoch = math.max(newest, tonumber(ARGV[2])) + 1
 redis.call('SET', KEYS[2], string.format('%.0f', epoch), 'PX', ARGV[4])
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'epoch', string.format('%.0f', epoch))
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
 return epoch
 """
-"""ARGV: owner, lowest epoch known from elsewhere, life of the claim in ms, of the epoch in ms. Gives the new epoch."""
+"""ARGV: owner, lowest epoch known from elsewhere, life of the claim in ms, of the epoch in ms, epoch that it must have
+(-1: any). Gives the new epoch; 0 when it is another."""
 
 PUT: Final = (
     _FENCE

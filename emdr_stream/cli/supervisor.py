@@ -60,6 +60,8 @@ class Supervisor:
         }
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._up: dict[int, asyncio.Event] = {slot: asyncio.Event() for slot in range(self._count)}
+        self._ever_up = False
+        """Whether any worker ever came up: after that, none is the reason to stop the others."""
         self._stopping = asyncio.Event()
         self._rolling = asyncio.Event()
 
@@ -87,15 +89,14 @@ class Supervisor:
 
     async def _keep(self, slot: int) -> None:
         """Have a worker in this slot, for as long as the service runs."""
-        loop, quick_ends, was_up = asyncio.get_running_loop(), 0, False
+        loop, quick_ends = asyncio.get_running_loop(), 0
         while not self._stopping.is_set():
             began = loop.time()
             code = await self._run_once(slot)
-            was_up = was_up or self._up[slot].is_set()
             self._up[slot].clear()
             if self._stopping.is_set():
                 return
-            if code == _WRONG_SETTINGS and not was_up:
+            if code == _WRONG_SETTINGS and not self._ever_up:
                 self._stopping.set()
                 raise ConfigurationError("a worker could not start: what it said stands above")
             quick_ends = 0 if loop.time() - began >= _STABLE_S else quick_ends + 1
@@ -123,6 +124,8 @@ class Supervisor:
         finally:
             os.close(heard)
         self._processes[slot] = process
+        if self._stopping.is_set():
+            self._signal(slot, signal.SIGTERM)
         loop = asyncio.get_running_loop()
         loop.add_reader(told, self._hear, slot, told)
         try:
@@ -137,6 +140,7 @@ class Supervisor:
     def _hear(self, slot: int, told: int) -> None:
         if os.read(told, 1):
             self._up[slot].set()
+            self._ever_up = True
         asyncio.get_running_loop().remove_reader(told)
 
     async def _restart_in_turn(self) -> None:

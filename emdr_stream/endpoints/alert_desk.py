@@ -9,8 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
 from emdr_stream.alerts.cursor import make_cursor, parse_cursor
 from emdr_stream.alerts.log import AlertLog, in_order
 from emdr_stream.broker.base import AlertEntry
@@ -19,12 +17,12 @@ from emdr_stream.endpoints.coverage import Coverage
 from emdr_stream.endpoints.outbox import Outbox
 from emdr_stream.endpoints.receipts import Receipts
 from emdr_stream.errors import ErrorCode, ProtocolError
+from emdr_stream.session.alerts import body_of
 from emdr_stream.store.alert_life import alert_step
 from emdr_stream.telemetry.metrics import Metrics
-from emdr_stream.wire.values import AlertBody, Evidence
+from emdr_stream.wire.values import Evidence
 from emdr_stream.wire.watch import AlertMessage
 
-_BODY: Final = msgspec.json.Decoder(AlertBody)
 _SHARED: Final = tuple(name for name in AlertMessage.__struct_fields__ if name != "cursor")
 _SESSIONS_REMEMBERED: Final = 10_000
 _STEPS_REMEMBERED: Final = 2_000
@@ -132,7 +130,7 @@ class AlertDesk:
 
 def alert_message(entry: AlertEntry) -> AlertMessage:
     """The message that tells an entry; one that cannot be read is told as an alert of its own, never hidden."""
-    body = alert_body(entry)
+    body = body_of(entry)
     if body is None:
         return AlertMessage(
             cursor=make_cursor(entry),
@@ -146,14 +144,6 @@ def alert_message(entry: AlertEntry) -> AlertMessage:
         )
     fields: dict[str, Any] = {name: getattr(body, name) for name in _SHARED}
     return AlertMessage(cursor=make_cursor(entry), **fields)
-
-
-def alert_body(entry: AlertEntry) -> AlertBody | None:
-    """The alert as its session raised it; None when the payload cannot be read."""
-    try:
-        return _BODY.decode(entry.payload)
-    except msgspec.MsgspecError:
-        return None
 
 
 def since_of(resume_after: str | None) -> int | None:

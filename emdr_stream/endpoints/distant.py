@@ -47,7 +47,7 @@ async def command_elsewhere(
     summary = None if found is None else found.summary
     check_command(registry, principal, command, summary.user if summary else runner.user if runner else None)
     if runner is not None:
-        runner.command(command, principal.sub)
+        runner.command(command, principal.sub, summary.control_epoch if summary else None)
     elif found is not None and found.over:
         raise ProtocolError(ErrorCode.SESSION_OVER, "the session has ended")
     elif found is None or not found.owner_lives or not await _ask(registry, found, command, principal.sub):

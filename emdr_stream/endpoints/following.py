@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+from zlib import crc32
 
 import msgspec
 
@@ -42,6 +43,9 @@ from emdr_stream.wire.watch import (
 
 _LOG: Final = logging.getLogger(__name__)
 _REQUESTS: Final = 64
+_LINES: Final = 8
+"""Commands for other workers' sessions wait in so many lines, those of one session in one: a worker that does not
+answer holds up few others."""
 _AGAIN_S: Final = 1.0
 """How long after a catch-up with a store away it is tried again."""
 _YIELD_AFTER: Final = 64
@@ -86,7 +90,7 @@ class Following:
         self._states = Conflation(outbox.send_state, parts.metrics.notices_dropped, loop.call_later, parts.clock)
         self._requests: WaitingRoom[Waiting] = WaitingRoom(_REQUESTS)
         # A pause must not wait behind acknowledgements to a worker that does not answer, nor behind a long past.
-        self._commands: WaitingRoom[Waiting] = WaitingRoom(_REQUESTS)
+        self._commands: tuple[WaitingRoom[Waiting], ...] = tuple(WaitingRoom(_REQUESTS) for _ in range(_LINES))
         self._renewed = False
         self._listed: set[str] = set()
         self._incomplete_since: Coverage | None = None
@@ -94,7 +98,9 @@ class Following:
 
     def request(self, request: Request) -> None:
         """Take what needs waiting. Raises ProtocolError(overloaded) when too much waits already."""
-        line = self._commands if isinstance(request, Command) else self._requests
+        line = self._requests
+        if isinstance(request, Command):
+            line = self._commands[crc32(request.session_id.encode()) % _LINES]
         line.put(Waiting(request, self._parts.clock()))
 
     def renew(self, principal: Principal) -> None:
@@ -114,7 +120,8 @@ class Following:
             group.create_task(self._follow_alerts(self._feed))
             group.create_task(self._follow_live(live))
             group.create_task(self._serve(live))
-            group.create_task(self._serve_commands())
+            for line in self._commands:
+                group.create_task(self._serve_commands(line))
 
     def close(self) -> None:
         """Nothing is wished and nothing sent any more."""
@@ -143,9 +150,9 @@ class Following:
             if self._renewed:
                 await self._widen(live)
 
-    async def _serve_commands(self) -> None:
+    async def _serve_commands(self, line: WaitingRoom[Waiting]) -> None:
         while True:
-            waiting = await self._commands.take()
+            waiting = await line.take()
             if waiting is not None and isinstance(waiting.request, Command):
                 await self._ask_elsewhere(waiting.request, waiting.since_s)
 

@@ -6,23 +6,25 @@ alone, and still wait for somebody to say that they were seen.
 
 from collections.abc import Callable
 from typing import Final
+from zlib import crc32
 
 import msgspec
 from msgspec import UNSET
 
 from emdr_stream.alerts.follow import HISTORY_MS
 from emdr_stream.alerts.log import AlertLog
-from emdr_stream.broker.base import AlertEntry
+from emdr_stream.broker.base import ALERT_BLOCK, AlertEntry
 from emdr_stream.domain import AlertState
-from emdr_stream.endpoints.alert_desk import alert_body
 from emdr_stream.endpoints.auth import Principal
 from emdr_stream.endpoints.distant import acknowledge_elsewhere
 from emdr_stream.endpoints.trail import note_refusal
 from emdr_stream.errors import ErrorCode, ProtocolError
+from emdr_stream.session.alerts import body_of
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.telemetry.metrics import Metrics
 from emdr_stream.wire.values import AlertBody
 
+_BLOCKS: Final = 97
 _ENCODE: Final = msgspec.json.Encoder().encode
 
 
@@ -56,7 +58,9 @@ class LateAcknowledgements:
         made = self._steps.setdefault(session_id, {})
         if seen or alert_id in made:
             return
-        sequence = max(self._log.last_seq(session_id), entry.alert_seq, *(step.alert_seq for step in made.values()))
+        known = max(self._log.last_seq(session_id), entry.alert_seq, *(step.alert_seq for step in made.values()))
+        # A block for each alert: who else counts, here or in another worker, is not to be met.
+        sequence = (known // ALERT_BLOCK + 1 + crc32(alert_id.encode()) % _BLOCKS) * ALERT_BLOCK
         now_ms = self._wall_ms()
         acknowledged = msgspec.structs.replace(
             body,
@@ -77,7 +81,7 @@ class LateAcknowledgements:
         found = await self._log.catch_up(by.clients, self._wall_ms() - HISTORY_MS)
         steps = [entry for entry in found.entries if entry.session_id == session_id and by.may_see(entry.user)]
         for entry in sorted(steps, key=lambda step: -step.alert_seq):
-            body = alert_body(entry)
+            body = body_of(entry)
             if body is not None and body.alert_id == alert_id:
                 return entry, body
         if not found.complete:

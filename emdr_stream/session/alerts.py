@@ -4,15 +4,19 @@ One alert of a kind is open at a time. Each step gets the next `alert_seq` of th
 a gap. Acknowledging silences, it does not resolve; an unacknowledged high or critical alert escalates once.
 """
 
+from collections.abc import Iterable, Iterator
+from typing import Final
+
 import msgspec
 from msgspec import UNSET
 
-from emdr_stream.broker.base import ALERT_BLOCK
+from emdr_stream.broker.base import ALERT_BLOCK, AlertEntry
 from emdr_stream.domain import AlertKind, AlertState, Severity
 from emdr_stream.session.pacing import NEVER
 from emdr_stream.settings import ControlSettings
 from emdr_stream.wire.values import AlertBody, Evidence, ModelRef
 
+_BODY: Final = msgspec.json.Decoder(AlertBody)
 _CLOSED_KEPT = 256
 """Resolved alerts that are remembered, so that a late acknowledgement of one is no error."""
 
@@ -132,14 +136,24 @@ class AlertBook:
         deadlines = self.state.deadlines_ms
         return min(deadlines.values()) if deadlines else NEVER
 
-    def begin_anew(self, told_seq: int) -> bool:
-        """A new owner counts on, in a block of its own (broker.base.ALERT_BLOCK).
+    def learn(self, told: Iterable[AlertBody]) -> None:
+        """Take steps that the former owner told after the snapshot, in order: what it raised is open here too."""
+        state = self.state
+        for body in told:
+            state.alert_seq = max(state.alert_seq, body.alert_seq)
+            state.deadlines_ms.pop(body.alert_id, None)
+            if body.state is AlertState.RESOLVED:
+                state.open.pop(body.alert_id, None)
+                state.closed[body.alert_id] = "" if body.by is UNSET else str(body.by)
+                continue
+            state.count += body.alert_id not in state.open
+            state.open[body.alert_id] = body
+            if body.state is AlertState.RAISED and body.ack_deadline_ts is not UNSET:
+                state.deadlines_ms[body.alert_id] = body.ack_deadline_ts - self._started_ts
 
-        `told_seq`: the highest number known from elsewhere. True when alerts were told that this book does not know.
-        """
-        known = self.state.alert_seq
-        self.state.alert_seq = (max(told_seq, known) // ALERT_BLOCK + 1) * ALERT_BLOCK
-        return told_seq > known
+    def begin_block(self, epoch: int) -> None:
+        """A new owner counts on, in a block of its own (broker.base.ALERT_BLOCK): no two owners have one epoch."""
+        self.state.alert_seq = max(epoch, self.state.alert_seq // ALERT_BLOCK + 1) * ALERT_BLOCK
 
     def _move(self, body: AlertBody, state: AlertState, at_ms: int, **changes: object) -> AlertBody:
         moved = msgspec.structs.replace(
@@ -156,6 +170,19 @@ class AlertBook:
 def alert_id_of(session_id: str, alert_seq: int) -> str:
     """An alert is named by its first step: no number is used twice, even after a takeover from an old snapshot."""
     return f"{session_id}.a{alert_seq}"
+
+
+def body_of(entry: AlertEntry) -> AlertBody | None:
+    """The alert as its session raised it; None when the payload cannot be read."""
+    try:
+        return _BODY.decode(entry.payload)
+    except msgspec.MsgspecError:
+        return None
+
+
+def bodies_of(entries: Iterable[AlertEntry]) -> Iterator[AlertBody]:
+    """Those that can be read."""
+    return filter(None, map(body_of, entries))
 
 
 def session_of(alert_id: str) -> str | None:

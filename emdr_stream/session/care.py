@@ -36,6 +36,8 @@ _ENDED_BY_RESUME: Final = (
     AlertKind.PAUSE_UNCONFIRMED,
 )
 
+_LOST_UNSEEN: Final = 16
+"""More durable messages than a session says between two snapshots, which follow each of them at once."""
 _LOST_AT_MOST: Final = 10_000
 """Nobody was told more than this since a snapshot; who says so makes it up."""
 
@@ -235,6 +237,11 @@ class Care:
     def distrust(self, at_ms: int) -> None:
         """A crash lost what the session did last, perhaps a pause of a therapist's: only a therapist may resume."""
         self.pause(PauseCause.CLIENT_DISCONNECTED, at_ms, with_alert=False, requires=ResumeRequires.THERAPIST)
+
+    def count_on(self) -> None:
+        """Taken over from a dead owner, whose last messages the snapshot may lack: their numbers are not used again."""
+        self.state.seq += _LOST_UNSEEN
+        self.control.state.control_epoch += _LOST_UNSEEN
 
     def heal(self, last_seq: int, at_ms: int) -> None:
         """The client was told up to `last_seq`, which is more than the snapshot knows; the rest is lost.

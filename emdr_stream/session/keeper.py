@@ -4,6 +4,7 @@ One task a worker, behind the live path. What must not be lost is saved at once,
 """
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -23,6 +24,8 @@ KEEP_EVERY_S: Final = 0.1
 _SNAPSHOT_EVERY_S: Final = 4.0
 """How old the snapshot of a session may grow in which nothing happens but samples; what matters is saved at once."""
 _AGAIN_S: Final = 1.0
+_AT_ONCE: Final = 100
+"""Snapshots on their way at a time, when all must be saved: what one write to the broker takes."""
 _ENDED_TTL_MS: Final = 3_600_000
 
 
@@ -97,9 +100,21 @@ class Keeper:
             if self._wants_keeping(session_id, runner):
                 await self._keep_safely(session_id, runner)
 
-    async def save_all(self) -> None:
-        """Save every session now, whatever has changed. Raises StoreUnavailable."""
-        for session_id, runner in list(self._runners.items()):
+    async def save_all(self, session_ids: set[str]) -> None:
+        """Save these now, many at a time, and take each from the set when it is done. Raises StoreUnavailable."""
+        while session_ids:
+            some = list(itertools.islice(session_ids, _AT_ONCE))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for session_id in some:
+                        group.create_task(self._save_now(session_id))
+            except* StoreUnavailable as failures:
+                raise failures.exceptions[0] from None
+            session_ids.difference_update(some)
+
+    async def _save_now(self, session_id: str) -> None:
+        runner = self._runners.get(session_id)
+        if runner is not None:
             runner.urgent = True
             await self._keep_safely(session_id, runner)
 
@@ -116,7 +131,7 @@ class Keeper:
             await self._broker.put_snapshot(runner.session_id, self._owner, epoch, payload, ttl_ms)
         except FencedOut:
             self._lost(runner)
-        except StoreUnavailable:
+        except (StoreUnavailable, asyncio.CancelledError):  # it is not known whether it was stored
             runner.dirty = runner.urgent = True
             raise
         self._saved_s[runner.session_id] = self._around.clock()
@@ -144,6 +159,8 @@ class Keeper:
         return self._around.clock() - self._saved_s.get(session_id, 0.0) >= _SNAPSHOT_EVERY_S
 
     async def _keep_safely(self, session_id: str, runner: SessionRunner) -> None:
+        if runner.fenced:
+            return  # an older list's: the session has left, and may have come back as another runner
         try:
             await self._keep_one(session_id, runner)
         except StoreUnavailable:

@@ -48,11 +48,8 @@ class AlertSink(Protocol):
 
     def append(self, entry: AlertEntry) -> None: ...
 
-    def last_seq(self, session_id: str) -> int:
-        """The highest `alert_seq` known of the session, 0 for none: where a new owner goes on counting."""
-
-    def counts_from(self, session_id: str, alert_seq: int) -> None:
-        """This worker's next entry of the session has the number after `alert_seq`."""
+    def steps_after(self, session_id: str, alert_seq: int) -> list[AlertEntry]:
+        """What is known here of the session's alerts after this number, in order."""
 
     async def inherit(self) -> None:
         """Take over what dead workers of this machine had raised and not brought to the stores."""

@@ -25,11 +25,12 @@ from emdr_stream.session import denials
 from emdr_stream.session.alerts import session_of
 from emdr_stream.session.core import SessionCore
 from emdr_stream.session.facts import SessionFacts, open_facts
-from emdr_stream.session.keeper import KEEP_EVERY_S, Keeper, StoredSession
+from emdr_stream.session.keeper import Keeper, StoredSession
 from emdr_stream.session.ports import SessionRecord, Surroundings
 from emdr_stream.session.roll import RollCall
 from emdr_stream.session.runner import SessionRunner
 from emdr_stream.session.switchboard import Request, Switchboard
+from emdr_stream.session.takeover import Takeover
 from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.telemetry.metrics import Refusal
 from emdr_stream.wire.stream import GoAway, Hello, ResumeClaim
@@ -38,9 +39,8 @@ from emdr_stream.wire.watch import Ack
 
 _LOG: Final = logging.getLogger(__name__)
 _FIRST_EPOCH: Final = 1
-_DOUBT_S: Final = 2.0
-"""How long a worker that stood still asks whether its sessions are still its own. Without an answer it goes on: nobody
-can have taken them while the broker is away."""
+_TRIES: Final = 3
+"""A session may be taken by another worker while its client resumes it here; then it is taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,9 @@ class SessionRegistry:
         self.switchboard = Switchboard(broker, owner, obey=self.obey, moved=self._moved)
         self._doubted = doubted or asyncio.Event()
         self._doors: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._since_ms = around.wall_ms()
+        self.takeover = Takeover(
+            around, broker, owner, self._runners, self.keeper, self.roll, admit=self._adopt, door=self._door
+        )
         self.draining = False
         self.taken_over = 0
         """Sessions that another worker took from this one."""
@@ -125,7 +127,7 @@ class SessionRegistry:
 
     async def _open(self, session_id: str, hello: Hello, user: str, sid: str | None) -> Opened:
         self._check_room(user)
-        if session_id in self._runners or (sid and await self._stored(session_id) is not None):
+        if session_id in self._runners or (sid and await self.takeover.stored(session_id) is not None):
             raise denials.taken()
         facts, refused = open_facts(
             hello,
@@ -152,15 +154,21 @@ class SessionRegistry:
         session_id = hello.session_id
         if session_id is None:
             raise denials.nameless()
-        async with self._door(session_id):
-            runner = await self._still_here(session_id, claim) or await self._restore(session_id, user, claim)
-        self._check((runner.resume_hash, runner.earlier_hash), claim, runner.user == user)
-        if runner.core.status is Status.ENDED:
-            raise denials.over()
-        epoch = runner.core.care.state.epoch
-        if sha256(claim.resume_token.encode()).digest() == runner.resume_hash:
-            runner.earlier_hash = runner.resume_hash
-        return Opened(runner, self._new_token(runner), epoch, last_seq=claim.last_seq)
+        for _ in range(_TRIES):
+            async with self._door(session_id):
+                runner = await self._still_here(session_id, claim) or await self._restore(session_id, user, claim)
+                self._check((runner.resume_hash, runner.earlier_hash), claim, runner.user == user)
+                if runner.core.status is Status.ENDED:
+                    raise denials.over()
+                if sha256(claim.resume_token.encode()).digest() == runner.resume_hash:
+                    runner.earlier_hash = runner.resume_hash
+                token = self._new_token(runner)
+                # Told before it is stored, the new token would be worthless if another worker had taken the session.
+                with suppress(StoreUnavailable):
+                    await self.keeper.save(runner)
+            if not runner.fenced:
+                return Opened(runner, token, runner.core.care.state.epoch, last_seq=claim.last_seq)
+        raise denials.not_known_now()
 
     async def elsewhere(self, session_id: str) -> Elsewhere | None:
         """A session that does not live in this worker, from its snapshot; None when there is none.
@@ -206,22 +214,22 @@ class SessionRegistry:
         """Everything that goes on behind the sessions; runs until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.keeper.run())
-            group.create_task(self.roll.run(self._adopt_orphan, lambda: self._runners))
+            group.create_task(self.roll.run(lambda: self._runners))
+            group.create_task(self.roll.look_for_orphans(self.takeover.adopt_orphan, lambda: self._runners))
             group.create_task(self.switchboard.run())
-            group.create_task(self._settle_doubts())
+            group.create_task(self.takeover.settle_doubts(self._doubted))
 
     async def drain(self, time_left_ms: int) -> None:
         """Before the worker stops: tell every client, save every session, close with 1012."""
-        self.draining = True
-        runners = list(self._runners.values())
-        for runner in runners:
+        self.draining = self.takeover.draining = True
+        for runner in list(self._runners.values()):
             runner.send(GoAway(reason="the service restarts", time_left_ms=time_left_ms))
-        for runner in runners:
+        for runner in list(self._runners.values()):
             try:
                 await self.keeper.save(runner)
-            except StoreUnavailable:
+            except Exception:  # whatever is wrong with one, the others are to be saved
                 _LOG.warning("session not saved before the restart", extra={"session_id": runner.session_id})
-        for runner in runners:
+        for runner in list(self._runners.values()):
             runner.leave("the service restarts")
         self._runners.clear()
         with suppress(StoreUnavailable):
@@ -267,18 +275,10 @@ class SessionRegistry:
             self._around.metrics.refused(Refusal.USER)
             raise denials.crowded()
 
-    async def _stored(self, session_id: str) -> tuple[StoredSession, str] | None:
-        """What the broker keeps, and of whom. While that cannot be known nothing is opened: it may be a paused one."""
-        try:
-            found = await self._broker.get_snapshot(session_id)
-        except StoreUnavailable:
-            raise denials.not_known_now() from None
-        return None if found is None else (msgspec.msgpack.decode(found.payload, type=StoredSession), found.owner)
-
     async def _still_here(self, session_id: str, claim: ResumeClaim) -> SessionRunner | None:
-        """The session, if it lives here; asked anew for a client that knows a higher epoch, and so was elsewhere."""
+        """The session, if it lives here; asked anew when the client or this worker may have been away from it."""
         runner = self._runners.get(session_id)
-        if runner is not None and claim.epoch > runner.core.care.state.epoch:
+        if runner is not None and (claim.epoch > runner.core.care.state.epoch or self._around.standing.in_doubt):
             try:
                 await self.keeper.save(runner)
             except StoreUnavailable:
@@ -287,7 +287,7 @@ class SessionRegistry:
 
     async def _restore(self, session_id: str, user: str, claim: ResumeClaim) -> SessionRunner:
         """Take a session over from its snapshot, for a client that has come back to it."""
-        found = await self._stored(session_id)
+        found = await self.takeover.stored(session_id)
         if found is None:
             raise denials.unknown()
         stored, former = found
@@ -295,56 +295,9 @@ class SessionRegistry:
         if stored.snapshot.core.status is Status.ENDED:
             raise denials.over()
         self._check_room()
-        epoch = await self._claim(session_id, stored.snapshot.core.epoch)
+        runner, epoch = await self.takeover.take_over(stored, claim.last_seq)
         if former != self._owner:
             self.switchboard.tell_moved(former, session_id, epoch)
-        # The newest snapshot: the former owner may have saved once more before it was fenced out.
-        found = await self._stored(session_id)
-        self._check_room()
-        return await self._revive(found[0] if found else stored, epoch, claim.last_seq)
-
-    async def _adopt_orphan(self, session_id: str) -> None:
-        """Take over a session whose worker is dead: its timers run on, nobody has come back to it yet."""
-        async with self._door(session_id):
-            found = None if session_id in self._runners else await self._broker.get_snapshot(session_id)
-            if found is None or (found.owner != self._owner and await self.roll.lives(found.owner)):
-                if session_id not in self._runners:
-                    self.roll.let_go(session_id)
-                return
-            stored = msgspec.msgpack.decode(found.payload, type=StoredSession)
-            ended = stored.snapshot.core.status is Status.ENDED
-            if ended and not stored.snapshot.alerts.deadlines_ms:
-                self.roll.let_go(session_id)
-                return
-            epoch = await self._broker.claim(session_id, self._owner, stored.snapshot.core.epoch)
-            runner = await self._revive(stored, epoch)
-            runner.over = ended
-            self._around.metrics.session_adopted()
-            _LOG.warning("session of a dead worker adopted", extra={"session_id": session_id})
-
-    async def _revive(self, stored: StoredSession, epoch: int, last_seq: int = 0) -> SessionRunner:
-        """A live session from its snapshot, detached, in the time that has passed since."""
-        # What a dead sibling had raised and told nobody comes before whatever is raised from now on.
-        await self._around.alerts.inherit()
-        snapshot = stored.snapshot
-        session_id = snapshot.facts.session_id
-        # While no worker could be reached, session time stood still: no grace ran out, no silence grew old.
-        reachable_ms = max(stored.wall_ms, self._since_ms)
-        stood_ms = reachable_ms - stored.wall_ms
-        facts = msgspec.structs.replace(snapshot.facts, started_ts=snapshot.facts.started_ts + stood_ms)
-        core = SessionCore(facts, self._around.session, snapshot, deriver=self._around.deriver)
-        core.care.state.epoch = max(core.care.state.epoch, epoch)
-        # Alerts of the last moments may be newer than the snapshot: a number used twice would hide an alert.
-        if last_seq > core.care.state.seq:
-            core.care.heal(last_seq, snapshot.at_ms)
-        book = core.care.alerts
-        if book.begin_anew(self._around.alerts.last_seq(session_id)):
-            core.care.distrust(snapshot.at_ms)
-        self._around.alerts.counts_from(session_id, book.state.alert_seq)
-        away_ms = max(0, self._around.wall_ms() - reachable_ms)
-        runner = self._adopt(core, self._around.clock() - (snapshot.at_ms + away_ms) / 1_000)
-        runner.take_up(snapshot.at_ms)
-        runner.resume_hash, runner.earlier_hash = stored.resume_hash, stored.earlier_hash
         return runner
 
     def _check(self, hashes: tuple[bytes, bytes], claim: ResumeClaim, same_user: bool) -> None:
@@ -361,27 +314,6 @@ class SessionRegistry:
         runner.urgent = True
         return token
 
-    async def _settle_doubts(self) -> None:
-        """Find out what was lost while the worker stood still, then let go on what it still has."""
-        while True:
-            await self._doubted.wait()
-            self._doubted.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_DOUBT_S):
-                    await self._ask_what_is_ours()
-            self._around.standing.assure(self._around.clock())
-
-    async def _ask_what_is_ours(self) -> None:
-        """Save everything: a session that another worker has taken meanwhile is lost by that."""
-        while True:
-            try:
-                await self.roll.beat()
-                await self.keeper.save_all()
-            except StoreUnavailable:
-                await asyncio.sleep(KEEP_EVERY_S)
-            else:
-                return
-
     def _moved(self, session_id: str, epoch: int) -> None:
         """Another worker says that it has taken a session."""
         runner = self._runners.get(session_id)
@@ -395,7 +327,8 @@ class SessionRegistry:
         _LOG.warning("session taken over by another worker", extra={"session_id": runner.session_id})
         self.taken_over += 1
         runner.fence()
-        self._forget(runner.session_id)
+        if self._runners.get(runner.session_id) is runner:
+            self._forget(runner.session_id)
 
     def _forget(self, session_id: str) -> None:
         runner = self._runners.pop(session_id, None)

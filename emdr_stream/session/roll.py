@@ -20,7 +20,7 @@ _BEAT_S: Final = 0.5
 _STEADY_S: Final = LEASE_MS / 1_000 + 2 * _BEAT_S
 _AT_ONCE: Final = 50
 _STRAYS_EVERY: Final = 20
-"""Beats between two looks for orphans whose handing over was lost on its way."""
+"""Rounds between two looks for orphans whose handing over was lost on its way."""
 
 
 class RollCall:
@@ -34,7 +34,7 @@ class RollCall:
         self._let_go: set[str] = set()
         self._hurry = asyncio.Event()
         self._steady_since: float | None = None
-        self._beats = 0
+        self._rounds = 0
         self._resigned = False
         self.living: frozenset[str] = frozenset()
 
@@ -49,18 +49,30 @@ class RollCall:
         self._took.discard(session_id)
         self._let_go.add(session_id)
 
-    async def run(self, adopt: Callable[[str], Awaitable[None]], mine: Callable[[], Collection[str]]) -> None:
-        """Beat until the worker resigns, and `adopt` orphans one by one. `mine`: the sessions that live here."""
+    async def run(self, mine: Callable[[], Collection[str]]) -> None:
+        """Beat until the worker resigns. `mine`: the sessions that live here."""
         while not self._resigned:
             try:
-                await self.beat()
-                if self._steady_since is not None and self._clock() - self._steady_since >= _STEADY_S:
-                    await self._look_for_orphans(adopt, mine)
+                if not await self.beat():
+                    # The first beat, or the lease was over: the broker may know nothing of us, or may have slept, or
+                    # we have. Nobody is called dead by us before we have been heard for a lease anew.
+                    self._took |= set(mine())
+                    self._steady_since = self._clock()
             except StoreUnavailable:
                 self._steady_since = None
             with suppress(TimeoutError):
                 async with asyncio.timeout(_BEAT_S):
                     await self._hurry.wait()
+
+    async def look_for_orphans(
+        self, adopt: Callable[[str], Awaitable[None]], mine: Callable[[], Collection[str]]
+    ) -> None:
+        """Have orphans adopted, one after the other, until the worker resigns."""
+        while not self._resigned:
+            await asyncio.sleep(_BEAT_S)
+            with suppress(StoreUnavailable):
+                if self._steady_since is not None and self._clock() - self._steady_since >= _STEADY_S:
+                    await self.adopt_orphans(adopt, mine)
 
     async def beat(self, lease_ms: int = LEASE_MS) -> bool:
         """Say that this worker lives; gives whether it counted as living until now. Raises StoreUnavailable."""
@@ -75,8 +87,6 @@ class RollCall:
             self._let_go |= let_go - self._took
             raise
         self.living = roll.living
-        if self._steady_since is None:
-            self._steady_since = self._clock()
         return roll.known
 
     async def lives(self, owner: str) -> bool:
@@ -90,15 +100,18 @@ class RollCall:
         self._resigned = True
         await self.beat(0)
 
-    async def _look_for_orphans(
-        self, adopt: Callable[[str], Awaitable[None]], mine: Callable[[], Collection[str]]
-    ) -> None:
+    async def adopt_orphans(self, adopt: Callable[[str], Awaitable[None]], mine: Callable[[], Collection[str]]) -> None:
+        """Ask for orphans once, and have them adopted. Raises StoreUnavailable."""
         found = await self._broker.orphans(self._owner, _AT_ONCE)
-        self._beats += 1
-        if self._beats % _STRAYS_EVERY == 0:
+        self._rounds += 1
+        if self._rounds % _STRAYS_EVERY == 0:
             here = set(mine()) | self._took | self._let_go
             found += sorted(await self._broker.owned(self._owner) - here)
+        if found:
+            await self.beat()  # who was living at the beat before may be the one that died
         for session_id in found:
+            if self._resigned:
+                return
             try:
                 await adopt(session_id)
             except StoreUnavailable:

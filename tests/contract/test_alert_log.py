@@ -125,25 +125,24 @@ def test_a_new_owners_first_entry_waits_for_a_search_and_no_longer() -> None:
     assert [e.alert_seq for e in sequencer.offer(alert(1, ts_ms=1), 0.0)] == [1]
     assert sequencer.offer(alert(1_001, ts_ms=2), 0.0) == []
     waited = sequencer.has_gaps
-    assert [e.alert_seq for e in sequencer.searched()] == [1_001]
+    assert [e.alert_seq for e in sequencer.searched(0.5)] == [1_001]
     assert (waited, sequencer.has_gaps) == (True, False)
     assert [e.alert_seq for e in sequencer.offer(alert(1_002, ts_ms=3), 0.0)] == [1_002]
 
 
-def test_who_counts_the_session_lets_nothing_wait_for_what_was_never_there() -> None:
+def test_a_new_owners_first_entry_gives_the_former_ones_last_ones_a_moment_and_a_store_that_is_away_a_second() -> None:
     sequencer = Sequencer()
     sequencer.offer(alert(1, ts_ms=1), 0.0)
-    sequencer.offer(alert(3, ts_ms=1), 0.0)
-    assert [e.alert_seq for e in sequencer.begin("s1", 1_000)] == [3]
-    assert [e.alert_seq for e in sequencer.offer(alert(1_001, ts_ms=2), 0.0)] == [1_001]
-    assert not sequencer.has_gaps
+    sequencer.offer(alert(1_001, ts_ms=2), 0.0)
+    assert sequencer.searched(0.2) == [] and sequencer.overdue(0.9) == []
+    assert [e.alert_seq for e in sequencer.overdue(1.1)] == [1_001]
 
 
 def test_what_the_search_finds_comes_before_the_new_owners_first_entry() -> None:
     sequencer = Sequencer()
     sequencer.offer(alert(1, ts_ms=1), 0.0)
     sequencer.offer(alert(1_001, ts_ms=3), 0.0)
-    told = [e.alert_seq for e in (*sequencer.offer(alert(2, ts_ms=2), 0.1), *sequencer.searched())]
+    told = [e.alert_seq for e in (*sequencer.offer(alert(2, ts_ms=2), 0.1), *sequencer.searched(0.5))]
     assert told == [2, 1_001]
 
 
@@ -151,7 +150,7 @@ def test_a_gap_within_an_owners_own_numbers_is_not_passed_over_by_a_search() -> 
     sequencer = Sequencer()
     sequencer.offer(alert(1, ts_ms=1), 0.0)
     sequencer.offer(alert(3, ts_ms=3), 0.0)
-    assert sequencer.searched() == []
+    assert sequencer.searched(0.5) == []
     assert [e.alert_seq for e in sequencer.overdue(3.5)] == [3]
 
 

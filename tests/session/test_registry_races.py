@@ -27,9 +27,9 @@ class SlowBroker(MemoryBroker):
 
     away = False
 
-    async def claim(self, session_id: str, owner: str, at_least: int = 0) -> int:
+    async def claim(self, session_id: str, owner: str, at_least: int = 0, only_at: int | None = None) -> int:
         await asyncio.sleep(0)
-        return await super().claim(session_id, owner, at_least)
+        return await super().claim(session_id, owner, at_least, only_at)
 
     async def get_snapshot(self, session_id: str) -> StoredSnapshot | None:
         await asyncio.sleep(0)
@@ -177,9 +177,13 @@ async def test_a_pause_is_saved_at_once_and_not_at_the_keepers_next_round(monkey
     opened = await registry.open(HELLO, "u1", "the-one")
     attach(opened)
 
+    async def is_saved_as(status: Status) -> bool:
+        found = await registry.takeover.stored("the-one")
+        return found is not None and found[0].snapshot.core.status is status
+
     async def saved_as(status: Status) -> None:
         async with asyncio.timeout(5):
-            while (found := await registry._stored("the-one")) is None or found[0].snapshot.core.status is not status:  # noqa: ASYNC110
+            while not await is_saved_as(status):  # noqa: ASYNC110
                 await asyncio.sleep(0)  # the broker tells nobody what it was given
 
     async with asyncio.TaskGroup() as group:

@@ -1,6 +1,7 @@
 """A worker dies, sleeps or gives way: its sessions go on elsewhere, paused, and it changes nothing more."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from emdr_stream.broker.memory import MemoryBroker, MemoryHub
 from emdr_stream.domain import AlertKind, AlertState, Role, Source, Status
 from emdr_stream.endpoints.auth import Principal
 from emdr_stream.endpoints.distant import FRESH_S, command_elsewhere
-from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
+from emdr_stream.errors import CloseCode, ErrorCode, FencedOut, ProtocolError
 from emdr_stream.session.registry import Opened, SessionRegistry
 from emdr_stream.session.roll import LEASE_MS
 from emdr_stream.session.standing import GAP_S, Standing
@@ -54,7 +55,7 @@ async def opened(registry: SessionRegistry, session_id: str = "s1") -> tuple[Ope
 async def adopt_all(registry: SessionRegistry) -> None:
     """What the roll call does, without its rhythm."""
     await registry.roll.beat()
-    await registry.roll._look_for_orphans(registry._adopt_orphan, lambda: registry._runners)
+    await registry.roll.adopt_orphans(registry.takeover.adopt_orphan, lambda: registry._runners)
 
 
 async def test_a_dead_workers_session_is_adopted_once_and_its_alert_still_escalates() -> None:
@@ -156,13 +157,119 @@ async def test_nobody_looks_for_orphans_before_it_has_itself_been_heard_for_a_le
     await MemoryBroker(ward.hub, "w1").beat("w1", 1, took=["s1"])
     ward.world.pass_s(1)
     async with asyncio.TaskGroup() as group:
-        rolling = group.create_task(second.roll.run(adopt, lambda: ()))
+        tasks = [
+            group.create_task(second.roll.run(lambda: ())),
+            group.create_task(second.roll.look_for_orphans(adopt, lambda: ())),
+        ]
         await until(lambda: "w2" in second.roll.living)
         assert seen == []
-        ward.world.pass_s(LEASE_S + 2)
-        second.roll._hurry.set()
+        for _ in range(8):  # half a second each
+            await pulse(ward, second)
         await until(lambda: seen == ["s1"])
-        rolling.cancel()
+        for task in tasks:
+            task.cancel()
+
+
+async def test_a_worker_whose_own_lease_was_over_calls_nobody_dead_and_tells_what_it_has_anew() -> None:
+    """Redis lost its data, or the whole machine stood still: all leases are over at once."""
+    ward = Ward()
+    registry = ward.worker("w1")
+    await opened(registry)
+    async with asyncio.TaskGroup() as group:
+        beating = group.create_task(registry.roll.run(lambda: registry._runners))
+        await until(lambda: ward.hub.owned.get("w1") == {"s1"})
+        for _ in range(8):
+            await pulse(ward, registry)
+        steady = registry.roll._steady_since
+        ward.hub.leases_ms.clear()
+        ward.hub.owned.clear()
+        await pulse(ward, registry)
+        await pulse(ward, registry)
+        assert ward.hub.owned["w1"] == {"s1"}
+        assert registry.roll._steady_since != steady
+        beating.cancel()
+
+
+async def pulse(ward: Ward, registry: SessionRegistry) -> None:
+    """Half a second passes, and the worker beats."""
+    ward.world.pass_s(0.5)
+    before = ward.hub.leases_ms.get("w1" if "w1" in registry.roll._owner else "w2", 0)
+    registry.roll._hurry.set()
+    await until(lambda: ward.hub.leases_ms.get(registry.roll._owner, 0) > before)
+
+
+async def test_a_lease_that_ends_between_a_beat_and_the_question_loses_no_orphan() -> None:
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    await opened(first)
+    await first.keeper.keep_all()
+    await first.roll.beat()
+    await second.roll.beat()
+    assert "w1" in second.roll.living
+    await first.roll.resign()
+    await second.roll.adopt_orphans(second.takeover.adopt_orphan, lambda: second._runners)
+    assert second.get("s1") is not None
+
+
+async def test_an_orphan_that_its_client_has_taken_meanwhile_is_left_to_it() -> None:
+    ward = Ward()
+    first, second, third = (ward.worker(name) for name in ("w1", "w2", "w3"))
+    made, _ = await opened(first)
+    await ward.dies(first)
+    claim = ResumeClaim(resume_token=made.resume_token, epoch=1, last_seq=0)
+    read = await second.takeover._broker.get_snapshot("s1")
+    back = await third.resume(Hello(source=Source.EMOTION, session_id="s1", resume=claim), claim, "u1")
+    assert read is not None
+    with pytest.raises(FencedOut):
+        await second.takeover._broker.claim("s1", "w2", only_at=read.epoch)
+    assert back.epoch == 2 and third.get("s1") is back.runner
+
+
+async def test_a_client_is_never_given_a_token_that_nobody_has_stored() -> None:
+    """Else another worker's takeover in the same moment would lock it out of its own session, for good."""
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    made, _ = await opened(first)
+    await first.keeper.keep_all()
+    await MemoryBroker(ward.hub, "w9").claim("s1", "w9")  # taken from w1, which does not know it yet
+    claim = ResumeClaim(resume_token=made.resume_token, epoch=1, last_seq=0)
+    back = await first.resume(Hello(source=Source.EMOTION, session_id="s1", resume=claim), claim, "u1")
+    assert back.runner is first.get("s1") and back.epoch == 3
+    again = ResumeClaim(resume_token=back.resume_token, epoch=3, last_seq=0)
+    assert (await second.resume(Hello(source=Source.EMOTION, session_id="s1", resume=again), again, "u1")).epoch == 4
+
+
+async def test_an_heir_knows_alerts_that_are_newer_than_the_snapshot_and_follows_them_up() -> None:
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    made, _ = await opened(first)
+    await first.keeper.keep_all()
+    await first.roll.beat()
+    made.runner.take(Stop(), ward.world.now)  # told, and never saved
+    made.runner.fenced = True
+    made.runner.stop()
+    ward.world.pass_s(LEASE_S + 1)
+    await adopt_all(second)
+    adopted = second.get("s1")
+    assert adopted is not None
+    [alert_id] = adopted.core.care.alerts.state.open
+    assert alert_id == "s1.a1"
+    ward.world.pass_s(30)
+    steps = [json.loads(e.payload) for e in ward.world.alerts]
+    assert [s["state"] for s in steps if s["alert_id"] == "s1.a1"] == ["raised", "escalated"]
+
+
+async def test_numbers_that_a_dead_owner_may_have_used_are_not_used_again() -> None:
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    made, _ = await opened(first)
+    seq, control = made.runner.core.care.state.seq, made.runner.core.care.control.state.control_epoch
+    await ward.dies(first)
+    await adopt_all(second)
+    adopted = second.get("s1")
+    assert adopted is not None
+    assert adopted.core.care.state.seq > seq + 10
+    assert adopted.core.care.control.state.control_epoch > control + 10
 
 
 async def test_an_orphan_that_cannot_be_read_takes_no_worker_with_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -181,7 +288,8 @@ async def test_a_worker_that_has_resigned_takes_no_orphans_and_beats_no_more() -
     ward = Ward()
     registry = ward.worker("w1")
     await registry.drain(0)
-    await registry.roll.run(registry._adopt_orphan, lambda: ())  # returns
+    await registry.roll.run(lambda: ())  # returns
+    await registry.roll.look_for_orphans(registry.takeover.adopt_orphan, lambda: ())
     assert ward.hub.leases_ms["w1"] <= ward.world.around.wall_ms()
 
 
@@ -254,7 +362,7 @@ async def test_what_a_worker_wakes_up_to_waits_until_it_knows_that_the_session_i
         made.runner.command(PauseCommand(session_id="s1", reason="x"), "t1")
     assert refused.value.code is ErrorCode.INTERNAL
     async with asyncio.TaskGroup() as group:
-        settling = group.create_task(registry._settle_doubts())
+        settling = group.create_task(registry.takeover.settle_doubts(doubted))
         await until(lambda: not standing.in_doubt)
         settling.cancel()
     assert made.runner.core.status is Status.PAUSED
@@ -263,7 +371,7 @@ async def test_what_a_worker_wakes_up_to_waits_until_it_knows_that_the_session_i
 
 async def test_a_worker_that_slept_past_its_lease_wakes_up_without_an_effect_on_what_was_taken_from_it() -> None:
     ward = Ward()
-    registry, standing, _ = sleepy(ward)
+    registry, standing, doubted = sleepy(ward)
     made, wire = await opened(registry)
     await registry.keeper.keep_all()
     await registry.roll.beat()
@@ -276,7 +384,7 @@ async def test_a_worker_that_slept_past_its_lease_wakes_up_without_an_effect_on_
     made.runner._tick()
     made.runner.take(Stop(), ward.world.now)
     async with asyncio.TaskGroup() as group:
-        settling = group.create_task(registry._settle_doubts())
+        settling = group.create_task(registry.takeover.settle_doubts(doubted))
         await until(lambda: not standing.in_doubt)
         settling.cancel()
     assert registry.get("s1") is None

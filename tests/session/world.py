@@ -77,11 +77,8 @@ class World:
     def append(self, entry: AlertEntry) -> None:
         self.alerts.append(entry)
 
-    def last_seq(self, session_id: str) -> int:
-        return max((entry.alert_seq for entry in self.alerts if entry.session_id == session_id), default=0)
-
-    def counts_from(self, session_id: str, alert_seq: int) -> None:
-        """Nothing is held back here."""
+    def steps_after(self, session_id: str, alert_seq: int) -> list[AlertEntry]:
+        return [e for e in self.alerts if e.session_id == session_id and e.alert_seq > alert_seq]
 
     async def inherit(self) -> None:
         """Nobody died."""

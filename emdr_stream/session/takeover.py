@@ -1,0 +1,168 @@
+"""What another worker left of a session in, the session alive in this one out; and what a worker that slept has lost.
+
+    claimed   the epoch grew: the former owner is fenced out, in both stores
+    taken     the session stands in this worker's set: should it die now, an heir will find it
+    running   a runner is there, detached until a client is attached
+    let go    it is over, or another's: it leaves the set
+
+A session that was claimed and taken and could not be brought to run is found again by the look for strays.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+import msgspec
+
+from emdr_stream.broker.base import Broker
+from emdr_stream.domain import Status
+from emdr_stream.errors import FencedOut, StoreUnavailable
+from emdr_stream.session import denials
+from emdr_stream.session.alerts import bodies_of
+from emdr_stream.session.core import SessionCore
+from emdr_stream.session.keeper import KEEP_EVERY_S, Keeper, StoredSession
+from emdr_stream.session.ports import Surroundings
+from emdr_stream.session.roll import RollCall
+from emdr_stream.session.runner import SessionRunner
+
+_LOG: Final = logging.getLogger(__name__)
+_DOUBT_S: Final = 2.0
+"""How long a worker that stood still asks a broker that does not answer; then it goes on: nobody can be taking sessions
+from it now, and who did before writes under a higher epoch."""
+
+
+class Takeover:
+    """Brings sessions of other workers to life in this one. `runners` is the registry's.
+
+    `admit` makes a core's runner one of this worker's; `door` is held by who opens or takes over a session.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        broker: Broker,
+        owner: str,
+        runners: dict[str, SessionRunner],
+        keeper: Keeper,
+        roll: RollCall,
+        *,
+        admit: Callable[[SessionCore, float], SessionRunner],
+        door: Callable[[str], AbstractAsyncContextManager[object]],
+    ) -> None:
+        self._around = around
+        self._broker = broker
+        self._owner = owner
+        self._runners = runners
+        self._keeper = keeper
+        self._roll = roll
+        self._admit = admit
+        self._door = door
+        self._since_ms = around.wall_ms()
+        self.draining = False
+
+    async def stored(self, session_id: str) -> tuple[StoredSession, str] | None:
+        """What the broker keeps, and of whom. While that cannot be known nothing is opened: it may be a paused one."""
+        try:
+            found = await self._broker.get_snapshot(session_id)
+        except StoreUnavailable:
+            raise denials.not_known_now() from None
+        return None if found is None else (msgspec.msgpack.decode(found.payload, type=StoredSession), found.owner)
+
+    async def take_over(self, stored: StoredSession, last_seq: int) -> tuple[SessionRunner, int]:
+        """For a client that has come back, and has heard up to `last_seq`. Gives the runner and its epoch.
+
+        Raises FatalProtocolError (1013) when the broker goes away.
+        """
+        session_id = stored.snapshot.facts.session_id
+        # What a dead sibling had raised and told nobody comes before whatever is raised from now on.
+        await self._around.alerts.inherit()
+        try:
+            epoch = await self._broker.claim(session_id, self._owner, stored.snapshot.core.epoch)
+        except StoreUnavailable:
+            raise denials.not_known_now() from None
+        self._roll.took(session_id)
+        # The newest snapshot: the former owner may have saved once more before it was fenced out.
+        found = await self.stored(session_id)
+        return self._revive(found[0] if found else stored, epoch, last_seq), epoch
+
+    async def adopt_orphan(self, session_id: str) -> None:
+        """Take over a session whose worker is dead: its timers run on, nobody has come back to it yet."""
+        async with self._door(session_id):
+            if self.draining or session_id in self._runners:
+                return
+            found = await self._broker.get_snapshot(session_id)
+            if found is None or (found.owner != self._owner and await self._roll.lives(found.owner)):
+                self._roll.let_go(session_id)
+                return
+            stored = msgspec.msgpack.decode(found.payload, type=StoredSession)
+            ended = stored.snapshot.core.status is Status.ENDED
+            if ended and not stored.snapshot.alerts.deadlines_ms:
+                self._roll.let_go(session_id)
+                return
+            await self._around.alerts.inherit()
+            try:
+                # Only if nobody, its own client above all, has taken it meanwhile.
+                epoch = await self._broker.claim(session_id, self._owner, only_at=found.epoch)
+            except FencedOut:
+                self._roll.let_go(session_id)
+                return
+            runner = self._revive(stored, epoch, None)
+            runner.over = ended
+            self._around.metrics.session_adopted()
+            _LOG.warning("session of a dead worker adopted", extra={"session_id": session_id})
+
+    def _revive(self, stored: StoredSession, epoch: int, last_seq: int | None) -> SessionRunner:
+        """A live session from its snapshot, detached, in the time that has passed since.
+
+        `last_seq`: what its client says it has heard; None when no client is there to say it.
+        """
+        snapshot = stored.snapshot
+        # While no worker could be reached, session time stood still: no grace ran out, no silence grew old.
+        reachable_ms = max(stored.wall_ms, self._since_ms)
+        stood_ms = reachable_ms - stored.wall_ms
+        facts = msgspec.structs.replace(snapshot.facts, started_ts=snapshot.facts.started_ts + stood_ms)
+        core = SessionCore(facts, self._around.session, snapshot, deriver=self._around.deriver)
+        core.care.state.epoch = max(core.care.state.epoch, epoch)
+        # A message or an alert of the last moments may be newer than the snapshot: no number is used twice.
+        if last_seq is None:
+            core.care.count_on()
+        elif last_seq > core.care.state.seq:
+            core.care.heal(last_seq, snapshot.at_ms)
+        book = core.care.alerts
+        told = self._around.alerts.steps_after(facts.session_id, book.state.alert_seq)
+        if told:
+            book.learn(bodies_of(told))
+            core.care.distrust(snapshot.at_ms)
+        book.begin_block(epoch)
+        away_ms = max(0, self._around.wall_ms() - reachable_ms)
+        runner = self._admit(core, self._around.clock() - (snapshot.at_ms + away_ms) / 1_000)
+        runner.take_up(snapshot.at_ms)
+        runner.resume_hash, runner.earlier_hash = stored.resume_hash, stored.earlier_hash
+        return runner
+
+    # a worker that stood still ------------------------------------------------------------------------------------
+
+    async def settle_doubts(self, doubted: asyncio.Event) -> None:
+        """Find out what was lost while the worker stood still, then let go on what it still has; until cancelled."""
+        while True:
+            await doubted.wait()
+            doubted.clear()
+            await self._ask_what_is_ours()
+            self._around.standing.assure(self._around.clock())
+
+    async def _ask_what_is_ours(self) -> None:
+        """Save everything: a session that another worker has taken meanwhile is lost by that."""
+        to_ask = set(self._runners)
+        failing_since: float | None = None
+        while to_ask:
+            try:
+                await self._roll.beat()
+                await self._keeper.save_all(to_ask)
+            except StoreUnavailable:
+                now = self._around.clock()
+                failing_since = now if failing_since is None else failing_since
+                if now - failing_since >= _DOUBT_S:
+                    return
+                await asyncio.sleep(KEEP_EVERY_S)
