@@ -16,10 +16,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure the service against what is bare; server on core 0, load client and stores on core 1.",
-        epilog="Against Starlette's echo: g1 CPU per message (2 min), g2 sessions a core (5 min a round), g3 added"
-        " latency (2 min), g7 memory of a session (1 min); against redis-py's publish: g5 CPU of a live state and"
-        " latency of an alert (3 min); against asyncpg's COPY: g6 records written a second (15 s); against itself: pauses, how"
-        " fast a pause leaves while both stores hang (30 s).",
+        epilog="g1 CPU per message (2 min), g2 sessions a core (5 min a round), g3 added latency (2 min), g7 memory of"
+        " a session (1 min): against Starlette's echo. g5 CPU of a live state, latency of an alert (3 min): against"
+        " redis-py's publish. g6 records written a second (15 s): against asyncpg's COPY. pauses: how fast one leaves"
+        " while both stores hang (30 s).",
     )
     parser.add_argument("goal", choices=(*_NAMES, "lane", "all"), nargs="?", default="all")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs; medians count (default 3)")

@@ -6,7 +6,8 @@
 from starlette.websockets import WebSocket
 
 from benchmarks.echo import serve
-from emdr_stream.endpoints.lane import take_over, websocket_protocol
+from emdr_stream.endpoints.handover import take_over
+from emdr_stream.endpoints.lane import websocket_protocol
 from emdr_stream.endpoints.patience import http_protocol
 from emdr_stream.endpoints.ports import LaneLimits, Peer, Sink
 

@@ -10,7 +10,7 @@ from emdr_stream.endpoints.auth import Principal, TokenAuthority
 from emdr_stream.endpoints.departures import Departures
 from emdr_stream.endpoints.greeting import Greeting
 from emdr_stream.endpoints.guard import MESSAGE_COSTS_BYTES, ByteBudget, Guard
-from emdr_stream.endpoints.lane import take_over
+from emdr_stream.endpoints.handover import take_over
 from emdr_stream.endpoints.licence import Licence
 from emdr_stream.endpoints.ports import LaneLimits, Peer
 from emdr_stream.endpoints.trail import note_refusal, note_refused_hello

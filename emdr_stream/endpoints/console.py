@@ -14,7 +14,7 @@ from emdr_stream.domain import Role
 from emdr_stream.endpoints.auth import Principal, TokenAuthority
 from emdr_stream.endpoints.console_parts import ConsoleParts
 from emdr_stream.endpoints.greeting import Greeting
-from emdr_stream.endpoints.lane import take_over
+from emdr_stream.endpoints.handover import take_over
 from emdr_stream.endpoints.late_ack import LateAcknowledgements
 from emdr_stream.endpoints.ports import LaneLimits, Peer
 from emdr_stream.endpoints.trail import note_refused_hello

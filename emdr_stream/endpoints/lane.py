@@ -11,7 +11,6 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final, cast
 
-from starlette.websockets import WebSocket, WebSocketState
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
@@ -25,7 +24,6 @@ from emdr_stream.endpoints.guard import Guard
 from emdr_stream.endpoints.lane_peer import LanePeer
 from emdr_stream.endpoints.masking import unmask
 from emdr_stream.endpoints.ports import LaneLimits, MakeSink, Sink, log_sink_error, tell_end
-from emdr_stream.endpoints.pump import pump
 from emdr_stream.errors import CloseCode
 
 EXTENSION: Final = "emdr_stream.lane"
@@ -38,35 +36,6 @@ _LAST_WORDS_BYTES: Final = 65_536
 """What a peer may still send after our close before its end is looked for."""
 _MIDDLING: Final = bytes((BINARY, 0x80 | 126))
 """The first bytes of a masked binary message of 126 to 65,535 bytes."""
-
-
-async def take_over(
-    websocket: WebSocket, make_sink: MakeSink, limits: LaneLimits | None = None, departures: Departures | None = None
-) -> None:
-    """Hand an accepted socket to a session and wait until it is closed, by either side.
-
-    Messages that arrived before the call are delivered first, in order. On a server that offers no lane, the socket is
-    served through ASGI messages under the same contract.
-
-    Args:
-        websocket: Accepted by the caller, who must not use it any more.
-        make_sink: Makes the session around its peer; a failure closes the socket with 1011.
-        limits: For a socket without a lane; a lane has the limits that `websocket_protocol` was given.
-        departures: Where the worker's sockets post.
-
-    Raises:
-        RuntimeError: If the socket was not accepted.
-    """
-    if websocket.application_state is not WebSocketState.CONNECTED:
-        raise RuntimeError("take_over needs an accepted socket: await websocket.accept() first")
-    lane = websocket.scope.get("extensions", {}).get(EXTENSION)
-    try:
-        if isinstance(lane, LaneProtocol):
-            await lane.serve(make_sink, departures or Departures())
-        else:
-            await pump(websocket, make_sink, limits or LaneLimits())
-    finally:
-        websocket.client_state = websocket.application_state = WebSocketState.DISCONNECTED
 
 
 def websocket_protocol(limits: LaneLimits) -> type[asyncio.Protocol]:

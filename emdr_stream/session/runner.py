@@ -9,30 +9,24 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-import msgspec
-
-from emdr_stream.broker.base import AlertEntry, Notice
-from emdr_stream.domain import AlertState, Scores, Status
+from emdr_stream.domain import Scores, Status
 from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
 from emdr_stream.pipeline.perception import Intake
 from emdr_stream.session import denials
 from emdr_stream.session.core import SessionCore
 from emdr_stream.session.effects import (
-    AlertAcknowledged,
     Analyse,
     Effect,
     Keep,
-    Notify,
     Over,
-    PauseConfirmed,
     Raise,
     Send,
 )
 from emdr_stream.session.gauges import Gauges
+from emdr_stream.session.outlets import Outlets
 from emdr_stream.session.pacing import NEVER
-from emdr_stream.session.ports import STATE_NOTICE, SessionRecord, Socket, Surroundings
+from emdr_stream.session.ports import SessionRecord, Socket, Surroundings
 from emdr_stream.session.standing import GAP_S
-from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.telemetry.metrics import SampleOutcome, Stage
 from emdr_stream.wire.codec import Codec
 from emdr_stream.wire.stream import (
@@ -57,9 +51,6 @@ _INTAKE: Final = {
     Intake.DUPLICATE: SampleOutcome.DUPLICATE,
     Intake.UNUSABLE: SampleOutcome.UNUSABLE,
 }
-_ENCODE: Final = msgspec.msgpack.Encoder().encode
-_ENCODE_ALERT: Final = msgspec.json.Encoder().encode
-"""The store reads an alert's state from its payload (`store/alert_life.py`): JSON."""
 _EARLY_MS: Final = 3
 """A heartbeat that is due so soon goes now: timers and session time are in whole milliseconds."""
 _OBSERVING: Final = (Sample, Morphcast)
@@ -95,8 +86,8 @@ class SessionRunner:
         self._sent_ms = 0
         """Session time of the newest message to the client."""
         self._received = 0.0
-        self._next_state_ms = 0.0
         self._gauges = Gauges(around.metrics)
+        self._outlets = Outlets(around, core, self._gauges)
         # Looked up once: these are needed for each message.
         self._clock = around.clock
         self._standing = around.standing
@@ -325,8 +316,8 @@ class SessionRunner:
                     self._send_effect(message)  # type: ignore[arg-type]
             else:
                 self._tell(effect, at_ms)
-        if at_ms >= self._next_state_ms:
-            self._publish_state(at_ms)
+        if at_ms >= self._outlets.next_state_ms:
+            self._outlets.publish_state(at_ms)
         if self._ledger.wake_ms < self._timer_ms:
             self._arm()
 
@@ -363,47 +354,15 @@ class SessionRunner:
         self.send(message)
 
     def _tell(self, effect: Effect, at_ms: int) -> None:
-        around = self._around
-        if isinstance(effect, Notify):
-            around.announcer.publish(Notice(self.session_id, self.user, _ENCODE(effect.message)))
-        elif isinstance(effect, Raise):
-            self._raise(effect)
-        elif isinstance(effect, Keep):
-            fields = dict(effect.fields)
-            ts_ms = self.core.facts.started_ts + int(fields.pop("at_ms", at_ms))
-            epoch = self.core.care.state.epoch
-            around.records.offer(Record(RecordKind(effect.kind), self.session_id, self.user, epoch, ts_ms, fields))
-        elif isinstance(effect, PauseConfirmed):
-            around.metrics.pause_confirmed(effect.seconds)
-        elif isinstance(effect, AlertAcknowledged):
-            around.metrics.alert_acknowledged(effect.seconds)
-        elif isinstance(effect, Over):
-            self.over = True
-            self.urgent = True
+        if isinstance(effect, Over):
+            self.over = self.urgent = True
             self._close_socket(CloseCode.NORMAL, "the session has ended")
-
-    def _raise(self, effect: Raise) -> None:
-        body, metrics = effect.body, self._around.metrics
-        self.urgent = True
-        if body.state is AlertState.RAISED:
-            metrics.alert_raised(body.kind, body.severity)
-        self._gauges.see_alert(body)
-        epoch = self.core.care.state.epoch
-        entry = AlertEntry(self.session_id, self.user, body.alert_seq, epoch, body.ts, _ENCODE_ALERT(body))
-        self._around.alerts.append(entry)
-
-    def _publish_state(self, at_ms: int) -> None:
-        interval = 1_000.0 / min(self._around.demand.rate_hz(self.user), self._around.socket.state_rate_hz)
-        self._next_state_ms = at_ms + interval * 0.9
-        state = _ENCODE(self.core.state_message(at_ms))
-        self._around.announcer.publish(Notice(self.session_id, self.user, state, STATE_NOTICE))
-        self._around.metrics.fold()
+        else:
+            if isinstance(effect, Raise):
+                self.urgent = True
+            self._outlets.tell(effect, at_ms)
 
     # time ---------------------------------------------------------------------------------------------------------
-
-    def _tick_later(self) -> None:
-        if not self.fenced and self._timer is None:
-            self._tick()
 
     def _check_standing(self) -> None:
         """Raises ProtocolError(internal) while it is not known whether the session is still this worker's."""
@@ -428,7 +387,7 @@ class SessionRunner:
     def _tick(self) -> None:
         self._timer, self._timer_ms = None, NEVER
         if self._clock() - self._standing.seen_s > GAP_S:
-            self._standing.hold(self._tick_later)
+            self._standing.hold(lambda: None if self.fenced or self._timer else self._tick())
             return
         at_ms = self.now_ms()
         self._carry_out(self.core.advance(at_ms), at_ms)

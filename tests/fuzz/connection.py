@@ -16,7 +16,8 @@ from uvicorn.server import ServerState
 from websockets.frames import Close, Opcode
 from websockets.server import ServerProtocol
 
-from emdr_stream.endpoints.lane import take_over, websocket_protocol
+from emdr_stream.endpoints.handover import take_over
+from emdr_stream.endpoints.lane import websocket_protocol
 from emdr_stream.endpoints.patience import http_protocol
 from emdr_stream.endpoints.ports import LaneLimits, Peer
 from tests.system.raw_socket import request

@@ -15,7 +15,8 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from emdr_stream.endpoints.lane import take_over, websocket_protocol
+from emdr_stream.endpoints.handover import take_over
+from emdr_stream.endpoints.lane import websocket_protocol
 from emdr_stream.endpoints.patience import http_protocol
 from emdr_stream.endpoints.ports import LaneLimits, Peer
 

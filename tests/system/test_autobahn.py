@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from emdr_stream.endpoints.lane import take_over
+from emdr_stream.endpoints.handover import take_over
 from emdr_stream.endpoints.ports import LaneLimits, Peer
 from tests.system.socket_server import Kind, server_config, serving
 

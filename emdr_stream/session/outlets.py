@@ -1,0 +1,68 @@
+"""Effects in that are not for the client; notices, alerts, records and live states out, each to its place."""
+
+from typing import Final
+
+import msgspec
+
+from emdr_stream.broker.base import AlertEntry, Notice
+from emdr_stream.domain import AlertState
+from emdr_stream.session.core import SessionCore
+from emdr_stream.session.effects import AlertAcknowledged, Effect, Keep, Notify, PauseConfirmed, Raise
+from emdr_stream.session.gauges import Gauges
+from emdr_stream.session.ports import STATE_NOTICE, Surroundings
+from emdr_stream.store.base import Record, RecordKind
+
+_ENCODE: Final = msgspec.msgpack.Encoder().encode
+_ENCODE_ALERT: Final = msgspec.json.Encoder().encode
+"""The store reads an alert's state from its payload (`store/alert_life.py`): JSON."""
+_EARLY: Final = 0.9
+"""A state may come this share of its interval after the one before, so that jitter loses none."""
+
+
+class Outlets:
+    """Speaks for one session to everybody but its client. `next_state_ms`: from when a live state is due."""
+
+    __slots__ = ("_around", "_core", "_gauges", "_session_id", "_user", "next_state_ms")
+
+    def __init__(self, around: Surroundings, core: SessionCore, gauges: Gauges) -> None:
+        self._around = around
+        self._core = core
+        self._gauges = gauges
+        self._session_id = core.facts.session_id
+        self._user = core.facts.user
+        self.next_state_ms = 0.0
+
+    def tell(self, effect: Effect, at_ms: int) -> None:
+        """Hand one effect on; those for the client, the predictor and the runner are none of ours."""
+        around = self._around
+        if isinstance(effect, Notify):
+            around.announcer.publish(Notice(self._session_id, self._user, _ENCODE(effect.message)))
+        elif isinstance(effect, Raise):
+            self._raise(effect)
+        elif isinstance(effect, Keep):
+            fields = dict(effect.fields)
+            ts_ms = self._core.facts.started_ts + int(fields.pop("at_ms", at_ms))
+            epoch = self._core.care.state.epoch
+            around.records.offer(Record(RecordKind(effect.kind), self._session_id, self._user, epoch, ts_ms, fields))
+        elif isinstance(effect, PauseConfirmed):
+            around.metrics.pause_confirmed(effect.seconds)
+        elif isinstance(effect, AlertAcknowledged):
+            around.metrics.alert_acknowledged(effect.seconds)
+
+    def publish_state(self, at_ms: int) -> None:
+        """Publish what watchers see of the session now, and note when it is due again."""
+        around = self._around
+        interval = 1_000.0 / min(around.demand.rate_hz(self._user), around.socket.state_rate_hz)
+        self.next_state_ms = at_ms + interval * _EARLY
+        state = _ENCODE(self._core.state_message(at_ms))
+        around.announcer.publish(Notice(self._session_id, self._user, state, STATE_NOTICE))
+        around.metrics.fold()
+
+    def _raise(self, effect: Raise) -> None:
+        body = effect.body
+        if body.state is AlertState.RAISED:
+            self._around.metrics.alert_raised(body.kind, body.severity)
+        self._gauges.see_alert(body)
+        epoch = self._core.care.state.epoch
+        entry = AlertEntry(self._session_id, self._user, body.alert_seq, epoch, body.ts, _ENCODE_ALERT(body))
+        self._around.alerts.append(entry)
