@@ -143,7 +143,12 @@ class SessionRegistry:
         core = SessionCore(facts, self._around.session, deriver=self._around.deriver)
         core.care.state.epoch = epoch
         runner = self._adopt(core, self._around.clock())
-        return Opened(runner, self._new_token(runner), epoch, relaxing_refused=refused)
+        token = self._new_token(runner)
+        if session_id not in self.keeper.unclaimed:
+            # A client that loses its socket at once may come back to a worker that knows it from the broker alone.
+            with suppress(StoreUnavailable):
+                await self.keeper.save(runner)
+        return Opened(runner, token, epoch, relaxing_refused=refused)
 
     async def resume(self, hello: Hello, claim: ResumeClaim, user: str) -> Opened:
         """A session that lives here, or whose snapshot another worker left.

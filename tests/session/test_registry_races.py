@@ -164,6 +164,7 @@ async def test_a_session_that_cannot_be_kept_does_not_keep_others_from_it(caplog
     registry = registry_of(world, broker)
     broken, sound = [await registry.open(HELLO, "u1", None) for _ in range(2)]
     broken.runner.core._view.pending = (2**70, 1.0)
+    broken.runner.urgent = sound.runner.urgent = True
     with caplog.at_level(logging.ERROR):
         await registry.keeper.keep_all()
     assert await broker.get_snapshot(sound.runner.session_id) is not None

@@ -239,6 +239,14 @@ async def test_a_client_is_never_given_a_token_that_nobody_has_stored() -> None:
     assert (await second.resume(Hello(source=Source.EMOTION, session_id="s1", resume=again), again, "u1")).epoch == 4
 
 
+async def test_a_session_can_be_resumed_at_another_worker_from_the_moment_of_its_welcome() -> None:
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    made, _ = await opened(first)
+    claim = ResumeClaim(resume_token=made.resume_token, epoch=1, last_seq=0)
+    assert (await second.resume(Hello(source=Source.EMOTION, session_id="s1", resume=claim), claim, "u1")).epoch == 2
+
+
 async def test_an_heir_knows_alerts_that_are_newer_than_the_snapshot_and_follows_them_up() -> None:
     ward = Ward()
     first, second = ward.worker("w1"), ward.worker("w2")
