@@ -95,7 +95,8 @@ async def test_after_the_grace_time_the_session_is_over(plain: Service) -> None:
         closed = await console.wait_for(of_type("session.closed", session_id=session_of(client)), within_s=8.0)
         assert await refused(plain, "gone", **resume_of(client)) == ("session_over", 4504)
     assert closed["reason"]
-    assert next(message["kind"] for message in console.of("alert")) == "client_disconnected"
+    # A test before may have left a store that has just come back: `degraded` is then told, too.
+    assert "client_disconnected" in {message["kind"] for message in console.of("alert")}
 
 
 async def test_a_restart_says_goodbye_and_a_paused_session_is_still_paused(mortal: Service) -> None:
