@@ -9,14 +9,12 @@ import logging
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Final, cast
 
 import msgspec
 
-from emdr_stream.domain import Limits
-from emdr_stream.errors import ErrorCode, ImageRejected, ProtocolError
+from emdr_stream.errors import ImageRejected, ProtocolError
 from emdr_stream.vision.busy import BusyShare
 from emdr_stream.vision.launch import launch
 from emdr_stream.vision.letters import (
@@ -33,6 +31,8 @@ from emdr_stream.vision.letters import (
     packed,
 )
 from emdr_stream.vision.line import Frame, Line, Outcome
+from emdr_stream.vision.pool_settings import FaceCounts, FaceSettings
+from emdr_stream.vision.refusals import failed, lost, stopping, unavailable
 
 _LOG: Final = logging.getLogger(__name__)
 _ANSWERS: Final[msgspec.msgpack.Decoder[Answer]] = msgspec.msgpack.Decoder(Answer)
@@ -43,33 +43,6 @@ _CANNOT_S: Final = 30.0
 """Pause after a worker has said that it cannot read faces: a missing file may be there by then."""
 _SECOND_LOOK_S: Final = 0.05
 """The loop itself may have been held up: then the answer lies in the socket, and is read before a second ring."""
-
-
-@dataclass(frozen=True, slots=True)
-class FaceSettings:
-    """What the face workers are started with. Paths: None is where they usually are."""
-
-    size: int = 1
-    """Worker processes; each reads some hundred pictures a second and takes about 150 MiB, and 25 for each camera."""
-    limits: Limits = field(default_factory=Limits)
-    landmarker_file: Path | None = None
-    models_dir: Path | None = None
-    deadline_s: float = 1.0
-    """Longest time for a picture; a large one takes 0.03."""
-    first_deadline_s: float = 5.0
-    """The same for a worker's first picture, which warms up the networks."""
-    start_s: float = 60.0
-    """Longest time for loading."""
-
-
-@dataclass(slots=True)
-class FaceCounts:
-    """What became of frames, and how many workers were replaced; since the start, never falling."""
-
-    read: int = 0
-    rejected: int = 0
-    failed: int = 0
-    restarts: int = 0
 
 
 class WorkerSlot(asyncio.Protocol):
@@ -130,7 +103,7 @@ class WorkerSlot(asyncio.Protocol):
 
     def stop(self) -> None:
         """Answer every frame and let go of the worker; `keep` must have been cancelled."""
-        self._refuse_all(ProtocolError(ErrorCode.INTERNAL, "the service stops"))
+        self._refuse_all(stopping())
 
     # what the socket calls
 
@@ -156,7 +129,7 @@ class WorkerSlot(asyncio.Protocol):
         self._busy.works(self._loop.time(), now=False)
         if guilty is not None:
             self._on_death(guilty)
-            self._tell(guilty, _lost(self._reason))
+            self._tell(guilty, lost(self._reason))
         if not self._over.done():
             self._over.set_result(None)
 
@@ -256,20 +229,11 @@ class WorkerSlot(asyncio.Protocol):
             self._transport.abort()
 
 
-def unavailable(problem: str) -> ProtocolError:
-    """The answer to a frame when no worker can read faces."""
-    return ProtocolError(ErrorCode.SOURCE_UNAVAILABLE, f"webcam frames cannot be read here: {problem}")
-
-
-def _lost(reason: str) -> ProtocolError:
-    return ProtocolError(ErrorCode.INTERNAL, f"the picture could not be read: its reader {reason}", param="image")
-
-
 def _outcome(answer: Seen | Refused | Failed, frame: Frame) -> Outcome:
     if isinstance(answer, Refused):
         return ImageRejected(answer.wrong, answer.send)
     if isinstance(answer, Failed):
-        return ProtocolError(ErrorCode.INTERNAL, f"the picture could not be read ({answer.kind})", param="image")
+        return failed(answer.kind)
     started_s = frame.joined_s if frame.started_s is None else frame.started_s
     return replace(answer.reading, queue_ms=max(0.0, started_s - frame.joined_s) * 1e3)
 
