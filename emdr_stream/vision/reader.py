@@ -1,9 +1,9 @@
-"""A camera's pictures go in, one after the other; what each shows of the face comes out, with the time it took."""
+"""A camera's pictures go in, one after the other; a reading of the face in each comes out, with the time it took."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from emdr_stream.vision.landmarker import FaceCounter, Landmarker
 from emdr_stream.vision.light import face_light
 from emdr_stream.vision.pose import eye_closure, face_place, gaze, head_pose
 from emdr_stream.vision.quality import face_quality
+from emdr_stream.vision.reading import ExpressionReader, FaceReading
 from emdr_stream.wire.face import Expression, FaceProblem, FaceView
 
 Seconds = float
@@ -26,31 +27,6 @@ WHOLE_BELOW_PX: Final = 176.0
 """A picture is decoded at half size while its face is at least this tall in the whole one: 88 pixels are left. There
 halving moves the 52 scores by 0.005 in the mean, hardly more than JPEG compression at quality 75 does (0.0035); at 125
 pixels it is 0.012, twice as much. Two limits, so that a face between them does not flicker."""
-
-
-class ExpressionReader(Protocol):
-    """The expression model, as the reader needs it."""
-
-    def read(
-        self,
-        rgb: NDArray[np.uint8],
-        landmarks: NDArray[np.float32],
-        blendshapes: NDArray[np.float32],
-        matrix: NDArray[np.float32],
-    ) -> Expression | None:
-        """`rgb`: uint8 [height, width, 3]; `landmarks`: float32 [478, 3], parts of width and height; `blendshapes`:
-        float32 [52]; `matrix`: float32 [4, 4]. None: nothing can be said."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class FaceReading:
-    """One picture read: what it showed, and how long decoding, the landmarks and the expression took."""
-
-    view: FaceView
-    decode_ms: float
-    face_ms: float
-    expression_ms: float
 
 
 @dataclass(frozen=True, slots=True)
