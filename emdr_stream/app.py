@@ -27,6 +27,7 @@ from emdr_stream.broker.redis import RedisBroker
 from emdr_stream.clock import wall_ms
 from emdr_stream.endpoints.admission import Admission, Crowd
 from emdr_stream.endpoints.auth import TokenAuthority
+from emdr_stream.endpoints.cameras import Cameras, face_settings
 from emdr_stream.endpoints.client import ClientEndpoint
 from emdr_stream.endpoints.console import ConsoleEndpoint
 from emdr_stream.endpoints.departures import Departures
@@ -50,6 +51,7 @@ from emdr_stream.store.spill import Spill
 from emdr_stream.store.writer import RecordWriter
 from emdr_stream.telemetry.merge import merged
 from emdr_stream.telemetry.metrics import Loss, Metrics
+from emdr_stream.vision.pool import FacePool
 from emdr_stream.wire.asyncapi import asyncapi_document
 from emdr_stream.wire.values import ModelRef
 
@@ -170,8 +172,17 @@ class Service:
             doubted=self._doubted,
         )
         lane = lane_limits(settings)
+        self._faces = await stack.enter_async_context(FacePool(face_settings(settings)))
+        self._cameras = Cameras(self._faces, None, settings.session.limits, self.metrics, time.monotonic)
         self.client = ClientEndpoint(
-            self.registry, self.authority, settings.socket, settings.session.limits, lane, departures, self.metrics
+            self.registry,
+            self.authority,
+            settings.socket,
+            settings.session.limits,
+            lane,
+            departures,
+            self.metrics,
+            self._cameras,
         )
         self.console = ConsoleEndpoint(
             self.registry,
@@ -218,6 +229,7 @@ class Service:
             Part("redis", "redis" not in away, away.get("redis", ""), required=False),
             Part("postgres", "postgres" not in away, away.get("postgres", ""), required=False),
             Part("migrations", self._migrated, "" if self._migrated else "the database could not be migrated yet"),
+            Part("faces", self._faces.available, self._faces.why, required=False),
             Part("journal", journal, "" if journal else "the alert journal cannot be written: is the disk full?"),
             Part("sessions", not self.registry.draining, "the service is stopping" if self.registry.draining else ""),
         )
@@ -269,6 +281,7 @@ class Service:
         """Ask both stores once a second; sessions are told when one goes or comes."""
         while True:
             await asyncio.sleep(_CHECK_EVERY_S)
+            self._cameras.look()
             if not self._migrated:
                 await self._migrate()
             await self._check("redis", self.broker)

@@ -130,7 +130,9 @@ class SocketSettings:
     watcher_lag_s: float = 30.0
     """A console is closed with 4408 when it has not confirmed an alert, or not read what waits, for this long."""
     bytes_per_s: int = 1_048_576
-    """What a socket may send in a second: 16 times what 60 samples of 1 kB are, and room for three webcam streams."""
+    """What a socket may send in a second: 16 times what 60 samples of 1 kB are."""
+    frame_bytes_per_s: int = 4_194_304
+    """The same for a socket that sends webcam frames: 30 of 128 KiB, twice what 640x480 in good quality takes."""
     max_consoles_per_user: int = 16
     """Open consoles of one therapist on a worker; 0 is no limit."""
 
@@ -211,5 +213,7 @@ class ServiceSettings:
     socket: SocketSettings = field(default_factory=SocketSettings)
     model_dir: Path | None = None
     """Folder of the models; None: the ones that came with the package."""
+    face_workers: int = 0
+    """Processes of each worker that look at webcam frames; 0: as many as there are processors for."""
     landmarker_file: Path | None = None
     """MediaPipe's face landmarker, for webcam frames; None: where `emdr-stream models fetch` puts it."""

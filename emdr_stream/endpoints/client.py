@@ -7,6 +7,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from emdr_stream.domain import Limits, Role, Source
 from emdr_stream.endpoints.auth import Principal, TokenAuthority
+from emdr_stream.endpoints.cameras import Cameras
 from emdr_stream.endpoints.departures import Departures
 from emdr_stream.endpoints.greeting import Greeting
 from emdr_stream.endpoints.guard import MESSAGE_COSTS_BYTES, ByteBudget, Guard
@@ -17,7 +18,7 @@ from emdr_stream.endpoints.trail import note_refusal, note_refused_hello
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, ProtocolError
 from emdr_stream.session.registry import Opened, SessionRegistry
 from emdr_stream.settings import SocketSettings
-from emdr_stream.telemetry.metrics import Metrics, ResumeResult, SampleOutcome
+from emdr_stream.telemetry.metrics import FrameOutcome, Metrics, ResumeResult, SampleOutcome
 from emdr_stream.wire.codec import STREAM_CODECS, Codec
 from emdr_stream.wire.refusals import error_message
 from emdr_stream.wire.stream import (
@@ -28,7 +29,9 @@ from emdr_stream.wire.stream import (
     Done,
     Frame,
     Hello,
+    Landmarks,
     Morphcast,
+    Observed,
     PhaseMark,
     Ping,
     Pong,
@@ -44,7 +47,8 @@ _NOT_RESUMED: Final = {
     ErrorCode.SESSION_OVER: ResumeResult.OVER,
     ErrorCode.RESUME_DENIED: ResumeResult.DENIED,
 }
-_READABLE: Final = frozenset({Source.EMOTION, Source.MORPHCAST})
+_READINGS: Final = (Morphcast, Frame, Landmarks)
+"""What shows the client, besides samples: each counts against the rate."""
 _ACTS: Final = (SetMark, Rating, PhaseMark, ResumeRequest, Auth)
 """What a person does. Each is written down or told to watchers: a page gone wild must not drown others' alerts."""
 _ACTS_HZ: Final = 10
@@ -63,11 +67,13 @@ class ClientEndpoint:
         lane: LaneLimits,
         departures: Departures,
         metrics: Metrics,
+        cameras: Cameras,
     ) -> None:
         self._registry = registry
         self._authority = authority
         self._settings = settings
         self._limits = limits
+        self._cameras = cameras
         self._lane = lane
         self._departures = departures
         self._metrics = metrics
@@ -96,6 +102,7 @@ class ClientEndpoint:
                 self._settings,
                 self._limits,
                 self._metrics,
+                self._cameras,
             ),
             self._lane,
             self._departures,
@@ -104,13 +111,7 @@ class ClientEndpoint:
     async def _open(self, hello: Hello, principal: Principal) -> Opened:
         """Raises FatalProtocolError for everything that keeps this session from being opened or resumed."""
         user = _user_of(hello, principal)
-        if hello.source not in _READABLE:
-            raise FatalProtocolError(
-                ErrorCode.SOURCE_UNAVAILABLE,
-                f"the source `{hello.source}` is not available here yet: send `emotion` or `morphcast`",
-                CloseCode.FORBIDDEN,
-                param="source",
-            )
+        self._cameras.check(hello.source)
         sid = principal.sid
         if hello.session_id is not None and sid is not None and hello.session_id != sid:
             raise _forbidden("the token is for another session", "session_id")
@@ -144,6 +145,7 @@ class ClientSink:
         settings: SocketSettings,
         limits: Limits,
         metrics: Metrics,
+        cameras: Cameras,
     ) -> None:
         self._peer = peer
         self._registry = registry
@@ -152,9 +154,11 @@ class ClientSink:
         self._metrics = metrics
         self._guard = Guard(limits.rate_hz, settings.max_malformed_per_minute)
         self._acts = Guard(_ACTS_HZ, settings.max_malformed_per_minute)
-        self._budget = ByteBudget(settings.bytes_per_s)
+        self._cameras = cameras
         self._runner.attach(peer, codec, epoch=opened.epoch, resume_token=opened.resume_token, last_seq=opened.last_seq)
         # From here on `closed` will be called.
+        self._desk = self._runner.frames = cameras.desk(opened.runner)
+        self._budget = ByteBudget(settings.bytes_per_s if self._desk is None else settings.frame_bytes_per_s)
         self._metrics.connection_opened(principal.role)
         self._licence = Licence(principal, authority, metrics, self._expire)
         if opened.relaxing_refused:
@@ -190,7 +194,7 @@ class ClientSink:
     def _hand_on(self, message: ClientMessage, now: float, heavy: bool) -> None:
         """Refuse what is too much; give the rest to whom it concerns."""
         kind = type(message)
-        if kind is Morphcast and (not self._guard.admits(now) or heavy):
+        if kind in _READINGS and (not self._guard.admits(now) or heavy):
             self._drop(message)
         elif kind in _ACTS and (not self._acts.admits(now) or heavy):
             self._too_fast(message, self._acts)
@@ -199,16 +203,33 @@ class ClientSink:
         elif kind is Ping or kind is Auth or kind is Hello:
             self._answer(message)
         else:
-            self._runner.take(message, now)
+            self._look_and_take(message, now)
+
+    def _look_and_take(self, message: ClientMessage, now: float) -> None:
+        """Pictures and face scores are looked at first: the session hears what was seen."""
+        desk, runner = self._desk, self._runner
+        if isinstance(message, Frame) and desk is not None:
+            desk.offer(message, now)
+        elif isinstance(message, Landmarks) and runner.core.facts.source is Source.LANDMARKS:
+            runner.take(Observed(id=message.id, ts=message.ts, face=self._cameras.read(message)), now)
+        else:
+            runner.take(message, now)
 
     def _drop(self, message: ClientMessage) -> None:
         """An observation that is too much. A stop or a confirmation never is."""
-        self._metrics.sample(SampleOutcome.RATE_LIMITED)
+        if isinstance(message, Frame):
+            self._metrics.frame(FrameOutcome.RATE)
+        else:
+            self._metrics.sample(SampleOutcome.RATE_LIMITED)
         self._too_fast(message, self._guard)
 
     def closed(self, code: int) -> None:
         self._licence.end()
         self._metrics.connection_closed(self._licence.principal.role, code)
+        if self._desk is not None:
+            self._desk.close()
+            if self._runner.frames is self._desk:
+                self._runner.frames = None
         self._runner.detach(self._peer)
 
     def _answer(self, message: ClientMessage) -> None:

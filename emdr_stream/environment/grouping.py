@@ -68,9 +68,11 @@ def service_settings(env: Environment) -> ServiceSettings:
             state_rate_hz=env.state_rate_hz,
             watcher_lag_s=env.watcher_lag_s,
             bytes_per_s=env.bytes_per_s,
+            frame_bytes_per_s=env.frame_bytes_per_s,
             max_consoles_per_user=env.max_consoles_per_user,
         ),
         model_dir=env.model_dir,
+        face_workers=env.face_workers,
         landmarker_file=env.landmarker_file,
     )
 

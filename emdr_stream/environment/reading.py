@@ -40,6 +40,7 @@ _ORDER: Final = (
     ("timeout_ms", "heartbeat_ms", 2.0),
     ("outbox_bytes", "conflate_bytes", 1.0),
     ("bytes_per_s", "message_bytes", 1.0),
+    ("frame_bytes_per_s", "message_bytes", 1.0),
 )
 
 

@@ -65,6 +65,9 @@ class Environment(BaseSettings):
         None, description="folder of the embedded stores, the journal and the token key (default: one of the account)"
     )
     model_dir: Path | None = Field(None, description="folder of the models (default: those of the package)")
+    face_workers: int = Field(
+        0, ge=0, le=64, description="processes that look at webcam frames, of each worker; 0: by the processors"
+    )
     landmarker_file: Path | None = Field(
         None, description="MediaPipe's face_landmarker.task, for webcam frames (default: where `models fetch` puts it)"
     )
@@ -120,6 +123,9 @@ class Environment(BaseSettings):
     message_bytes: int = Field(_LIMITS.message_bytes, ge=1_024, le=4_194_304, description="largest message of a client")
     bytes_per_s: int = Field(
         _SOCKET.bytes_per_s, ge=65_536, le=268_435_456, description="bytes a second that one socket may send"
+    )
+    frame_bytes_per_s: int = Field(
+        _SOCKET.frame_bytes_per_s, ge=65_536, le=268_435_456, description="the same for one that sends webcam frames"
     )
     rate_hz: int = Field(_LIMITS.rate_hz, ge=1, le=240, description="messages a second of one client")
     max_consoles_per_user: int = Field(

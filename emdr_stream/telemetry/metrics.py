@@ -195,6 +195,7 @@ class Metrics:
         self._faces = Level("emdr_face_workers", "Processes that look at webcam frames.")
         self._face_restarts = Tally("emdr_face_worker_restarts", "Such processes that died or hung and were replaced.")
         self._face_queue = Level("emdr_face_queue_depth", "Webcam frames that are looked at or wait for it.")
+        self._face_busy = Level("emdr_face_workers_busy_ratio", "Share of their time in which these processes work.")
         self._cameras = Level("emdr_cameras", "Sessions that send webcam frames.")
         self._camera_rate = Level("emdr_camera_rate_limit_hertz", "Webcam frames a second that a session may send now.")
         self._models = Level("emdr_model_info", "Models in use.", ("model", "version", "sha256"), ())
@@ -224,11 +225,14 @@ class Metrics:
         stages[Stage.FACE].observe(face_ms / 1_000)
         stages[Stage.EXPRESSION].observe(expression_ms / 1_000)
 
-    def faces(self, *, workers: int, restarts: int, depth: int, cameras: int, rate_hz: float) -> None:
+    def faces(
+        self, *, workers: int, restarts: int, depth: int, busy_share: float, cameras: int, rate_hz: float
+    ) -> None:
         """How the workers that look at frames stand now."""
         self._faces.levels[()] = workers
         self._face_restarts.counts[()] = restarts
         self._face_queue.levels[()] = depth
+        self._face_busy.levels[()] = busy_share
         self._cameras.levels[()] = cameras
         self._camera_rate.levels[()] = rate_hz
 

@@ -32,3 +32,17 @@ class DetectedFace:
     top: float
     width: float
     height: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceLight:
+    """How a face is lit and drawn. `brightness`: its mean luma, 0..1. `burnt`: part of its pixels that are white, 0..1.
+
+    `blur`: 0..1, how much of the steps between neighbouring pixels is left when the face is blurred once more; what is
+    sharp loses most (Crete et al. 2007, "The blur effect: perception and estimation with a new no-reference perceptual
+    blur metric"). Unlike the variance of a Laplacian it does not take smooth skin for blur.
+    """
+
+    brightness: float
+    burnt: float
+    blur: float

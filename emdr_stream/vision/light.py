@@ -1,11 +1,12 @@
 """Pixels and a face's points go in; how bright and how blurred the face is comes out."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from emdr_stream.vision.found import FaceLight
 
 _SIDE: Final = 96
 """Faces are compared at this size, in pixels: otherwise a face would be sharper the farther it is."""
@@ -13,20 +14,6 @@ _BURNT: Final = 250
 """From here on a pixel tells nothing of what was there, of 255."""
 _REBLUR: Final = 5
 """Width of the box, in pixels of the face at _SIDE, that a face is blurred with once more."""
-
-
-@dataclass(frozen=True, slots=True)
-class FaceLight:
-    """How a face is lit and drawn. `brightness`: its mean luma, 0..1. `burnt`: part of its pixels that are white, 0..1.
-
-    `blur`: 0..1, how much of the steps between neighbouring pixels is left when the face is blurred once more; what is
-    sharp loses most (Crete et al. 2007, "The blur effect: perception and estimation with a new no-reference perceptual
-    blur metric"). Unlike the variance of a Laplacian it does not take smooth skin for blur.
-    """
-
-    brightness: float
-    burnt: float
-    blur: float
 
 
 def face_light(rgb: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> FaceLight:

@@ -8,7 +8,7 @@ and the performers of the test data) smaller, darker, brighter and more blurred,
 
 from typing import Final
 
-from emdr_stream.vision.light import FaceLight
+from emdr_stream.vision.found import FaceLight
 from emdr_stream.wire.face import FaceProblem, HeadPose
 
 Limit = tuple[float, float]

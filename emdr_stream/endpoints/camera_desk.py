@@ -1,0 +1,207 @@
+"""One socket's pictures in, one answer to each out: one is in work, the newest waits, the rest are told so.
+
+frame ─▶ rate ─▶ head of the picture ─▶ seat (a worker process looks) ─▶ `observation` ─▶ core ─▶ result or skipped.
+The answer is the credit for the next picture, so nothing here grows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+import msgspec
+
+from emdr_stream.endpoints.camera_traffic import Camera, CameraTraffic
+from emdr_stream.errors import ErrorCode, ProtocolError
+from emdr_stream.session.runner import SessionRunner
+from emdr_stream.telemetry.metrics import FrameOutcome, Metrics
+from emdr_stream.vision.reading import FaceReading
+from emdr_stream.wire.face import FaceProblem
+from emdr_stream.wire.refusals import error_message
+from emdr_stream.wire.stream import Frame, FrameLimits, Observed, Result, Skipped
+from emdr_stream.wire.values import Id, Timing
+
+_OUTCOMES: Final = {
+    None: FrameOutcome.READ,
+    FaceProblem.NO_FACE: FrameOutcome.NO_FACE,
+    FaceProblem.MANY_FACES: FrameOutcome.MANY_FACES,
+}
+
+
+Done: TypeAlias = Callable[[FaceReading | ProtocolError], None]
+
+
+class Seat(Protocol):
+    """One session's place in a worker process: one picture at a time."""
+
+    def submit(self, image: bytes, ts_ms: float, done: Done) -> None:
+        """Have a picture looked at; `done` is called once, later, unless it is replaced or the seat closed."""
+
+    def replace(self, image: bytes, ts_ms: float, done: Done) -> bool:
+        """Put a newer picture in the place of one that no worker has yet; whether that was so."""
+
+    def close(self) -> None:
+        """Leave; what is in work is answered to nobody."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """A picture that has no answer yet. `received`: clock time in seconds."""
+
+    frame: Frame
+    received: float
+    reading: FaceReading | None = None
+
+
+class CameraDesk:
+    """Looks after one socket's pictures."""
+
+    def __init__(
+        self,
+        runner: SessionRunner,
+        seat: Seat,
+        traffic: CameraTraffic,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        inspect: Callable[[bytes], object],
+    ) -> None:
+        """`inspect`: raises ProtocolError for a picture that no decoder may see."""
+        self._runner = runner
+        self._seat = seat
+        self._traffic = traffic
+        self._camera: Camera = traffic.join()
+        self._told_hz = traffic.limit_hz
+        self._metrics = metrics
+        self._clock = clock
+        self._inspect = inspect
+        self._work: _Work | None = None
+        self._waiting: _Work | None = None
+        self._next_due = 0.0
+        self._closed = False
+
+    def offer(self, frame: Frame, now: float) -> None:
+        """Take a picture that came at clock time `now`."""
+        if frame.id is None:
+            self._refuse(
+                ProtocolError(ErrorCode.INVALID_FIELD, "`id` is needed: its answer names it", param="id"), None
+            )
+            return
+        self._camera.asked += 1
+        if not self._within_rate(now):
+            self._skip(frame.id, "rate", FrameOutcome.RATE)
+            return
+        try:
+            self._inspect(frame.image)
+        except ProtocolError as problem:
+            self._metrics.frame(FrameOutcome.REJECTED)
+            self._refuse(problem, frame.id)
+            return
+        work = _Work(frame, now)
+        if self._work is None:
+            self._begin(work)
+            return
+        older = self._waiting
+        if older is None and self._exchange(work):
+            return
+        if older is not None:
+            self._supersede(older)
+        self._waiting = work
+
+    def close(self) -> None:
+        """The socket is gone: nobody is answered any more."""
+        if not self._closed:
+            self._closed = True
+            self._work = self._waiting = None
+            self._traffic.leave(self._camera)
+            self._seat.close()
+
+    # what the session's runner asks ----------------------------------------------------------------------------------
+
+    def timed(self, result: Result) -> Result:
+        """The result with where its picture's time went, from its receipt on."""
+        work = self._work
+        if work is None or work.reading is None or result.re != work.frame.id:
+            return result
+        reading, scored = work.reading, result.timing or Timing()
+        total_ms = (self._clock() - work.received) * 1_000
+        infer_ms = reading.expression_ms + (scored.infer_ms or 0.0)
+        busy_ms = reading.decode_ms + reading.face_ms + infer_ms
+        timing = Timing(
+            age_ms=None if result.signal.age_ms is None else float(result.signal.age_ms),
+            queue_ms=round(max(0.0, total_ms - busy_ms), 3),
+            decode_ms=round(reading.decode_ms, 3),
+            face_ms=round(reading.face_ms, 3),
+            infer_ms=round(infer_ms, 3),
+            total_ms=round(total_ms, 3),
+        )
+        return msgspec.structs.replace(result, timing=timing)
+
+    def answered(self, re: Id | None) -> None:
+        """An answer has left: the picture in work has had its own, and the one that waits may begin."""
+        if self._work is not None and self._work.frame.id == re:
+            self._work = None
+            self._go_on()
+
+    # within ----------------------------------------------------------------------------------------------------------
+
+    def _exchange(self, work: _Work) -> bool:
+        """Let it take the place of the one that waits in the workers' line, if that has not been taken up."""
+        before = self._work
+        if before is None or before.reading is not None:
+            return False
+        frame = work.frame
+        if not self._seat.replace(frame.image, frame.ts, lambda outcome: self._looked(work, outcome)):
+            return False
+        self._work = work
+        self._supersede(before)
+        return True
+
+    def _supersede(self, work: _Work) -> None:
+        if work.frame.id is not None:
+            self._skip(work.frame.id, "superseded", FrameOutcome.SUPERSEDED)
+
+    def _within_rate(self, now: float) -> bool:
+        rate_hz = self._camera.rate_hz
+        if rate_hz != self._told_hz:
+            self._told_hz = rate_hz
+            self._runner.send(FrameLimits(fps=int(rate_hz)))
+        interval = 1.0 / rate_hz
+        early = now - interval / 4
+        if now + interval / 4 < self._next_due:
+            return False
+        self._next_due = max(early, self._next_due) + interval
+        return True
+
+    def _go_on(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not self._closed:
+            self._begin(waiting)
+
+    def _begin(self, work: _Work) -> None:
+        self._work = work
+        self._seat.submit(work.frame.image, work.frame.ts, lambda outcome: self._looked(work, outcome))
+
+    def _looked(self, work: _Work, outcome: FaceReading | ProtocolError) -> None:
+        if self._closed or work is not self._work:
+            return
+        if isinstance(outcome, ProtocolError):
+            rejected = outcome.code is ErrorCode.IMAGE_REJECTED
+            self._metrics.frame(FrameOutcome.REJECTED if rejected else FrameOutcome.FAILED)
+            self._refuse(outcome, work.frame.id)
+            self._work = None
+            self._go_on()
+            return
+        work.reading = outcome
+        self._traffic.note_cost((outcome.decode_ms + outcome.face_ms + outcome.expression_ms) / 1_000)
+        self._metrics.frame(_OUTCOMES.get(outcome.view.problem, FrameOutcome.UNUSABLE))
+        self._metrics.looked(outcome.decode_ms, outcome.face_ms, outcome.expression_ms)
+        frame = work.frame
+        # At the time it came, not now: what a worker needs to look is no delay of the client's clock.
+        self._runner.take(Observed(id=frame.id, ts=frame.ts, face=outcome.view), work.received)
+
+    def _skip(self, re: Id, reason: str, outcome: FrameOutcome) -> None:
+        self._metrics.frame(outcome)
+        self._runner.send(Skipped(re=re, reason=reason))
+
+    def _refuse(self, problem: ProtocolError, re: Id | None) -> None:
+        self._metrics.error(problem.code)
+        self._runner.send(error_message(problem, re))

@@ -1,0 +1,114 @@
+"""Pictures and browsers' face scores of all sockets in, desks and views out: what a worker has to look at faces with.
+
+A worker may be without it: then sessions of other sources go on, and a `hello` that asks for it is told why.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Protocol
+
+from emdr_stream.domain import Limits, Source
+from emdr_stream.endpoints.camera_desk import CameraDesk
+from emdr_stream.endpoints.camera_traffic import CameraTraffic
+from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError
+from emdr_stream.session.runner import SessionRunner
+from emdr_stream.settings import ServiceSettings
+from emdr_stream.telemetry.metrics import Metrics
+from emdr_stream.vision.picture import picture_head
+from emdr_stream.vision.pool import FacePool
+from emdr_stream.vision.pool_settings import FaceSettings
+from emdr_stream.wire.face import FaceView
+from emdr_stream.wire.stream import Landmarks
+
+LEAST_HZ: Final = 5.0
+"""A camera that could not have this rate is not let in: below 3 Hz a signal is degraded."""
+
+
+class LandmarksReader(Protocol):
+    """Reads what a browser's own face model found."""
+
+    def read(self, message: Landmarks) -> FaceView: ...
+
+
+class Cameras:
+    """Looks after the cameras of one worker; `look` is called about once a second."""
+
+    def __init__(
+        self,
+        pool: FacePool,
+        landmarks: LandmarksReader | None,
+        limits: Limits,
+        metrics: Metrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._pool = pool
+        self._landmarks = landmarks
+        self._metrics = metrics
+        self._clock = clock
+        self._limits = limits
+        self._traffic = CameraTraffic(limits.fps, pool.statistics().workers)
+        self._looked_s = clock()
+
+    def check(self, source: Source) -> None:
+        """Raises FatalProtocolError when a session of this source cannot be taken."""
+        if source is Source.LANDMARKS and self._landmarks is None:
+            raise _unavailable(source, "its model is not installed")
+        if source is not Source.FRAME:
+            return
+        if not self._pool.available:
+            raise _unavailable(source, self._pool.why)
+        if not self._traffic.has_room(LEAST_HZ):
+            why = "no room for one more camera on this worker: come back later"
+            raise FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.OVERLOADED)
+
+    def desk(self, runner: SessionRunner) -> CameraDesk | None:
+        """A place for the session's pictures; None where it sends none, or nobody is there to look at them."""
+        if runner.core.facts.source is not Source.FRAME or not self._pool.available:
+            return None
+        seat = self._pool.open(runner.session_id)
+        inspect = partial(picture_head, limits=self._limits)
+        return CameraDesk(runner, seat, self._traffic, self._metrics, self._clock, inspect)
+
+    def read(self, message: Landmarks) -> FaceView | None:
+        """None where the model is missing."""
+        return None if self._landmarks is None else self._landmarks.read(message)
+
+    def look(self) -> None:
+        """Share the workers' time anew, and bring the gauges up to date."""
+        now = self._clock()
+        passed_s, self._looked_s = now - self._looked_s, now
+        seen, traffic = self._pool.statistics(), self._traffic
+        # One that has just died comes back within moments: no reason to slow all cameras down.
+        traffic.workers = seen.workers
+        if passed_s > 0:
+            traffic.look(passed_s)
+        self._metrics.faces(
+            workers=seen.ready,
+            restarts=seen.restarts,
+            depth=seen.waiting,
+            busy_share=seen.busy_share,
+            cameras=len(traffic.cameras),
+            rate_hz=traffic.rate_hz,
+        )
+
+
+def face_settings(settings: ServiceSettings) -> FaceSettings:
+    """How a worker's face processes are started: by default they and the workers share the processors."""
+    workers = settings.server.workers
+    spare = ((os.cpu_count() or 1) - workers) // workers
+    return FaceSettings(
+        size=settings.face_workers or max(1, spare),
+        limits=settings.session.limits,
+        landmarker_file=settings.landmarker_file,
+        models_dir=settings.model_dir,
+    )
+
+
+def _unavailable(source: Source, why: str) -> FatalProtocolError:
+    return FatalProtocolError(
+        ErrorCode.SOURCE_UNAVAILABLE,
+        f"the source `{source}` is not available here ({why}): send `emotion` or `morphcast`",
+        CloseCode.FORBIDDEN,
+        param="source",
+    )

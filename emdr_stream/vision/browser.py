@@ -1,0 +1,52 @@
+"""Face scores that a browser computed in, a view of the face out: the same as of a picture, without one."""
+
+from typing import Final, Protocol
+
+import numpy as np
+
+from emdr_stream.vision.found import FaceLight
+from emdr_stream.vision.pose import Floats, eye_closure, gaze
+from emdr_stream.vision.quality import face_quality
+from emdr_stream.wire.face import Expression, FaceProblem, FaceView, HeadPose
+from emdr_stream.wire.stream import Landmarks
+
+_TALL_PX: Final = 1e3
+_FAIR: Final = FaceLight(brightness=0.5, burnt=0.0, blur=0.0)
+"""Size and light are the browser's to judge: it alone sees the picture."""
+
+
+class ScoresReader(Protocol):
+    """The expression model that needs no pixels."""
+
+    def read(self, blendshapes: Floats, pose: HeadPose | None) -> Expression:
+        """`blendshapes`: float32 [52] in MediaPipe's order."""
+
+
+class BrowserFaces:
+    """Reads `landmarks` messages. What the browser says of its picture's quality is all that is known of it."""
+
+    def __init__(self, model: ScoresReader) -> None:
+        self._model = model
+
+    def read(self, message: Landmarks) -> FaceView:
+        found = message.blendshapes
+        faces = min(2, (found is not None) if message.faces is None else message.faces)
+        if found is None or faces == 0:
+            return FaceView(faces=0, quality=0.0, problem=FaceProblem.NO_FACE)
+        if faces > 1:
+            return FaceView(faces=2, quality=0.0, problem=FaceProblem.MANY_FACES)
+        pose, trust = message.pose, 1.0
+        if pose is not None:
+            trust, problem = face_quality(_TALL_PX, _FAIR, pose)
+            if problem is not None:
+                return FaceView(faces=1, quality=0.0, problem=problem, pose=pose, place=message.place)
+        scores = np.array(found, dtype=np.float32)
+        return FaceView(
+            faces=1,
+            quality=message.quality * trust,
+            expression=self._model.read(scores, pose),
+            eye_closure=eye_closure(scores),
+            gaze=gaze(scores),
+            pose=pose,
+            place=message.place,
+        )
