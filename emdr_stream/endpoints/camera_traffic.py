@@ -9,7 +9,7 @@ from typing import Final
 
 _HEADROOM: Final = 0.85
 """Part of the workers' time that is planned for: at more, a picture waits longer than it is worked on."""
-_STEPS_HZ: Final = (30.0, 25.0, 20.0, 15.0, 12.0, 10.0, 8.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0)
+_STEPS_HZ: Final = (30.0, 25.0, 20.0, 17.0, 15.0, 13.0, 12.0, 11.0, *(float(rate) for rate in range(10, 0, -1)))
 """A rate moves in steps, so that cameras are not told of every flutter."""
 _WEIGHT: Final = 0.05
 """Of the newest cost in the mean: some forty pictures."""
