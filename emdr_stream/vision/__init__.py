@@ -1,1 +1,1 @@
-"""From a picture of a face to what it shows: crop, geometry and the models that read them."""
+"""Picture bytes of a camera go in, what they show of a face comes out; no picture leaves, none is kept."""

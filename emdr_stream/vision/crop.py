@@ -36,12 +36,30 @@ def aligned_crop(rgb: Pixels, landmarks: Floats, side: int = SIDE) -> Pixels:
     # The warp reads four pixels for each of its own: a large face is drawn large first, then averaged down.
     finer = min(max(int(0.5 / max(abs(turn), 1e-9) + 0.5), 1), _MOST_OVERSAMPLING)
     turn, shift = turn * finer, (shift + 0.5 + 0.5j) * finer - (0.5 + 0.5j)
+    part, corner = _grey_around(rgb, turn, shift, side * finer)
+    shift += turn * corner
     warp = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-    large = cv2.warpAffine(rgb, warp, (side * finer, side * finer), borderMode=cv2.BORDER_REPLICATE)
-    grey = cv2.cvtColor(large, cv2.COLOR_RGB2GRAY)
+    crop = cv2.warpAffine(part, warp, (side * finer, side * finer), borderMode=cv2.BORDER_REPLICATE)
     if finer > 1:
-        grey = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
-    return np.asarray(grey, np.uint8)
+        crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(crop, np.uint8)
+
+
+def _grey_around(rgb: Pixels, turn: complex, shift: complex, side: int) -> tuple[Pixels, complex]:
+    """The part of the picture that a crop of this side reads, in grey, and where its corner lies: one channel of one
+    part is warped in a third of the time."""
+    height, width = rgb.shape[:2]
+    corners = [(complex(x, y) - shift) / turn for x in (0, side - 1) for y in (0, side - 1)]
+    x, y = [c.real for c in corners], [c.imag for c in corners]
+    # Two pixels more for the interpolation; never empty, wherever the face is said to be.
+    left, right = _clipped(min(x) - 2, width - 1), _clipped(max(x) + 3, width - 1) + 1
+    top, bottom = _clipped(min(y) - 2, height - 1), _clipped(max(y) + 3, height - 1) + 1
+    part = cv2.cvtColor(rgb[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
+    return np.asarray(part, np.uint8), complex(left, top)
+
+
+def _clipped(place: float, most: int) -> int:
+    return int(min(max(place, 0), most))
 
 
 def _placement(rgb: Pixels, landmarks: Floats, side: int) -> tuple[complex, complex]:
@@ -55,5 +73,5 @@ def _placement(rgb: Pixels, landmarks: Floats, side: int) -> tuple[complex, comp
     middle = (side - 1) / 2
     wanted = _PLACES * EYE_DISTANCE + complex(middle, middle - (SIDE - 1) / 2 + EYES_Y)
     offsets = seen - seen.mean()
-    turn = complex(np.vdot(offsets, wanted - wanted.mean()) / max(float(np.vdot(offsets, offsets).real), 1e-9))
+    turn = complex(np.vdot(offsets, wanted - wanted.mean()) / max(float(np.vdot(offsets, offsets).real), 1e-9)) or 1e-9
     return turn, complex(wanted.mean()) - turn * complex(seen.mean())

@@ -4,6 +4,7 @@ Pure numpy, some tens of microseconds. Coordinates are MediaPipe's: landmarks in
 height (y), y downwards, z away from the camera; the pose matrix has y upwards and z towards the camera.
 """
 
+import math
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -57,9 +58,7 @@ MIRRORED_BLENDSHAPES: Final = (
 )
 """Pairs of blendshapes in MediaPipe's order (0 `_neutral` ... 51 `noseSneerRight`) that a mirror exchanges."""
 
-_FLIP_AXES: Final = np.array([1.0, -1.0, -1.0], np.float32)
-_ANCHORS: Final = list(ANCHORS)
-_SHAPE: Final = list(SHAPE_POINTS)
+_USED: Final = np.array([*ANCHORS, *SHAPE_POINTS])
 _SIZE: Final = float(np.sqrt(np.square(ANCHOR_PLACES - ANCHOR_PLACES.mean(0)).sum()))
 
 
@@ -69,31 +68,23 @@ def head_pose(matrix: Floats) -> tuple[float, float, float]:
     >>> head_pose(np.eye(4, dtype=np.float32))
     (0.0, 0.0, 0.0)
     """
-    turn = _rotation(matrix)
-    yaw = np.degrees(np.arctan2(turn[0, 2], turn[2, 2]))
-    pitch = np.degrees(np.arcsin(np.clip(turn[1, 2], -1.0, 1.0)))
-    roll = np.degrees(np.arctan2(-turn[1, 0], turn[1, 1]))
-    return float(yaw) + 0.0, float(pitch) + 0.0, float(roll) + 0.0
+    return _pose(_rotation(matrix))
 
 
 def frontal_shape(landmarks: Floats, matrix: Floats, width: int, height: int) -> Floats:
     """Where SHAPE_POINTS lie [len, 2] once the head is turned to the camera: x, y from the anchors' centre, in
     distances between the eyes. `landmarks` [478, 3] of a picture of `width` x `height` pixels, `matrix` [4, 4]."""
-    points = landmarks * np.array([width, height, width], np.float32)
-    # The head's rotation undone: the axes of the picture and of the matrix differ in the signs of y and z.
-    turned = ((points - points[_ANCHORS].mean(0)) * _FLIP_AXES) @ _rotation(matrix)
-    size = float(np.sqrt(np.square(turned[_ANCHORS, :2]).sum()))
-    shape = turned[_SHAPE, :2] * np.array([1.0, -1.0], np.float32)
-    return np.asarray(shape * (_SIZE / max(size, 1e-6)), np.float32)
+    return _shape(landmarks, _rotation(matrix), width, height)
 
 
 def face_features(landmarks: Floats, blendshapes: Floats, matrix: Floats, width: int, height: int) -> Floats:
     """The row [N_FEATURES] of one face: blendshapes, pose, shape."""
+    turn = _rotation(matrix)
+    yaw, pitch, roll = _pose(turn)
     row = np.empty(N_FEATURES, np.float32)
     row[:N_BLENDSHAPES] = blendshapes
-    row[N_BLENDSHAPES : N_BLENDSHAPES + N_POSE] = head_pose(matrix)
-    row[N_BLENDSHAPES : N_BLENDSHAPES + N_POSE] *= POSE_SCALE
-    row[N_BLENDSHAPES + N_POSE :] = frontal_shape(landmarks, matrix, width, height).ravel()
+    row[N_BLENDSHAPES : N_BLENDSHAPES + N_POSE] = (yaw * POSE_SCALE, pitch * POSE_SCALE, roll * POSE_SCALE)
+    row[N_BLENDSHAPES + N_POSE :] = _shape(landmarks, turn, width, height).ravel()
     return row
 
 
@@ -105,7 +96,25 @@ def mirrored(rows: Floats) -> Floats:
 
 def _rotation(matrix: Floats) -> Floats:
     turn = matrix[:3, :3]
-    return np.asarray(turn / np.maximum(np.linalg.norm(turn, axis=0), 1e-6), np.float32)
+    # The landmarker fits the face's size too: the columns share one length.
+    return turn / np.float32(max(math.sqrt(float(turn[:, 2] @ turn[:, 2])), 1e-6))
+
+
+def _pose(turn: Floats) -> tuple[float, float, float]:
+    yaw = math.atan2(turn[0, 2], turn[2, 2])
+    pitch = math.asin(min(max(float(turn[1, 2]), -1.0), 1.0))
+    roll = math.atan2(-turn[1, 0], turn[1, 1])
+    return math.degrees(yaw) + 0.0, math.degrees(pitch) + 0.0, math.degrees(roll) + 0.0
+
+
+def _shape(landmarks: Floats, turn: Floats, width: int, height: int) -> Floats:
+    # The head's rotation undone: the axes of the picture and of the matrix differ in the signs of y and z.
+    points = landmarks[_USED] * np.array([width, -height, -width], np.float32)
+    anchors = points[: len(ANCHORS)]
+    turned = (points - anchors.sum(0) / np.float32(len(ANCHORS))) @ turn[:, :2]
+    seen = turned[: len(ANCHORS)].ravel()
+    size = max(math.sqrt(float(seen @ seen)), 1e-6)
+    return np.asarray(turned[len(ANCHORS) :] * np.array([_SIZE / size, -_SIZE / size], np.float32), np.float32)
 
 
 def _mirror() -> tuple[npt.NDArray[np.int64], Floats]:

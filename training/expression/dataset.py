@@ -4,10 +4,10 @@ Nothing here reads an evaluation set. The arrays hold pictures, so they live in 
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,15 +18,13 @@ from training.expression.faces import (
     FERPLUS,
     SYNTHETIC,
     TEST,
-    TRAIN,
     UNSURE,
-    VALID,
     Pixels,
     read_ferplus,
     read_pictures,
     read_rgb,
 )
-from training.expression.landmarks import ENLARGED, FaceReadings, Floats, Tick, padded, read_all
+from training.expression.landmarks import ENLARGED, Floats, Tick, padded, plain_landmarks, read_all
 
 WIDE: Final = 64
 """Pixels of a training crop's side: the crop of the service with room for turning, shifting and scaling."""
@@ -68,12 +66,12 @@ def web_faces(data: Path, landmarker: Path, cache: Path, split: int, tick: Tick)
     if split == TEST:
         raise ValueError("the test split is read by the evaluation alone")
     web = read_ferplus(data)
-    readings = read_all([lambda i=i: web.images[i] for i in range(len(web.images))], len(web.images), landmarker, True,
-                        cache / FERPLUS, tick)  # fmt: skip
+    pictures = [partial(_picked, web.images, i) for i in range(len(web.images))]
+    readings = read_all(pictures, len(pictures), landmarker, True, cache / FERPLUS, tick)
     # Where half of the raters or more saw contempt, or no emotion that they knew, seven classes say nothing.
     kept = (web.split == split) & (web.votes.sum(1) > web.other + web.unsure)
     rows = np.flatnonzero(kept)
-    plain = plain_landmarks(readings)
+    plain = plain_landmarks()
     edged = np.empty((len(rows), WIDE, WIDE), np.uint8)
     framed = np.empty_like(edged)
     features = np.zeros((len(rows), N_FEATURES), np.float32)
@@ -96,7 +94,7 @@ def web_faces(data: Path, landmarker: Path, cache: Path, split: int, tick: Tick)
 def synthetic_faces(data: Path, landmarker: Path, cache: Path, tick: Tick) -> Faces:
     """The half of the synthetic faces that may train, those without a label of affect included."""
     pictures = read_pictures(data, SYNTHETIC)
-    readings = read_all([lambda p=p: read_rgb(p.path) for p in pictures], len(pictures), landmarker, False,
+    readings = read_all([partial(read_rgb, picture.path) for picture in pictures], len(pictures), landmarker, False,
                         cache / SYNTHETIC, tick)  # fmt: skip
     rows = [i for i, picture in enumerate(pictures) if not picture.held_out and readings.found[i]]
     edged = np.empty((len(rows), WIDE, WIDE), np.uint8)
@@ -112,9 +110,8 @@ def synthetic_faces(data: Path, landmarker: Path, cache: Path, tick: Tick) -> Fa
     return Faces(edged, edged, features, np.ones(len(rows), np.bool_), votes, intent, affect)
 
 
-def plain_landmarks(readings: FaceReadings) -> Floats:
-    """[478, 3] where landmarks lie on average, for a face in which none were found."""
-    return np.asarray(readings.landmarks[readings.found].mean(0), np.float32)
+def _picked(images: Pixels, i: int) -> Pixels:
+    return images[i]
 
 
 def in_padded(landmarks: Floats, side: int, border: int) -> Floats:
@@ -123,12 +120,3 @@ def in_padded(landmarks: Floats, side: int, border: int) -> Floats:
     moved = landmarks * np.float32(side / whole)
     moved[:, :2] += border / whole
     return np.asarray(moved, np.float32)
-
-
-def wide_of(crop: Pixels) -> Pixels:
-    """A crop of the service [48, 48] as one of training: its edge repeated."""
-    border = (WIDE - crop.shape[0]) // 2
-    return np.asarray(cv2.copyMakeBorder(crop, border, border, border, border, cv2.BORDER_REPLICATE), np.uint8)
-
-
-__all__ = ["TRAIN", "VALID", "Faces", "plain_landmarks", "synthetic_faces", "web_faces", "wide_of"]

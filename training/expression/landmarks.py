@@ -16,13 +16,17 @@ import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
 from numpy.typing import NDArray
 
+from emdr_stream.vision.geometry import ANCHOR_PLACES, ANCHORS, N_BLENDSHAPES, N_LANDMARKS
 from training.expression.faces import Pixels
 
 Floats = NDArray[np.float32]
+Reading = tuple[Floats, Floats, Floats]
+"""Landmarks [478, 3], blendshapes [52] and pose matrix [4, 4] of one face."""
 Tick = Callable[[int, int], None]
 
-N_LANDMARKS: Final = 478
-N_BLENDSHAPES: Final = 52
+PLAIN_EYE_DISTANCE: Final = 0.36
+PLAIN_EYES: Final = (0.5, 0.39)
+"""Where the eyes lie in a face of FER+ on average: their distance and their middle, in parts of the side."""
 LANDMARKER_SHA256: Final = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 GREY: Final = 127
 ENLARGED: Final = ((192, 64), (256, 128), (160, 48))
@@ -66,8 +70,8 @@ class Landmarker:
     ) -> None:
         self._landmarker.close()
 
-    def read(self, rgb: Pixels) -> tuple[Floats, Floats, Floats] | None:
-        """Landmarks [478, 3], blendshapes [52], matrix [4, 4] of the face in `rgb` [H, W, 3]; None without a face."""
+    def read(self, rgb: Pixels) -> Reading | None:
+        """Of the face in `rgb` [H, W, 3]; None without a face."""
         picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
         result = self._landmarker.detect(picture)
         if not result.face_landmarks:
@@ -87,7 +91,7 @@ def padded(picture: Pixels, side: int, border: int) -> Pixels:
     )
 
 
-def read_small(landmarker: Landmarker, picture: Pixels) -> tuple[Floats, Floats, Floats] | None:
+def read_small(landmarker: Landmarker, picture: Pixels) -> Reading | None:
     """As Landmarker.read for a picture of a face alone, too small for the detector; landmarks are in parts of it."""
     for side, border in ENLARGED:
         reading = landmarker.read(padded(picture, side, border))
@@ -97,6 +101,13 @@ def read_small(landmarker: Landmarker, picture: Pixels) -> tuple[Floats, Floats,
             landmarks[:, 2] *= (side + 2 * border) / side
             return landmarks, blendshapes, matrix
     return None
+
+
+def plain_landmarks() -> Floats:
+    """[478, 3], of which the anchors count: where they lie on average in a web face, for one in which none is found."""
+    landmarks = np.zeros((N_LANDMARKS, 3), np.float32)
+    landmarks[list(ANCHORS), :2] = ANCHOR_PLACES * PLAIN_EYE_DISTANCE + np.array(PLAIN_EYES, np.float32)
+    return landmarks
 
 
 def read_all(

@@ -28,6 +28,8 @@ _ORDER: Final = [_CLASSES.index(name) for name in EMOTIONS]
 _SIDE: Final = 64
 _OFFSET: Final = 10
 """Pixels that `fer` adds around a face's box."""
+_PADS: Final = {"same": "SAME_UPPER", "valid": "VALID"}
+_SIMPLE: Final = {"relu": "Relu", "softmax": "Softmax", "add": "Add"}
 _PADDING: Final = 40
 """Pixels of frame that `fer` puts around a picture."""
 
@@ -43,7 +45,7 @@ class Fer:
         """Probabilities [7] in the order of EMOTIONS for the face in the box (x, y, width, height) of `rgb`."""
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
         mean = float(grey[-2:].mean())
-        framed = cv2.copyMakeBorder(grey, *[_PADDING] * 4, cv2.BORDER_CONSTANT, value=(mean,))
+        framed = np.pad(grey, _PADDING, constant_values=int(mean))
         x, y, width, height = box
         x1, y1 = max(x - _OFFSET + _PADDING, 0), max(y - _OFFSET + _PADDING, 0)
         face = framed[y1 : y + height + _OFFSET + _PADDING, x1 : x + width + _OFFSET + _PADDING]
@@ -101,8 +103,8 @@ def _add(
 
     match layer["class_name"]:
         case "Conv2D":
-            bias = [weight("b", values[1])] if len(values) > 1 else []
-            pad = "SAME_UPPER" if config["padding"] == "same" else "VALID"
+            bias = [weight("b", value) for value in values[1:]]
+            pad = _PADS[config["padding"]]
             kernel = weight("w", values[0].transpose(3, 2, 0, 1))
             node("Conv", [*inputs, kernel, *bias], strides=config["strides"], auto_pad=pad)
         case "SeparableConv2D":
@@ -118,9 +120,5 @@ def _add(
         case "GlobalAveragePooling2D":
             node("GlobalAveragePool", inputs, f"{name}.pooled")
             node("Flatten", [f"{name}.pooled"])
-        case "Activation":
-            node({"relu": "Relu", "softmax": "Softmax"}[config["activation"]], inputs)
-        case "Add":
-            node("Add", inputs)
-        case kind:
-            raise ValueError(f"fer's network has a layer of another kind: {kind}")
+        case _:  # a layer of another kind ends in a KeyError
+            node(_SIMPLE[config.get("activation", "add")], inputs)
