@@ -4,7 +4,7 @@ Two heads are joined, a part of the training data's prior is taken out, and one 
 chosen on FER+ (valid) and on a fold of the trainable synthetic faces, which stand for another camera and another prior.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from training.expression.network import N_CLASSES
 INTENT_GRID: Final = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
 PRIOR_GRID: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 TEMPERATURE_GRID: Final = tuple(np.geomspace(0.3, 3.0, 61).tolist())
+WEB_ERROR: Final = 0.02
 _BINS: Final = 15
 
 
@@ -60,7 +61,8 @@ def calibrate(web: Answers, other: Answers, prior: Floats, slack: float) -> Cali
     """Choose the corrections. `prior` [7]: the training votes' shares.
 
     Of the combinations that cost at most `slack` of FER+'s best accuracy, the one with the best sum of macro F1 on the
-    web faces and mean recall on the other ones; then the temperature with the least mean log loss over both sets.
+    web faces and mean recall on the other ones; then the temperature, on the web faces: the other ones are read too
+    surely whatever is done, for their kind was trained on with certain labels.
     """
     log_prior = tuple(float(x) for x in np.log(np.maximum(prior, 1e-4)) - np.log(np.maximum(prior, 1e-4)).mean())
     tried = []
@@ -72,17 +74,19 @@ def calibrate(web: Answers, other: Answers, prior: Floats, slack: float) -> Cali
             tried.append((float((read == web.label).mean()), gain, candidate))
     best = max(accuracy for accuracy, _, _ in tried)
     _, _, chosen = max((t for t in tried if t[0] >= best - slack), key=lambda t: t[1])
-    return with_temperature(chosen, web, other)
+    return with_temperature(chosen, web)
 
 
-def with_temperature(chosen: Calibration, web: Answers, other: Answers) -> Calibration:
-    """The same with the temperature of the least mean log loss over both sets."""
+def with_temperature(chosen: Calibration, web: Answers) -> Calibration:
+    """The same with the highest temperature that keeps the calibration error on the web faces within WEB_ERROR, or
+    else with the one of the least: as unsure as they allow, for another camera deserves less trust."""
 
-    def loss(temperature: float) -> float:
-        tried = Calibration(chosen.intent, chosen.prior_power, temperature, chosen.log_prior)
-        return sum(log_loss(tried.chances(a.said), a.label) for a in (web, other) if len(a.label))
+    def tried(temperature: float) -> Calibration:
+        return replace(chosen, temperature=temperature)
 
-    return Calibration(chosen.intent, chosen.prior_power, min(TEMPERATURE_GRID, key=loss), chosen.log_prior)
+    errors = {t: calibration_error(tried(t).chances(web.said), web.label) for t in TEMPERATURE_GRID}
+    within = [t for t, error in errors.items() if error <= WEB_ERROR]
+    return tried(max(within, default=min(errors, key=errors.__getitem__)))
 
 
 def softmax(logits: Floats) -> Floats:

@@ -20,7 +20,9 @@ def add_parsers(commands: Any) -> None:
     judge = commands.add_parser(EVALUATE, help="measure face_expression on every set, beside a peer")
     for parser in (train, judge):
         parser.add_argument("--data", type=Path, required=True, help="folder with faces/ferplus and the other sets")
-        parser.add_argument("--landmarker", type=Path, required=True, help="MediaPipe's face_landmarker.task")
+        parser.add_argument(
+            "--landmarker", type=Path, help="MediaPipe's face_landmarker.task (default: the fetched one)"
+        )
         parser.add_argument("--models", type=Path, default=Path("models"), help="models folder (default: models)")
     train.add_argument("--config", type=Path, help="recipes (default: training/expression/config.toml)")
     train.add_argument(
@@ -45,15 +47,16 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def _train(args: argparse.Namespace, console: Console) -> int:
     from training.expression.config import DEFAULT_PATH, load_recipes
     from training.expression.export import Made
+    from training.expression.landmarks import default_landmarker
     from training.expression.run import SHIPPED, make
     from training.shown import Bars
 
     recipes = load_recipes(args.config or DEFAULT_PATH)
-    command = f"python -m training {TRAIN} --data DATA --landmarker FILE --cache CACHE"
+    command = f"python -m training {TRAIN} --data DATA --cache CACHE"
     data = "FER+ (train; valid to choose), DiffusionFER (trainable half)"
     made = Made(args.version, command, recipes[SHIPPED].seed, data)
     with Bars(console) as bars:
-        said = make(recipes, args.data, args.landmarker, args.cache, args.models, made, bars)
+        said = make(recipes, args.data, args.landmarker or default_landmarker(), args.cache, args.models, made, bars)
     console.print_json(json.dumps(said))
     return 0
 
@@ -62,7 +65,7 @@ def _evaluate(args: argparse.Namespace, console: Console) -> int:
     from benchmarks.expression import speed
     from emdr_stream.vision.expression import load_expression
     from training.expression.figures import READERS, by_set
-    from training.expression.landmarks import Landmarker
+    from training.expression.landmarks import Landmarker, default_landmarker
     from training.expression.looks import CKPLUS, FERPLUS, PERFORMERS, STILLS, SYNTHETIC, Observer
     from training.expression.peers import Fer
     from training.expression.table import classes_table, targets_table
@@ -74,7 +77,7 @@ def _evaluate(args: argparse.Namespace, console: Console) -> int:
         raise ValueError(f"{args.models}/current.json names no face_expression: train it first")
     fer = None if args.peers is None else Fer(args.peers)
     sets: dict[str, Looks] = {}
-    with Bars(console) as bars, Landmarker(args.landmarker) as landmarker:
+    with Bars(console) as bars, Landmarker(args.landmarker or default_landmarker()) as landmarker:
         observer = Observer(expression, landmarker, fer)
         for name in (STILLS, PERFORMERS, CKPLUS, SYNTHETIC, FERPLUS):
             sets[name] = observer.set(args.data, name, counted(bars, name))

@@ -4,6 +4,8 @@ The cache holds figures only: landmarks, blendshapes and pose matrices, never a 
 """
 
 import hashlib
+import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +81,12 @@ class Landmarker:
         landmarks = np.array([(point.x, point.y, point.z) for point in result.face_landmarks[0]], np.float32)
         blendshapes = np.array([shape.score for shape in result.face_blendshapes[0]], np.float32)
         return landmarks, blendshapes, np.asarray(result.facial_transformation_matrixes[0], np.float32)
+
+
+def default_landmarker() -> Path:
+    """Where the model is looked for: EMDR_LANDMARKER_FILE, or this environment's share/emdr-stream."""
+    configured = os.environ.get("EMDR_LANDMARKER_FILE")
+    return Path(configured) if configured else Path(sys.prefix) / "share" / "emdr-stream" / "face_landmarker.task"
 
 
 def padded(picture: Pixels, side: int, border: int) -> Pixels:

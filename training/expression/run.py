@@ -63,9 +63,11 @@ def make(
 ) -> dict[str, float]:
     """Train, calibrate, export and put in use. Returns the figures on what was chosen on, by name."""
     material = gather(data, landmarker, cache, progress)
-    teachers = [_trained(name, recipes[name], material, cache, progress, None) for name in TEACHERS]
     shipped = recipes[SHIPPED]
-    teaching = _taught(teachers, material) if shipped.taught > 0 else None
+    teaching = None
+    if shipped.taught > 0:
+        teachers = [_trained(name, recipes[name], material, cache, progress, None) for name in TEACHERS]
+        teaching = _taught(teachers, material)
     network = _trained(SHIPPED, shipped, material, cache, progress, teaching)
     web, other = (answers(outputs(network, faces), faces) for faces in (material.web, material.other))
     calibration = calibrate(web, other, material.prior, SLACK)
