@@ -1,4 +1,4 @@
-"""A goal's name in, its figures and verdict out: `python -m benchmarks g1 | g2 | ... | pauses | lane | all`.
+"""A goal's name in, its figures and verdict out: `python -m benchmarks g1 | ... | pauses | lane | expression | all`.
 
 Exit status 0 when each goal's must is reached, 1 otherwise.
 """
@@ -6,7 +6,7 @@ Exit status 0 when each goal's must is reached, 1 otherwise.
 import argparse
 import sys
 
-from benchmarks import alert_path, goals, lane, pauses, publishing, records
+from benchmarks import alert_path, expression, goals, lane, pauses, publishing, records
 from benchmarks.machine import facts
 
 _NAMES = ("g1", "g2", "g3", "g5", "g6", "g7", "pauses")
@@ -19,14 +19,16 @@ def main() -> int:
         epilog="g1 CPU per message (2 min), g2 sessions a core (5 min a round), g3 added latency (2 min), g7 memory of"
         " a session (1 min): against Starlette's echo. g5 CPU of a live state, latency of an alert (3 min): against"
         " redis-py's publish. g6 records written a second (15 s): against asyncpg's COPY. pauses: how fast one leaves"
-        " while both stores hang (30 s).",
+        " while both stores hang (30 s). expression: what crop and expression cost a frame (5 s).",
     )
-    parser.add_argument("goal", choices=(*_NAMES, "lane", "all"), nargs="?", default="all")
+    parser.add_argument("goal", choices=(*_NAMES, "expression", "lane", "all"), nargs="?", default="all")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs; medians count (default 3)")
     parser.add_argument("--seconds", type=float, default=None, help="measured time of a run (default: by goal)")
     parser.add_argument("--rate", type=float, default=None, help="samples a second of a session (default: by goal)")
     arguments = parser.parse_args()
     print(facts())
+    if arguments.goal == "expression":
+        return 0 if expression.report() else 1
     if arguments.goal == "lane":
         for connections in (50, 500):
             print(f"\n{connections} connections, {lane.MESSAGE_BYTES} bytes, CPU µs per message of the server")

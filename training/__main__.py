@@ -1,4 +1,5 @@
-"""In: the command line. Out: `python -m training train` writes a model and prints how good it is."""
+"""In: the command line. Out: `python -m training train` writes a model and prints how good it is; `expression`
+and `expression-evaluate` do so for the reader of faces."""
 
 import argparse
 import os
@@ -20,6 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     console = Console()
+    if args.command != "train":
+        from training.expression.command import run
+
+        return run(args, console)
     from training.config import DEFAULT_PATH, load_config
 
     try:
@@ -67,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", type=Path, help="folder of recordings, for the control with real speakers")
     train.add_argument("--version", default="1", help="version to write (default: 1)")
     train.add_argument("--created", help="date to record in the manifest (default: none, for equal bytes)")
+    from training.expression.command import add_parsers
+
+    add_parsers(commands)
     return parser
 
 

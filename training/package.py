@@ -72,11 +72,11 @@ def write_version(models: Path, network: Network, calibration: Calibration, feat
     return folder
 
 
-def put_in_use(models: Path, version: str) -> None:
-    """Name `version` in `current.json`, leaving the other models' entries as they are."""
+def put_in_use(models: Path, version: str, name: str = NAME) -> None:
+    """Name `version` of `name` in `current.json`, leaving the other models' entries as they are."""
     path = models / "current.json"
     current: dict[str, Json] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    path.write_bytes(_encoded({**current, NAME: version}))
+    path.write_bytes(_encoded({**current, name: version}))
 
 
 def _manifest(record: Record, calibration: Calibration, graph: bytes, vectors: bytes) -> dict[str, Json]:

@@ -1,5 +1,6 @@
 """In: a configuration. Out: a trained, calibrated and measured model in the models folder."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -36,6 +37,20 @@ class Silence:
 
     def reach(self, done: int) -> None:
         """Nothing is shown."""
+
+
+def counted(progress: Progress, what: str) -> Callable[[int, int], None]:
+    """Progress of one piece of work whose size its first step tells: called with what is done, and of how much."""
+    begun = False
+
+    def reach(done: int, count: int) -> None:
+        nonlocal begun
+        if not begun:
+            progress.begin(what, count)
+            begun = True
+        progress.reach(done)
+
+    return reach
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ model count only if their checksum is the manifest's.
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -33,6 +33,14 @@ class Vectors(msgspec.Struct, frozen=True, kw_only=True):
     outputs: dict[str, list[float | list[float]]]
     tolerance: Annotated[float, Meta(ge=0.0, le=1e-4)] = 1e-6
     """Largest absolute difference: processors sum in different orders."""
+
+
+class GraphVectors(msgspec.Struct, frozen=True, kw_only=True):
+    """As Vectors, for a graph of any inputs: rows of each by name, nested as its shape is, and what it must say."""
+
+    inputs: Annotated[dict[str, list[Any]], Meta(min_length=1)]
+    outputs: Annotated[dict[str, list[Any]], Meta(min_length=1)]
+    tolerance: Annotated[float, Meta(ge=0.0, le=1e-3)] = 1e-4
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +91,12 @@ def read_vectors(version_dir: Path, manifest: Manifest) -> Vectors:
     """Raises ModelRefused."""
     path = version_dir / manifest.vectors
     return _parsed(path, _vouched(path, manifest.vectors_sha256), Vectors)
+
+
+def read_graph_vectors(version_dir: Path, manifest: Manifest) -> GraphVectors:
+    """Raises ModelRefused."""
+    path = version_dir / manifest.vectors
+    return _parsed(path, _vouched(path, manifest.vectors_sha256), GraphVectors)
 
 
 def _vouched(path: Path, sha256: str) -> bytes:

@@ -1,6 +1,6 @@
-"""A model's folder goes in, a graph that was checked, warmed up and tried on stored rows comes out.
+"""A folder of `emotion_safety` goes in, a graph that was checked, warmed up and tried on stored rows comes out.
 
-The only module that knows ONNX Runtime; its untyped values stay here.
+The model of the hot path has a loader of its own, for it runs on batches of sessions; the others are in graphs.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,10 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from emdr_stream.domain import DIMENSIONS, MODEL_STATES
 from emdr_stream.errors import ModelFailed, ModelRefused
+from emdr_stream.inference.graphs import load_graph
 from emdr_stream.inference.manifest import (
     CURRENT,
     MANIFEST,
@@ -24,7 +24,7 @@ from emdr_stream.inference.manifest import (
     read_model,
     read_vectors,
 )
-from emdr_stream.inference.onnx_file import MalformedModel, forbidden_parts
+from emdr_stream.inference.runtime import open_session, refuse_forbidden, value_over
 
 Rows: TypeAlias = npt.NDArray[np.float32]
 
@@ -81,7 +81,7 @@ class BoundModel:
         self._input: Rows = np.zeros((rows, width), np.float32)
         self._outputs = tuple(np.zeros((rows, *shape), np.float32) for shape in OUTPUTS.values())
         # On the CPU these values are views of our arrays, and must live as long as the binding.
-        self._values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in (self._input, *self._outputs)]
+        self._values = [value_over(array) for array in (self._input, *self._outputs)]
         self._binding = session.io_binding()
         self._binding.bind_ortvalue_input(INPUT, self._values[0])
         for name, value in zip(OUTPUTS, self._values[1:], strict=True):
@@ -140,7 +140,7 @@ def load_model(version_dir: Path, *, feature_names: Sequence[str] | None = None,
     manifest = read_manifest(version_dir)
     path = version_dir / manifest.file
     data = read_model(version_dir, manifest)
-    _refuse_forbidden(path, data)
+    refuse_forbidden(path, data)
     width = _promised_width(version_dir / MANIFEST, manifest, feature_names)
     graph = OnnxModel(_session(path, data, width), width)
     vectors = read_vectors(version_dir, manifest)
@@ -172,23 +172,15 @@ def _verdict(models_dir: Path, name: str, version: str, in_use: bool, feature_na
     folder = models_dir / name / version
     sha256, problem = "", None
     try:
-        sha256 = load_model(folder, feature_names=feature_names).sha256
+        if name == EMOTION_SAFETY:
+            sha256 = load_model(folder, feature_names=feature_names).sha256
+        else:
+            sha256 = load_graph(folder).sha256
         if not (folder / "CARD.md").is_file():
             problem = f"{folder / 'CARD.md'} is missing: a model without its card is not to be used"
     except ModelRefused as refused:
         problem = str(refused)
     return Verdict(name, version, in_use, sha256, problem)
-
-
-def _refuse_forbidden(path: Path, data: bytes) -> None:
-    try:
-        found = forbidden_parts(data)
-    except MalformedModel:
-        raise ModelRefused(f"{path} is no ONNX model: export it anew, and write its manifest anew") from None
-    if found:
-        raise ModelRefused(
-            f"{path} holds {', '.join(sorted(found))}: export it with standard operators alone, all weights inside"
-        )
 
 
 def _promised_width(path: Path, manifest: Manifest, feature_names: Sequence[str] | None) -> int:
@@ -209,18 +201,7 @@ def _promised_width(path: Path, manifest: Manifest, feature_names: Sequence[str]
 
 
 def _session(path: Path, data: bytes, width: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    # With its defaults the runtime spins on every core: 5,467 CPU µs a call instead of 219 at 200 calls a second.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.log_severity_level = 4  # what it would print, the exception tells
-    try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as problem:  # the runtime's exceptions share no other base
-        raise ModelRefused(f"{path} cannot be loaded ({type(problem).__name__}): export it anew") from problem
+    session = open_session(path, data)
     inputs = [(node.name, node.type, tuple(node.shape[1:])) for node in session.get_inputs()]
     outputs = {(node.name, node.type) for node in session.get_outputs()}
     if inputs != [(INPUT, "tensor(float)", (width,))] or not outputs >= {(name, "tensor(float)") for name in OUTPUTS}:

@@ -1,0 +1,114 @@
+"""A picture, or the figures of a face alone, goes in; what the face shows comes out: emotions, valence, arousal."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from emdr_stream.domain import EMOTIONS
+from emdr_stream.errors import ModelFailed, ModelRefused
+from emdr_stream.inference.graphs import OnnxGraph, Shapes, load_current_graph
+from emdr_stream.inference.manifest import CURRENT, current_versions, default_models_dir
+from emdr_stream.vision.crop import SIDE, Pixels, aligned_crop
+from emdr_stream.vision.geometry import N_BLENDSHAPES, N_FEATURES, N_POSE, POSE_SCALE, Floats, face_features
+from emdr_stream.wire.face import Expression
+
+FACE_EXPRESSION: Final = "face_expression"
+"""Reads the aligned crop together with blendshapes, pose and shape."""
+LANDMARKS_EXPRESSION: Final = "face_landmarks_expression"
+"""Reads blendshapes and pose alone, for clients that keep every pixel at home."""
+
+PIXELS: Final = "pixels"
+FEATURES: Final = "features"
+PRESENT: Final = "present"
+EMOTIONS_OUT: Final = "emotions"
+AFFECT_OUT: Final = "affect"
+
+OUTPUTS: Final[Shapes] = {EMOTIONS_OUT: (None, len(EMOTIONS)), AFFECT_OUT: (None, 2)}
+"""Calibrated probabilities in the order of EMOTIONS; valence and arousal in [-1, 1]."""
+FACE_INPUTS: Final[Shapes] = {PIXELS: (None, SIDE, SIDE), FEATURES: (None, N_FEATURES), PRESENT: (None, 1)}
+"""The crop, 0..255; the row of geometry.face_features; 1 where there is such a row, 0 for a face without landmarks."""
+LANDMARKS_INPUTS: Final[Shapes] = {FEATURES: (None, N_BLENDSHAPES + N_POSE)}
+"""The first columns of the same row."""
+
+_PRESENT: Final = np.ones((1, 1), np.float32)
+_ABSENT: Final = np.zeros((1, 1), np.float32)
+_NO_FEATURES: Final = np.zeros((1, N_FEATURES), np.float32)
+
+
+class OnnxExpression:
+    """Both readers of expressions, on the calling thread."""
+
+    __slots__ = ("_faces", "_landmarks")
+
+    def __init__(self, faces: OnnxGraph, landmarks: OnnxGraph) -> None:
+        self._faces = faces
+        self._landmarks = landmarks
+
+    @property
+    def version(self) -> str:
+        """Of the model that reads pictures."""
+        return self._faces.version
+
+    @property
+    def sha256(self) -> str:
+        """Of the model that reads pictures."""
+        return self._faces.sha256
+
+    def read(self, rgb: Pixels, landmarks: Floats, blendshapes: Floats, matrix: Floats) -> Expression:
+        """What the face in `rgb` [H, W, 3] shows.
+
+        Of the face landmarker: `landmarks` [478, 3] in parts of the picture's width and height, `blendshapes` [52] in
+        MediaPipe's order, `matrix` [4, 4], the pose. Raises ModelFailed.
+        """
+        crop = aligned_crop(rgb, landmarks)
+        features = face_features(landmarks, blendshapes, matrix, rgb.shape[1], rgb.shape[0])
+        inputs = {PIXELS: crop[None].astype(np.float32), FEATURES: features[None], PRESENT: _PRESENT}
+        return _expression(self._faces, inputs)
+
+    def read_crop(self, crop: Pixels) -> Expression:
+        """What a crop [48, 48] of a face shows by its pixels alone: a face in which no landmarks were found.
+
+        Raises ModelFailed.
+        """
+        inputs = {PIXELS: crop[None].astype(np.float32), FEATURES: _NO_FEATURES, PRESENT: _ABSENT}
+        return _expression(self._faces, inputs)
+
+    def read_landmarks(self, blendshapes: Floats, pose: tuple[float, float, float]) -> Expression:
+        """What a face shows by its blendshapes [52] and pose (yaw, pitch, roll in degrees, as in HeadPose) alone.
+
+        Much less sure than `read`: a grimace of pain can look like a smile. Raises ModelFailed.
+        """
+        row = np.empty((1, N_BLENDSHAPES + N_POSE), np.float32)
+        row[0, :N_BLENDSHAPES] = blendshapes
+        row[0, N_BLENDSHAPES:] = pose
+        row[0, N_BLENDSHAPES:] *= POSE_SCALE
+        return _expression(self._landmarks, {FEATURES: row})
+
+
+def load_expression(models_dir: Path | None = None) -> OnnxExpression | None:
+    """The readers of expressions in the folder of models, the package's own when None.
+
+    None when `current.json` names no `face_expression`. Raises ModelRefused when a model is named and unfit.
+    """
+    folder = models_dir or default_models_dir()
+    if FACE_EXPRESSION not in current_versions(folder):
+        return None
+    faces = load_current_graph(folder, FACE_EXPRESSION, inputs=FACE_INPUTS, outputs=OUTPUTS)
+    landmarks = load_current_graph(folder, LANDMARKS_EXPRESSION, inputs=LANDMARKS_INPUTS, outputs=OUTPUTS)
+    if faces is None or landmarks is None:
+        raise ModelRefused(
+            f"{folder / CURRENT} names {FACE_EXPRESSION} but no {LANDMARKS_EXPRESSION}: restore both from the release"
+        )
+    return OnnxExpression(faces, landmarks)
+
+
+def _expression(graph: OnnxGraph, inputs: Mapping[str, Floats]) -> Expression:
+    emotions, affect = graph.run(inputs)
+    chances = emotions[0].tolist()
+    valence, arousal = affect[0].tolist()
+    # One NaN makes the sum NaN: a broken reading is never a face.
+    if not abs(sum(chances) - 1.0) < 1e-3 or valence != valence or arousal != arousal:
+        raise ModelFailed("the model of expressions gave no probabilities")
+    return Expression(emotions=tuple(chances), valence=valence, arousal=arousal)

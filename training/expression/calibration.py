@@ -1,0 +1,128 @@
+"""What a network says of faces that it was not trained on goes in, the corrections of its answers come out.
+
+Two heads are joined, a part of the training data's prior is taken out, and one temperature is fitted. Everything is
+chosen on FER+ (valid) and on a fold of the trainable synthetic faces, which stand for another camera and another prior.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.expression.dataset import Faces
+from training.expression.landmarks import Floats
+from training.expression.network import N_CLASSES
+
+INTENT_GRID: Final = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
+PRIOR_GRID: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+TEMPERATURE_GRID: Final = tuple(np.geomspace(0.3, 3.0, 61).tolist())
+WEB_ERROR: Final = 0.02
+_BINS: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """logits = (raters + intent * meant) / (1 + intent) - prior_power * log_prior, then divided by temperature."""
+
+    intent: float
+    prior_power: float
+    temperature: float
+    log_prior: tuple[float, ...]
+
+    def logits(self, said: Floats) -> Floats:
+        """[n, 7] of the network's [n, N_OUT]."""
+        votes, meant = said[:, :N_CLASSES], said[:, N_CLASSES : 2 * N_CLASSES]
+        joined = (votes + self.intent * meant) / (1 + self.intent)
+        corrected = joined - self.prior_power * np.array(self.log_prior, np.float32)
+        return np.asarray(corrected / self.temperature, np.float32)
+
+    def chances(self, said: Floats) -> Floats:
+        """Probabilities [n, 7]."""
+        return softmax(self.logits(said))
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A network's [n, N_OUT] on faces, and their classes [n]; only faces with one class in the first place."""
+
+    said: Floats
+    label: NDArray[np.int64]
+
+
+def answers(said: Floats, faces: Faces) -> Answers:
+    """Faces on whose votes two classes share the first place are left out."""
+    top = np.sort(faces.votes, axis=1)
+    clear = top[:, -1] > top[:, -2]
+    return Answers(said[clear], faces.votes[clear].argmax(1))
+
+
+def calibrate(web: Answers, other: Answers, prior: Floats, slack: float) -> Calibration:
+    """Choose the corrections. `prior` [7]: the training votes' shares.
+
+    Of the combinations that cost at most `slack` of FER+'s best accuracy, the one with the best sum of macro F1 on the
+    web faces and mean recall on the other ones; then the temperature, on the web faces: the other ones are read too
+    surely whatever is done, for their kind was trained on with certain labels.
+    """
+    log_prior = tuple(float(x) for x in np.log(np.maximum(prior, 1e-4)) - np.log(np.maximum(prior, 1e-4)).mean())
+    tried = []
+    for intent in INTENT_GRID:
+        for power in PRIOR_GRID:
+            candidate = Calibration(intent, power, 1.0, log_prior)
+            read, guess = candidate.logits(web.said).argmax(1), candidate.logits(other.said).argmax(1)
+            gain = macro_f1(read, web.label) + mean_recall(guess, other.label)
+            tried.append((float((read == web.label).mean()), gain, candidate))
+    best = max(accuracy for accuracy, _, _ in tried)
+    _, _, chosen = max((t for t in tried if t[0] >= best - slack), key=lambda t: t[1])
+    return with_temperature(chosen, web)
+
+
+def with_temperature(chosen: Calibration, web: Answers) -> Calibration:
+    """The same with the highest temperature that keeps the calibration error on the web faces within WEB_ERROR, or
+    else with the one of the least: as unsure as they allow, for another camera deserves less trust."""
+
+    def tried(temperature: float) -> Calibration:
+        return replace(chosen, temperature=temperature)
+
+    errors = {t: calibration_error(tried(t).chances(web.said), web.label) for t in TEMPERATURE_GRID}
+    within = [t for t, error in errors.items() if error <= WEB_ERROR]
+    return tried(max(within, default=min(errors, key=errors.__getitem__)))
+
+
+def softmax(logits: Floats) -> Floats:
+    """Along the last axis."""
+    raised = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(raised / raised.sum(-1, keepdims=True), np.float32)
+
+
+def log_loss(chances: Floats, label: NDArray[np.int64]) -> float:
+    """Mean of -log p of the true class."""
+    return float(-np.log(np.maximum(chances[np.arange(len(label)), label], 1e-7)).mean())
+
+
+def calibration_error(chances: Floats, label: NDArray[np.int64]) -> float:
+    """Expected calibration error of the first choice over 15 equal bins (Guo et al. 2017, arXiv 1706.04599)."""
+    sure, right = chances.max(1), chances.argmax(1) == label
+    which = np.minimum((sure * _BINS).astype(int), _BINS - 1)
+    gaps = [abs(sure[which == b].sum() - right[which == b].sum()) for b in range(_BINS)]
+    return float(sum(gaps) / len(label))
+
+
+def macro_f1(read: NDArray[np.int64], label: NDArray[np.int64]) -> float:
+    """The mean F1 of the classes that occur in `label`."""
+    present = np.unique(label)
+    scores = [
+        2 * ((read == c) & (label == c)).sum() / max(int((read == c).sum() + (label == c).sum()), 1) for c in present
+    ]
+    return float(np.mean(scores))
+
+
+def mean_recall(read: NDArray[np.int64], label: NDArray[np.int64]) -> float:
+    """The mean recall of the classes that occur in `label`."""
+    return float(np.mean([(read[label == c] == c).mean() for c in np.unique(label)]))
+
+
+def concordance(said: Floats, true: Floats) -> float:
+    """Lin's concordance correlation coefficient (Lin 1989, doi 10.2307/2532051)."""
+    joint = ((said - said.mean()) * (true - true.mean())).mean()
+    return float(2 * joint / (said.var() + true.var() + (said.mean() - true.mean()) ** 2))

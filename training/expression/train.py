@@ -1,0 +1,111 @@
+"""Faces and a recipe go in, a trained network comes out: the mean of its late weights, with how it did on the way."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from emdr_stream.vision.geometry import mirrored
+from training.expression.augment import augmented, centred
+from training.expression.config import Recipe
+from training.expression.dataset import Faces
+from training.expression.landmarks import Floats
+from training.expression.losses import Teaching, chances, of_head, schedule, targets, weight_groups
+from training.expression.network import ExpressionNetwork
+
+Told = Callable[[int, float], None]
+
+_EVALUATION_BATCH: Final = 256
+
+
+def train(
+    recipe: Recipe, faces: Faces, synthetic: NDArray[np.bool_], told: Told, teaching: Teaching | None = None
+) -> ExpressionNetwork:
+    """Train on `faces`, of which `synthetic` [n] are generated. `told(step, loss)` is called after each epoch.
+
+    Depends on the recipe's seed, the faces and the number of threads alone.
+    """
+    torch.manual_seed(recipe.seed)
+    draw = np.random.default_rng(recipe.seed)
+    network = built(recipe)
+    _fit_scale(network, faces)
+    network.to(memory_format=torch.channels_last)
+    averaged = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
+    )
+    optimiser = torch.optim.AdamW(weight_groups(network, recipe.decay), lr=recipe.rate)
+    steps = recipe.epochs * recipe.steps
+    odds = chances(recipe, faces, synthetic)
+    total = 0.0
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.rate * schedule(step, steps)
+        rows = draw.choice(len(faces), recipe.batch, p=odds)
+        loss = _loss(recipe, network, faces, rows, draw, teaching)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+        optimiser.step()
+        averaged.update_parameters(network)
+        total += float(loss.detach())
+        if (step + 1) % recipe.steps == 0:
+            told((step + 1) // recipe.steps, total / recipe.steps)
+            total = 0.0
+    trained: ExpressionNetwork = averaged.module
+    return trained.eval()
+
+
+def built(recipe: Recipe) -> ExpressionNetwork:
+    """The untrained network of a recipe."""
+    strides = (recipe.first_stride, recipe.second_stride)
+    return ExpressionNetwork(tuple(recipe.widths), recipe.feature_width, recipe.dropout, *strides)
+
+
+def outputs(network: ExpressionNetwork, faces: Faces, *, alone: bool = False, mirror: bool = False) -> Floats:
+    """[n, N_OUT] of the faces' plain crops, or of their mirror images; `alone`: by the head that sees pixels only."""
+    network.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(faces), _EVALUATION_BATCH):
+            some = faces.take(np.arange(start, min(start + _EVALUATION_BATCH, len(faces))))
+            pixels, rows, present = centred(torch.from_numpy(some.edged)), some.features, _present(some.found)
+            if mirror:
+                pixels, rows = pixels.flip(3), mirrored(rows)
+            both = network.both(pixels, torch.from_numpy(rows), present)
+            parts.append(both[1 if alone else 0].float().numpy())
+    return np.concatenate(parts)
+
+
+def _loss(
+    recipe: Recipe,
+    network: ExpressionNetwork,
+    faces: Faces,
+    rows: NDArray[np.int64],
+    draw: np.random.Generator,
+    teaching: Teaching | None,
+) -> Tensor:
+    pixels, flipped = augmented(torch.from_numpy(faces.edged[rows]), torch.from_numpy(faces.framed[rows]), draw)
+    features = np.where(flipped[:, None], mirrored(faces.features[rows]), faces.features[rows])
+    features = features + draw.standard_normal(features.shape, np.float32) * np.float32(recipe.feature_noise)
+    present = _present(faces.found[rows] & (draw.random(len(rows)) >= recipe.missing))
+    with torch.autocast("cpu", torch.bfloat16):
+        fused, alone = network.both(
+            pixels.contiguous(memory_format=torch.channels_last), torch.from_numpy(features), present
+        )
+    votes, intent, affect = targets(recipe, faces, rows, teaching)
+    return of_head(recipe, fused.float(), votes, intent, affect) + recipe.alone * of_head(
+        recipe, alone.float(), votes, intent, affect
+    )
+
+
+def _present(found: NDArray[np.bool_]) -> Tensor:
+    return torch.from_numpy(found.astype(np.float32))[:, None]
+
+
+def _fit_scale(network: ExpressionNetwork, faces: Faces) -> None:
+    rows = faces.features[faces.found]
+    network.features.mean.copy_(torch.from_numpy(rows.mean(0)))
+    network.features.scale.copy_(torch.from_numpy(1 / np.maximum(rows.std(0), 1e-3)))
