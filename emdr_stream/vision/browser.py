@@ -7,9 +7,10 @@ import numpy as np
 from emdr_stream.vision.found import FaceLight
 from emdr_stream.vision.pose import Floats, eye_closure, gaze
 from emdr_stream.vision.quality import face_quality
-from emdr_stream.wire.face import Expression, FaceProblem, FaceView, HeadPose
+from emdr_stream.wire.face import Expression, FaceProblem, FaceView
 from emdr_stream.wire.stream import Landmarks
 
+_AHEAD: Final = (0.0, 0.0, 0.0)
 _TALL_PX: Final = 1e3
 _FAIR: Final = FaceLight(brightness=0.5, burnt=0.0, blur=0.0)
 """Size and light are the browser's to judge: it alone sees the picture."""
@@ -18,8 +19,8 @@ _FAIR: Final = FaceLight(brightness=0.5, burnt=0.0, blur=0.0)
 class ScoresReader(Protocol):
     """The expression model that needs no pixels."""
 
-    def read(self, blendshapes: Floats, pose: HeadPose | None) -> Expression:
-        """`blendshapes`: float32 [52] in MediaPipe's order."""
+    def read_landmarks(self, blendshapes: Floats, pose: tuple[float, float, float]) -> Expression:
+        """`blendshapes`: float32 [52] in MediaPipe's order; `pose`: yaw, pitch, roll in degrees."""
 
 
 class BrowserFaces:
@@ -44,7 +45,9 @@ class BrowserFaces:
         return FaceView(
             faces=1,
             quality=message.quality * trust,
-            expression=self._model.read(scores, pose),
+            expression=self._model.read_landmarks(
+                scores, _AHEAD if pose is None else (pose.yaw, pose.pitch, pose.roll)
+            ),
             eye_closure=eye_closure(scores),
             gaze=gaze(scores),
             pose=pose,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emdr_stream.vision.light import FaceLight
+from emdr_stream.vision.found import FaceLight
 from emdr_stream.vision.quality import face_quality
 from emdr_stream.wire.face import FaceProblem, HeadPose
 
