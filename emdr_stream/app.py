@@ -27,7 +27,7 @@ from emdr_stream.broker.redis import RedisBroker
 from emdr_stream.clock import wall_ms
 from emdr_stream.endpoints.admission import Admission, Crowd
 from emdr_stream.endpoints.auth import TokenAuthority
-from emdr_stream.endpoints.cameras import Cameras, face_settings
+from emdr_stream.endpoints.cameras import Cameras, face_models, face_settings
 from emdr_stream.endpoints.client import ClientEndpoint
 from emdr_stream.endpoints.console import ConsoleEndpoint
 from emdr_stream.endpoints.departures import Departures
@@ -51,6 +51,7 @@ from emdr_stream.store.spill import Spill
 from emdr_stream.store.writer import RecordWriter
 from emdr_stream.telemetry.merge import merged
 from emdr_stream.telemetry.metrics import Loss, Metrics
+from emdr_stream.vision.browser import load_browser_faces
 from emdr_stream.vision.pool import FacePool
 from emdr_stream.wire.asyncapi import asyncapi_document
 from emdr_stream.wire.values import ModelRef
@@ -92,6 +93,10 @@ class Service:
         self.metrics = Metrics(CollectorRegistry(), version=__version__)
         self.metrics.model_loaded(model.name, model.version, model.sha256)
         self._model = model
+        self._models_dir = settings.model_dir or default_models_dir()
+        self._looked_by = face_models(self._models_dir)
+        for face in self._looked_by.values():
+            self.metrics.model_loaded(face.name, face.version, face.sha256)
         self._siblings = siblings
         # With a random part: in a container every process has the same number, and an owner's name must never return.
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -166,6 +171,7 @@ class Service:
             self.broker,
             owner=self._owner,
             models=(ModelRef(name=self._model.name, version=self._model.version, sha256=self._model.sha256),),
+            looked_by=self._looked_by,
             max_sessions=settings.server.max_sessions,
             max_sessions_per_user=settings.server.max_sessions_per_user,
             record=self._recorder.open if self._recorder else None,
@@ -173,7 +179,8 @@ class Service:
         )
         lane = lane_limits(settings)
         self._faces = await stack.enter_async_context(FacePool(face_settings(settings)))
-        self._cameras = Cameras(self._faces, None, settings.session.limits, self.metrics, time.monotonic)
+        browser_faces = load_browser_faces(self._models_dir)
+        self._cameras = Cameras(self._faces, browser_faces, settings.session.limits, self.metrics, time.monotonic)
         self.client = ClientEndpoint(
             self.registry,
             self.authority,

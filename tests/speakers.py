@@ -9,7 +9,7 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
-from math import dist, exp
+from math import degrees, dist, exp
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,13 +49,14 @@ _LEAST_PROBABILITY: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One frame of a speaker as Py-Feat read it; emotions sum to 1, pose in radians."""
+    """One frame of a speaker as Py-Feat read it; emotions sum to 1, pose in radians; `scores`: 52 blendshapes."""
 
     at_ms: int
     emotions: Mapping[str, float]
     valence: float
     arousal: float
     pose: tuple[float, float, float]
+    scores: tuple[float, ...] = ()
 
 
 def speaker_looks(folder: Path, group: str, duration_s: float) -> list[Look]:
@@ -98,6 +99,21 @@ def samples(looks: Iterable[Look], started_ts: float = 0.0) -> Iterator[tuple[in
         )
 
 
+def landmarks(looks: Iterable[Look], started_ts: float = 0.0) -> Iterator[tuple[int, dict[str, Any]]]:
+    """`landmarks` messages, as a browser's face model would fill them, with the time to send each, in milliseconds."""
+    for look in looks:
+        pitch, roll, yaw = (degrees(angle) for angle in look.pose)
+        yield (
+            look.at_ms,
+            {
+                "type": "landmarks",
+                "ts": started_ts + look.at_ms,
+                "blendshapes": list(look.scores),
+                "pose": {"yaw": yaw, "pitch": pitch, "roll": roll},
+            },
+        )
+
+
 def morphcast(looks: Iterable[Look], started_ts: float = 0.0) -> Iterator[tuple[int, dict[str, Any]]]:
     """`morphcast` messages in the shapes of the SDK, with the time to send each, in milliseconds."""
     for look in looks:
@@ -126,6 +142,7 @@ def morphcast(looks: Iterable[Look], started_ts: float = 0.0) -> Iterator[tuple[
 
 
 def _look(row: Mapping[str, str], at_ms: int) -> Look:
+    columns = list(row)[list(row).index("_neutral") :]
     read = {name: float(row[_COLUMNS.get(name, name)]) for name in EMOTIONS}
     total = sum(read.values())
     return Look(
@@ -134,6 +151,7 @@ def _look(row: Mapping[str, str], at_ms: int) -> Look:
         valence=float(row["valence"]),
         arousal=float(row["arousal"]),
         pose=(float(row["pitch"]), float(row["roll"]), float(row["yaw"])),
+        scores=tuple(float(row[name]) for name in columns),
     )
 
 

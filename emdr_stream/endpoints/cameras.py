@@ -6,12 +6,14 @@ A worker may be without it: then sessions of other sources go on, and a `hello` 
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Final, Protocol
 
 from emdr_stream.domain import Limits, Source
 from emdr_stream.endpoints.camera_desk import CameraDesk
 from emdr_stream.endpoints.camera_traffic import CameraTraffic
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError
+from emdr_stream.inference.manifest import current_reference
 from emdr_stream.session.runner import SessionRunner
 from emdr_stream.settings import ServiceSettings
 from emdr_stream.telemetry.metrics import Metrics
@@ -20,9 +22,14 @@ from emdr_stream.vision.pool import FacePool
 from emdr_stream.vision.pool_settings import FaceSettings
 from emdr_stream.wire.face import FaceView
 from emdr_stream.wire.stream import Landmarks
+from emdr_stream.wire.values import ModelRef
 
 LEAST_HZ: Final = 5.0
 """A camera that could not have this rate is not let in: below 3 Hz a signal is degraded."""
+
+
+FRAME_MODEL: Final = "face_expression"
+LANDMARKS_MODEL: Final = "face_landmarks_expression"
 
 
 class LandmarksReader(Protocol):
@@ -91,6 +98,13 @@ class Cameras:
             cameras=len(traffic.cameras),
             rate_hz=traffic.rate_hz,
         )
+
+
+def face_models(models_dir: Path) -> dict[Source, ModelRef]:
+    """Whose model reads the faces of a source, of those that are there. Raises ModelRefused."""
+    names = {Source.FRAME: FRAME_MODEL, Source.LANDMARKS: LANDMARKS_MODEL}
+    found = {source: current_reference(models_dir, name) for source, name in names.items()}
+    return {source: model for source, model in found.items() if model is not None}
 
 
 def face_settings(settings: ServiceSettings) -> FaceSettings:

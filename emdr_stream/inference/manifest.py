@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from emdr_stream.errors import ModelRefused
+from emdr_stream.wire.values import ModelRef
 
 # No separator and no leading dot: what a manifest names lies beside it.
 FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
@@ -69,6 +70,14 @@ def default_models_dir() -> Path:
 def current_versions(models_dir: Path) -> dict[str, str]:
     """Which version of each model is in use. Raises ModelRefused."""
     return _decoded(models_dir / CURRENT, dict[FileName, FileName])
+
+
+def current_reference(models_dir: Path, name: str) -> ModelRef | None:
+    """What clients and records are told of the version in use; None when there is none. Raises ModelRefused."""
+    version = current_versions(models_dir).get(name)
+    if version is None:
+        return None
+    return ModelRef(name=name, version=version, sha256=read_manifest(models_dir / name / version).sha256)
 
 
 def read_manifest(version_dir: Path) -> Manifest:

@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from emdr_stream.broker.base import Broker
-from emdr_stream.domain import Status, Thresholds
+from emdr_stream.domain import Source, Status, Thresholds
 from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
 from emdr_stream.pipeline.baseline import BaselinePrior
 from emdr_stream.session import denials
@@ -80,14 +80,16 @@ class SessionRegistry:
         models: tuple[ModelRef, ...],
         max_sessions: int,
         max_sessions_per_user: int = 0,
+        looked_by: Mapping[Source, ModelRef] | None = None,
         record: Callable[[SessionFacts], SessionRecord] | None = None,
         doubted: asyncio.Event | None = None,
     ) -> None:
-        """`doubted` is set when the worker's standing is in doubt."""
+        """`looked_by`: whose model reads a source's faces. `doubted` is set when the worker's standing is in doubt."""
         self._around = around
         self._broker = broker
         self._owner = owner
         self._models = models
+        self._looked_by = looked_by or {}
         self._max = max_sessions
         self._max_per_user = max_sessions_per_user
         self._record = record
@@ -112,6 +114,11 @@ class SessionRegistry:
     def get(self, session_id: str) -> SessionRunner | None:
         return self._runners.get(session_id)
 
+    def _models_of(self, source: Source) -> tuple[ModelRef, ...]:
+        """Who speaks in a session: the model that decides, and the one that reads the face, where it is one of ours."""
+        face = self._looked_by.get(source)
+        return self._models if face is None else (*self._models, face)
+
     def of_users(self, users: Collection[str]) -> Iterator[SessionRunner]:
         """Sessions of these users that are not over; "*" means everybody's."""
         everybody = "*" in users
@@ -135,7 +142,7 @@ class SessionRegistry:
             user=user,
             started_ts=self._around.wall_ms(),
             thresholds=self._thresholds(),
-            models=self._models,
+            models=self._models_of(hello.source),
             prior=BaselinePrior(),
         )
         epoch = await self._claim(session_id)

@@ -1,5 +1,6 @@
 """Face scores that a browser computed in, a view of the face out: the same as of a picture, without one."""
 
+from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
@@ -53,3 +54,13 @@ class BrowserFaces:
             pose=pose,
             place=message.place,
         )
+
+
+def load_browser_faces(models_dir: Path) -> BrowserFaces | None:
+    """None where the model, or a package that it needs, is missing. Raises ModelRefused for one that is unfit."""
+    try:
+        from emdr_stream.vision.expression import load_expression
+    except ImportError:
+        return None
+    model = load_expression(models_dir)
+    return None if model is None else BrowserFaces(model)

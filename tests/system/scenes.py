@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from emdr_stream.simulation import Family
 from tests.escalations import escalation
-from tests.speakers import Look, morphcast, samples, speaker_looks
+from tests.speakers import Look, landmarks, morphcast, samples, speaker_looks
 from tests.system.faces import Mood, camera, play, until_known
 from tests.system.service import Service
 from tests.system.sockets import Message, SocketClient, beside, of_type, resume_of, stream, watch
@@ -27,6 +27,7 @@ KIND_OF: Final = {Family.PANIC: "crisis", Family.SHUTDOWN: "dissociation"}
 SHAPES: Final[Mapping[str, Callable[[Iterable[Look]], Iterable[tuple[int, Message]]]]] = {
     "emotion": samples,
     "morphcast": morphcast,
+    "landmarks": landmarks,
 }
 
 

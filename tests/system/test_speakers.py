@@ -1,13 +1,17 @@
 """Five minutes of each group of real speakers, replayed: nothing is paused, and a panic put into the same stream is."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.speakers import GROUPS, morphcast, samples, speaker_looks, with_panic
+from emdr_stream.inference.manifest import default_models_dir
+from emdr_stream.vision.browser import load_browser_faces
+from emdr_stream.wire.stream import Landmarks
+from tests.speakers import GROUPS, Look, landmarks, morphcast, samples, speaker_looks, with_panic
 from tests.system.conftest import SPEAKING
 from tests.system.scenes import BASELINE_S as BASELINE_LIVE_S
 from tests.system.scenes import SPEAKING_S, Stage
@@ -19,6 +23,8 @@ BASELINE_S, TALK_S, PANIC_S = 60, 300, 60
 PANIC_MS = (BASELINE_S + TALK_S) * 1_000
 SHAPES = {"emotion": samples, "morphcast": morphcast}
 STREAMS = [(group, source) for group in GROUPS for source in SHAPES]
+FACES = [(group, "landmarks") for group in GROUPS]
+"""The same speakers by the scores of their faces alone. No panic is put into these: it would be invented twice."""
 Lines = list[dict[str, Any]]
 
 
@@ -26,7 +32,7 @@ Lines = list[dict[str, Any]]
 def replayed(test_data: Path) -> Iterator[dict[tuple[str, str], Lines]]:
     """What the service says to each stream, as `emdr-stream replay` writes it down."""
     with readable_folder() as folder:
-        files = {stream: folder / f"{number}.jsonl" for number, stream in enumerate(STREAMS)}
+        files = {stream: folder / f"{number}.jsonl" for number, stream in enumerate((*STREAMS, *FACES))}
         for (group, source), path in files.items():
             _write(path, test_data, group, source)
         done = run_command("replay", *map(str, files.values()), "--out", str(folder / "out"), folder=folder)
@@ -36,12 +42,22 @@ def replayed(test_data: Path) -> Iterator[dict[tuple[str, str], Lines]]:
 
 def _write(path: Path, test_data: Path, group: str, source: str) -> None:
     looks = with_panic(speaker_looks(test_data / "speakers", group, BASELINE_S + TALK_S + PANIC_S), BASELINE_S + TALK_S)
+    told = _observations(looks) if source == "landmarks" else SHAPES[source](looks)
     lines: Lines = [
         {"emdr_recording": 1, "started_ts": 0, "source": source},
         {"at_ms": 0, "dir": "in", "msg": {"type": "hello", "source": source}},
     ]
-    lines += [{"at_ms": at_ms, "dir": "in", "msg": message} for at_ms, message in SHAPES[source](looks)]
+    lines += [{"at_ms": at_ms, "dir": "in", "msg": message} for at_ms, message in told]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _observations(looks: Iterable[Look]) -> Iterator[tuple[int, Any]]:
+    """What the service sees in the speakers' `landmarks` messages, as it records it."""
+    reader = load_browser_faces(default_models_dir())
+    assert reader is not None
+    for at_ms, message in landmarks(looks):
+        seen = reader.read(msgspec.convert(message, Landmarks))
+        yield at_ms, {"type": "observation", "ts": message["ts"], "face": msgspec.to_builtins(seen)}
 
 
 def _lines(path: Path) -> Lines:
@@ -52,7 +68,7 @@ def _of(lines: Lines, kind: str) -> Lines:
     return [line for line in lines if line["msg"]["type"] == kind]
 
 
-@pytest.mark.parametrize("stream", STREAMS, ids=str)
+@pytest.mark.parametrize("stream", [*STREAMS, *FACES], ids=str)
 def test_real_speakers_are_never_paused_nor_alarmed(replayed: dict[tuple[str, str], Lines], stream: Any) -> None:
     talk = [line for line in replayed[stream] if line["at_ms"] < PANIC_MS]
     alarms = [line["msg"] for line in talk if line["msg"]["type"] in {"control.pause", "alert", "intervention"}]

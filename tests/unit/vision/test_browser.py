@@ -1,0 +1,71 @@
+"""What a browser's face model found becomes the same view as a picture's."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from emdr_stream.inference.manifest import default_models_dir
+from emdr_stream.vision.browser import BrowserFaces, load_browser_faces
+from emdr_stream.wire.face import FaceProblem, HeadPose
+from emdr_stream.wire.stream import N_BLENDSHAPES, Landmarks
+
+STILL = tuple([0.02] * N_BLENDSHAPES)
+AHEAD = HeadPose(yaw=0.0, pitch=0.0, roll=0.0)
+BLINK_LEFT, BLINK_RIGHT, SMILE_LEFT, SMILE_RIGHT, SQUINT_LEFT, SQUINT_RIGHT = 9, 10, 44, 45, 19, 20
+
+
+@pytest.fixture(scope="module")
+def faces() -> BrowserFaces:
+    loaded = load_browser_faces(default_models_dir())
+    assert loaded is not None
+    return loaded
+
+
+def showing(**scores: float) -> tuple[float, ...]:
+    """Scores of a face that shows something: names as in the constants above."""
+    row = np.full(N_BLENDSHAPES, 0.02)
+    for name, score in scores.items():
+        row[globals()[name]] = score
+    return tuple(row.tolist())
+
+
+def test_no_scores_or_no_faces_are_nobody(faces: BrowserFaces) -> None:
+    for message in (Landmarks(ts=1.0), Landmarks(ts=1.0, faces=0, blendshapes=STILL)):
+        view = faces.read(message)
+        assert (view.faces, view.problem, view.expression) == (0, FaceProblem.NO_FACE, None)
+
+
+def test_more_than_one_face_is_nobodys_reading(faces: BrowserFaces) -> None:
+    view = faces.read(Landmarks(ts=1.0, faces=3, blendshapes=STILL))
+    assert (view.faces, view.problem, view.expression) == (2, FaceProblem.MANY_FACES, None)
+
+
+def test_a_smile_is_read_from_scores_alone(faces: BrowserFaces) -> None:
+    smile = showing(SMILE_LEFT=0.8, SMILE_RIGHT=0.8, SQUINT_LEFT=0.4, SQUINT_RIGHT=0.4)
+    still, smiling = (faces.read(Landmarks(ts=1.0, blendshapes=row, pose=AHEAD)).expression for row in (STILL, smile))
+    assert still is not None and smiling is not None
+    assert smiling.emotions[0] > still.emotions[0] + 0.3
+    assert smiling.valence > still.valence
+
+
+def test_eyes_and_gaze_come_from_the_scores(faces: BrowserFaces) -> None:
+    view = faces.read(Landmarks(ts=1.0, blendshapes=showing(BLINK_LEFT=0.9, BLINK_RIGHT=0.7), pose=AHEAD))
+    assert view.eye_closure == pytest.approx(0.8)
+    assert view.gaze is not None
+
+
+@pytest.mark.parametrize(("yaw", "problem"), [(0.0, None), (40.0, None), (70.0, FaceProblem.TURNED_AWAY)])
+def test_a_head_that_is_turned_is_trusted_less_and_then_not_at_all(
+    faces: BrowserFaces, yaw: float, problem: FaceProblem | None
+) -> None:
+    pose = HeadPose(yaw=yaw, pitch=0.0, roll=0.0)
+    view = faces.read(Landmarks(ts=1.0, blendshapes=STILL, pose=pose, quality=0.8))
+    assert view.problem is problem
+    assert view.quality == pytest.approx({0.0: 0.8, 40.0: 0.48, 70.0: 0.0}[yaw])
+
+
+def test_a_message_on_the_wire_has_all_scores_or_none() -> None:
+    with pytest.raises(msgspec.ValidationError, match="blendshapes"):
+        msgspec.convert({"type": "landmarks", "ts": 1.0, "blendshapes": [0.1] * 51}, Landmarks)
+    with pytest.raises(msgspec.ValidationError, match="blendshapes"):
+        msgspec.convert({"type": "landmarks", "ts": 1.0, "blendshapes": [1.5] * 52}, Landmarks)
