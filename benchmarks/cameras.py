@@ -19,38 +19,38 @@ import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks import procfs
-from benchmarks.pictures import webcam_jpegs
+from benchmarks.face_pictures import pictures
 from benchmarks.service import RunningService, service
 from benchmarks.wire import ClientProtocol, handshake, masked_frame
 
-RATE_HZ = 10.0
 LEAST_READ = 0.97
 _LOAD = 0.7
 _FACE_WORKER = b"emdr_stream.vision.worker"
 _WARMUP_S = 3.0
 
 
-def sessions_a_core(seconds: float, rate_hz: float = RATE_HZ) -> None:
-    """Print how many cameras are served, and the times at 70 % of that."""
-    pictures = webcam_jpegs()
-    size = statistics.mean(map(len, pictures)) / 1024
+def sessions_a_core(video: Path, seconds: float, rate_hz: float) -> bool:
+    """Print how many cameras are served, and the times at 70 % of that; whether any is."""
+    jpegs = pictures(video).jpegs
+    size = statistics.mean(map(len, jpegs)) / 1024
     print(f"\ncameras x {rate_hz:g} Hz, JPEGs of 640x480 ({size:.0f} KiB), service and face worker on one core")
     with cameras() as running:
         served = 0
         for count in range(4, 41, 2):
-            seen = uvloop.run(_run(running, pictures, count, seconds, rate_hz))
+            seen = uvloop.run(_run(running, jpegs, count, seconds, rate_hz))
             print(f"  {count:3d} cameras: {seen}")
             if seen.read_share < LEAST_READ:
                 break
             served = count
         before = _face_kib(running)
         loaded = max(1, round(served * _LOAD))
-        seen = uvloop.run(_run(running, pictures, loaded, seconds * 2, rate_hz, hold=lambda: _face_kib(running)))
+        seen = uvloop.run(_run(running, jpegs, loaded, seconds * 2, rate_hz, hold=lambda: _face_kib(running)))
         each = (seen.held_kib - before) / loaded / 1024
         print(
             f"cameras a core at {rate_hz:g} Hz: {served}. At {loaded} ({_LOAD:.0%}): total_ms p50 {seen.p50:.1f}, "
             f"p99 {seen.p99:.1f}; event loop late p99 {seen.lag_p99_ms:.1f} ms; {each:.1f} MiB more a camera"
         )
+    return served > 0
 
 
 @contextmanager
@@ -157,7 +157,7 @@ class _Camera:
 
 async def _run(
     running: RunningService,
-    pictures: list[bytes],
+    jpegs: list[bytes],
     count: int,
     seconds: float,
     rate_hz: float,
@@ -175,7 +175,7 @@ async def _run(
             lag_before = await asyncio.to_thread(_lag, running)
             for camera in every:
                 camera.counts = True
-        every[sent % count].show(pictures[(sent // count + 5 * sent) % len(pictures)])
+        every[sent % count].show(jpegs[(sent // count + 5 * sent) % len(jpegs)])
         sent += 1
         await asyncio.sleep(max(0.0, began + sent / (rate_hz * count) - time.monotonic()))
     seen.lag_p99_ms = _p99_between(lag_before, await asyncio.to_thread(_lag, running))

@@ -1,5 +1,6 @@
 """Process numbers in; CPU seconds and resident memory out, as Linux counts them."""
 
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,6 +38,21 @@ def rss_kib(pid: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
     return 0
+
+
+def memory_kib(pid: int) -> int:
+    """Resident memory of one process, without the files it maps: those are shared."""
+    wanted = ("RssAnon:", "RssShmem:")
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(wanted))
+
+
+def own_pid() -> int:
+    return os.getpid()
+
+
+def own_memory_kib() -> int:
+    return memory_kib(own_pid())
 
 
 def _all_pids() -> list[int]:

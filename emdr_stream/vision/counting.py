@@ -11,9 +11,9 @@ from emdr_stream.wire.face import MOST_FACES
 
 LEAST_SCORE: Final = 0.6
 """Below this the detector takes hands and curtains for faces."""
-LOOK_EVERY_MS: Final = 1_000.0
-"""A look costs a quarter of a reading. The session waits for a second of two faces before it pauses, so nothing is won
-by looking oftener."""
+LOOK_EVERY_MS: Final = 2_000.0
+"""A look costs a quarter of a reading; with this, one hundredth of it at ten pictures a second. The session waits for
+another second before it takes a second face seriously."""
 LOOK_AGAIN_MS: Final = 200.0
 """While two are seen: the end of it should be noticed soon."""
 

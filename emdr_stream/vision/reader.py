@@ -13,7 +13,7 @@ from emdr_stream.vision.counting import LEAST_SCORE, Company
 from emdr_stream.vision.decode import decode
 from emdr_stream.vision.found import FoundFace
 from emdr_stream.vision.landmarker import FaceCounter, Landmarker
-from emdr_stream.vision.light import face_light
+from emdr_stream.vision.light import FaceLight, face_light
 from emdr_stream.vision.pose import eye_closure, face_place, gaze, head_pose
 from emdr_stream.vision.quality import face_quality
 from emdr_stream.vision.reading import ExpressionReader, FaceReading
@@ -45,6 +45,11 @@ class Equipment:
         return cls(landmarker, FaceCounter(landmarker, least_score=LEAST_SCORE), expression, limits, clock)
 
 
+LIGHT_EVERY_MS: Final = 200.0
+"""How often brightness and blur are measured, by the camera's clock: a room's light and a lens's focus change slowly,
+and measuring them takes a thirtieth of a reading."""
+
+
 class FaceReader:
     """Reads one camera's pictures. It remembers the face it follows, and no picture. Close it."""
 
@@ -54,6 +59,8 @@ class FaceReader:
         self._landmarker = Landmarker(equipment.landmarker)
         self._company = Company(equipment.counter)
         self._halved = False
+        self._light: FaceLight | None = None
+        self._light_ms = 0.0
 
     def read(self, image: bytes, ts_ms: float) -> FaceReading:
         """Read a JPEG, PNG or WebP. `ts_ms`: the camera's clock. Raises ImageRejected."""
@@ -75,6 +82,7 @@ class FaceReader:
         face = self._landmarker.find(rgb, ts_ms)
         if face is None:
             self._halved = False
+            self._light = None
             self._company.nobody()
             nobody = FaceView(faces=0, quality=0.0, problem=FaceProblem.NO_FACE)
             return FaceReading(nobody, decode_ms, (self._clock() - started) * 1e3, 0.0)
@@ -100,7 +108,7 @@ class FaceReader:
         place, pose = face_place(face.landmarks, width, height), head_pose(face.matrix)
         height_px = place.height * height * divisor
         self._halved = height_px >= (WHOLE_BELOW_PX if self._halved else HALVE_FROM_PX)
-        quality, problem = face_quality(height_px, face_light(rgb, face.landmarks), pose)
+        quality, problem = face_quality(height_px, self._lit(rgb, face, ts_ms), pose)
         faces = self._company.count(rgb, face.landmarks, ts_ms)
         if faces > 1:  # nobody knows whose face is followed
             quality, problem = 0.0, FaceProblem.MANY_FACES
@@ -113,6 +121,12 @@ class FaceReader:
             pose=pose,
             place=place,
         )
+
+    def _lit(self, rgb: NDArray[np.uint8], face: FoundFace, ts_ms: float) -> FaceLight:
+        """A clock that jumped back is a reason to measure, too."""
+        if self._light is None or not 0 <= ts_ms - self._light_ms < LIGHT_EVERY_MS:
+            self._light, self._light_ms = face_light(rgb, face.landmarks), ts_ms
+        return self._light
 
     def _expression(self, rgb: NDArray[np.uint8], face: FoundFace) -> Expression | None:
         model = self._equipment.expression

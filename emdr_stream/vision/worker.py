@@ -37,7 +37,7 @@ from emdr_stream.vision.letters import (
 if TYPE_CHECKING:
     from emdr_stream.vision.reader import Equipment
 
-_READ_BYTES: Final = 1 << 18
+_READ_BYTES: Final = 1 << 16
 _NICER: Final = 5
 """The service's own loop, which hears a client's stop, comes first."""
 _ORDERS: Final[msgspec.msgpack.Decoder[Order]] = msgspec.msgpack.Decoder(Order)

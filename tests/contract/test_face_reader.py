@@ -77,17 +77,17 @@ def test_two_people_are_told_and_then_nothing_is_read_of_either(reader: FaceRead
     assert (view.faces, view.problem, view.quality, view.expression) == (2, FaceProblem.MANY_FACES, 0.0, None)
 
 
-def test_a_second_person_is_seen_within_a_second_and_missed_when_gone(reader: FaceReader, test_data: Path) -> None:
+def test_a_second_person_is_seen_within_two_seconds_and_missed_when_gone(reader: FaceReader, test_data: Path) -> None:
     face = still(test_data, "single_face.jpg")
     alone = on_canvas(face, 0.5, (0.0, 0.5))
     both = alone.copy()
     both[:, 320:] = on_canvas(face, 0.5, (1.0, 0.5))[:, 320:]
     clock = iter(range(0, 100_000, 100))
-    before = {reader.look(alone, next(clock)).view.faces for _ in range(12)}
-    during = [reader.look(both, next(clock)).view.faces for _ in range(15)]
+    before = {reader.look(alone, next(clock)).view.faces for _ in range(25)}
+    during = [reader.look(both, next(clock)).view.faces for _ in range(25)]
     after = [reader.look(alone, next(clock)).view.faces for _ in range(15)]
     assert before == {1}
-    assert set(during[10:]) == {2}
+    assert set(during[20:]) == {2}
     assert set(after[3:]) == {1}
 
 
@@ -234,7 +234,7 @@ def test_an_expression_model_sees_pixels_points_and_scores_of_a_usable_face_alon
 
     reader = FaceReader(Equipment(equipment.landmarker, equipment.counter, Model(), Limits(), time.perf_counter))
     face = still(test_data, "single_face.jpg")
-    readings = [reader.look(rgb, STEP_MS * n) for n, rgb in enumerate((face, face // 20, np.zeros_like(face)))]
+    readings = [reader.look(rgb, 300.0 * n) for n, rgb in enumerate((face, face // 20, np.zeros_like(face)))]
     reader.close()
     assert [reading.view.expression for reading in readings] == [said, None, None]
     assert asked == [(face.shape, (N_LANDMARKS, 3), (N_BLENDSHAPES,), (4, 4))]
