@@ -18,7 +18,6 @@ from training.expression.faces import (
     FERPLUS,
     SYNTHETIC,
     TEST,
-    UNSURE,
     Pixels,
     read_ferplus,
     read_pictures,
@@ -29,9 +28,6 @@ from training.expression.landmarks import ENLARGED, Floats, Tick, padded, plain_
 WIDE: Final = 64
 """Pixels of a training crop's side: the crop of the service with room for turning, shifting and scaling."""
 N_CLASSES: Final = len(EMOTIONS)
-
-_FER2013: Final = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
-"""Meaning of FER2013's own labels 0 to 6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +81,7 @@ def web_faces(data: Path, landmarker: Path, cache: Path, split: int, tick: Tick)
         if found:
             features[n] = face_features(landmarks, readings.blendshapes[i], readings.matrices[i], 48, 48)
     votes = web.votes[rows] / web.votes[rows].sum(1, keepdims=True)
-    labels = np.load(data / "faces" / FERPLUS / "images.npz")["fer2013_label"][rows].astype(np.int64)
-    order = np.array([EMOTIONS.index(name) for name in _FER2013])
-    intent = np.where(labels < 0, UNSURE, order[labels])
+    intent = web.intent[rows]
     return Faces(edged, framed, features, readings.found[rows], votes, intent, np.full((len(rows), 2), np.nan, "f"))
 
 

@@ -61,12 +61,14 @@ class Corrected(nn.Module):
         super().__init__()
         self.intent = calibration.intent
         self.temperature = calibration.temperature
+        self.hedge = calibration.hedge
         self.register_buffer("log_prior", torch.tensor(calibration.log_prior) * calibration.prior_power)
 
     def forward(self, said: Tensor) -> tuple[Tensor, Tensor]:
         """[n, N_OUT] to both outputs."""
         joined = (said[:, :N_CLASSES] + self.intent * said[:, N_CLASSES : 2 * N_CLASSES]) / (1 + self.intent)
-        return torch.softmax((joined - self.log_prior) / self.temperature, 1), torch.tanh(said[:, 2 * N_CLASSES :])
+        chances = torch.softmax((joined - self.log_prior) / self.temperature, 1)
+        return chances * (1 - self.hedge) + self.hedge / N_CLASSES, torch.tanh(said[:, 2 * N_CLASSES :])
 
 
 class FaceGraph(nn.Module):
@@ -167,6 +169,7 @@ def _write(
             "intent": calibration.intent,
             "prior_power": calibration.prior_power,
             "temperature": calibration.temperature,
+            "hedge": calibration.hedge,
             "log_prior": list(calibration.log_prior),
         },
     }

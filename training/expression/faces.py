@@ -46,12 +46,14 @@ UNSURE: Final = -1
 @dataclass(frozen=True, slots=True)
 class FerPlus:
     """Web faces, n of them. `images` [n, 48, 48]; `votes` [n, 7] in the order of EMOTIONS, raters;
-    `other` [n]: votes for contempt, `unsure` [n]: for unknown or no face; `split` [n]: TRAIN, VALID or TEST."""
+    `other` [n]: votes for contempt, `unsure` [n]: for unknown or no face; `intent` [n]: the word by which FER2013 found
+    the picture, an index into EMOTIONS or UNSURE; `split` [n]: TRAIN, VALID or TEST."""
 
     images: Pixels
     votes: NDArray[np.float32]
     other: NDArray[np.float32]
     unsure: NDArray[np.float32]
+    intent: NDArray[np.int64]
     split: NDArray[np.int64]
 
     def label(self) -> NDArray[np.int64]:
@@ -93,11 +95,14 @@ def read_ferplus(data: Path) -> FerPlus:
     names = [str(name) for name in stored["vote_names"]]
     votes = stored["votes"].astype(np.float32)
     columns = [names.index(name) for name in FER_VOTES]
+    found = stored["fer2013_label"].astype(np.int64)
+    order = np.array([_index(_FOLDERS[str(name)]) for name in stored["classes"]])
     return FerPlus(
         stored["images"],
         votes[:, columns],
         votes[:, names.index("contempt")],
         votes[:, names.index("unknown")] + votes[:, names.index("NF")],
+        np.where(found < 0, UNSURE, order[found]),
         stored["split"].astype(np.int64),
     )
 
