@@ -12,6 +12,7 @@ import numpy as np
 
 from emdr_stream.cli.command import Subparsers, add_settings_options, console, new_parser
 from emdr_stream.cli.simulated_client import Script, observed_table, stream_all
+from emdr_stream.cli.webcam_script import webcam_script
 from emdr_stream.domain import Role
 from emdr_stream.endpoints.auth import TokenAuthority
 from emdr_stream.environment import read_environment, token_settings
@@ -26,6 +27,7 @@ STARTED_TS: Final = 1_767_225_600_000
 _EXAMPLES: Final = """  emdr-stream simulate --family panic calm --out scenarios
   emdr-stream simulate --sessions 100 --seed 7 --duration 600 --out scenarios
   emdr-stream simulate --url ws://127.0.0.1:8001 --family panic
+  emdr-stream simulate --url ws://127.0.0.1:8001 --video somebody.mp4 --duration 60
   emdr-stream simulate --url wss://emdr.example.org --token \"$TOKEN\" --sessions 200
 
 Families: {families}.
@@ -40,6 +42,10 @@ def add_parser(subparsers: Subparsers, summary: str) -> None:
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=Path, metavar="DIR", help="write recordings without out lines, for `replay`")
     target.add_argument("--url", type=_url, metavar="URL", help="stream live to this service (ws:// or wss://)")
+    parser.add_argument("--video", type=Path, metavar="FILE", help="with --url: show this video as a webcam would")
+    parser.add_argument(
+        "--fps", type=_fps, default=10.0, metavar="F", help="of the video, frames a second (default: 10)"
+    )
     families = [family.value for family in Family]
     what = "kinds of session, in turn (default: all)"
     parser.add_argument("--family", nargs="+", choices=families, default=families, metavar="FAMILY", help=what)
@@ -56,13 +62,20 @@ def add_parser(subparsers: Subparsers, summary: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the recordings, or stream until all sessions are over. Exit code 1 when a client failed."""
     families = [Family(name) for name in args.family]
-    sessions = args.sessions or len(families)
+    sessions = args.sessions or (1 if args.video else len(families))
+    if args.video is None and args.duration < SHORTEST_S:
+        raise ConfigurationError(f"--duration: a simulated session takes {SHORTEST_S:.0f} s: a baseline and a set")
     if args.out is not None:
+        if args.video is not None:
+            raise ConfigurationError("--video is streamed, and no picture is written: use it with --url")
         return _write(args.out, families, sessions, args.seed, args.duration)
-    scripts = [
-        Script(session.family.value, tuple(session_messages(session)), round(session.duration_s * 1_000))
-        for session in (_session(families, args.seed, number, args.duration) for number in range(sessions))
-    ]
+    if args.video is not None:
+        scripts = [webcam_script(args.video, args.fps, args.duration)] * sessions
+    else:
+        scripts = [
+            Script(session.family.value, tuple(session_messages(session)), round(session.duration_s * 1_000))
+            for session in (_session(families, args.seed, number, args.duration) for number in range(sessions))
+        ]
     observed = asyncio.run(stream_all(args.url, _token(args), scripts, args.speed, console()))
     console().print(observed_table(observed))
     return 1 if any(client.problem for client in observed) else 0
@@ -115,9 +128,16 @@ def _count(text: str) -> int:
 
 def _duration(text: str) -> float:
     seconds = float(text)
-    if not SHORTEST_S <= seconds <= 14_400:
-        raise argparse.ArgumentTypeError(f"choose between {SHORTEST_S:.0f} and 14400 seconds: a baseline and a set")
+    if not 1 <= seconds <= 14_400:
+        raise argparse.ArgumentTypeError("choose between 1 and 14400 seconds")
     return seconds
+
+
+def _fps(text: str) -> float:
+    rate = float(text)
+    if not 1.0 <= rate <= 30.0:
+        raise argparse.ArgumentTypeError("choose between 1 and 30 frames a second")
+    return rate
 
 
 def _speed(text: str) -> float:

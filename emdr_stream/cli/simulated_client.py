@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from rich.console import Console
@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from emdr_stream.cli.command import table
+from emdr_stream.domain import Source
 from emdr_stream.simulation import TimedMessage
 from emdr_stream.wire.codec import MSGPACK
 
@@ -34,13 +35,21 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder().decode
 
 
+class TimedFrame(NamedTuple):
+    """A picture and when to send it, as `TimedMessage`."""
+
+    at_ms: int
+    message: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """What one client does: its messages by session time, `ts` counting from the session's start, and its end."""
 
     family: str
-    messages: tuple[TimedMessage, ...]
+    messages: tuple[TimedMessage, ...] | tuple[TimedFrame, ...]
     duration_ms: int
+    source: Source = Source.EMOTION
 
 
 @dataclass(slots=True)
@@ -152,7 +161,7 @@ class SimulatedClient:
             self._seen.status, self._seen.problem = "failed", f"no connection to {url}: {problem}"
 
     async def _stream(self, socket: ClientConnection) -> None:
-        await socket.send(_encode({"type": "hello", "source": "emotion"}))
+        await socket.send(_encode({"type": "hello", "source": self._script.source}))
         async with asyncio.TaskGroup() as both:
             listening = both.create_task(self._listen(socket, both))
             try:
@@ -207,6 +216,9 @@ class SimulatedClient:
             seen.results += 1
             seen.label = message["state"]["label"]
             seen.risk, seen.crisis = message["safety"]["risk_level"], message["safety"]["crisis_probability"]
+        elif kind == "skipped":
+            seen.counts[kind] += 1
+            seen.last = f"skipped: {message['reason']}"
         elif kind == "welcome":
             seen.session_id, seen.status = message["session_id"], message["snapshot"]["status"]
         elif kind == "error":

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from emdr_stream.domain import Limits
 from emdr_stream.vision.counting import LEAST_SCORE, Company
 from emdr_stream.vision.decode import decode
-from emdr_stream.vision.found import FoundFace
+from emdr_stream.vision.found import FaceLight, FoundFace
 from emdr_stream.vision.landmarker import FaceCounter, Landmarker
-from emdr_stream.vision.light import FaceLight, face_light
+from emdr_stream.vision.light import face_light
 from emdr_stream.vision.pose import eye_closure, face_place, gaze, head_pose
 from emdr_stream.vision.quality import face_quality
 from emdr_stream.vision.reading import ExpressionReader, FaceReading
