@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "settings": "list every setting with its default, its value and its meaning",
     "doctor": "check models, stores, port and packages, and say how to mend what is wrong",
     "models": "check the models, or fetch the one for webcam frames",
+    "analyze": "show what pictures, videos or a camera show of a face",
     "audit": "check that the audit log is whole",
     "replay": "play a recorded session through the same code again",
     "simulate": "be one client, or a thousand",

@@ -12,6 +12,7 @@ import asyncpg
 import redis
 from rich.markup import escape
 
+from emdr_stream.cli.camera_checks import check_camera
 from emdr_stream.cli.checks import (
     Finding,
     Level,
@@ -66,6 +67,7 @@ def examine(environment: Environment) -> Iterator[Finding]:
     yield from check_python()
     yield from check_packages()
     yield from check_opencv(installed_opencv())
+    yield from check_camera(environment.landmarker_file, environment.model_dir)
     yield from check_models(environment.model_dir)
     yield from check_data_folder(environment)
     yield from check_tokens(environment)

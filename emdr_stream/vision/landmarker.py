@@ -17,6 +17,7 @@ from mediapipe.tasks.python import vision
 from mediapipe.tasks.python.components.containers.category_c import MpCategoryC
 from mediapipe.tasks.python.components.containers.landmark_c import MpNormalizedLandmarkC
 from mediapipe.tasks.python.core.base_options import BaseOptions
+from mediapipe.tasks.python.core.mediapipe_c_bindings import load_raw_library
 from mediapipe.tasks.python.vision.face_landmarker import MpFaceLandmarkerResultC
 from numpy.typing import NDArray
 
@@ -25,6 +26,7 @@ from emdr_stream.vision.found import DetectedFace, FoundFace
 N_LANDMARKS: Final = 478
 N_BLENDSHAPES: Final = 52
 _MATRIX: Final = 16
+_OK: Final = 0
 _USUAL_STEP_MS: Final = 33
 _LONGEST_STEP_MS: Final = 1_000
 
@@ -61,6 +63,8 @@ class Landmarker:
             output_facial_transformation_matrixes=True,
         )
         self._task: Any = vision.FaceLandmarker.create_from_options(options)
+        # Its own calls go through a thread of their own, there and back; one thread uses this object anyway.
+        self._library: Any = load_raw_library()
         self._client_ms = 0.0
         self._own_ms = 0
 
@@ -68,14 +72,23 @@ class Landmarker:
         """The face in these pixels (uint8 [height, width, 3]), or None. `ts_ms`: the camera's clock, which may jump."""
         image = mediapipe.Image(mediapipe.ImageFormat.SRGB, rgb)
         result = MpFaceLandmarkerResultC()
-        library = self._task._lib
-        library.MpFaceLandmarkerDetectForVideo(
-            self._task._handle, image._image_ptr, None, self._advance(ts_ms), ctypes.byref(result)
+        error = ctypes.c_char_p()
+        status = self._library.MpFaceLandmarkerDetectForVideo(
+            self._task._handle,
+            image._image_ptr,
+            None,
+            self._advance(ts_ms),
+            ctypes.byref(result),
+            ctypes.byref(error),
         )
+        if status != _OK:
+            if error.value is not None:
+                self._library.MpErrorFree(error)
+            raise RuntimeError(f"MediaPipe cannot look at a picture (status {status})")
         try:
             return _copied(result) if result.face_landmarks_count else None
         finally:
-            library.MpFaceLandmarkerCloseResult(ctypes.byref(result))
+            self._library.MpFaceLandmarkerCloseResult(ctypes.byref(result))
 
     def close(self) -> None:
         """Free the graph; nothing may be found afterwards."""
