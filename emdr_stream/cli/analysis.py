@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from emdr_stream.cli.command import table
-from emdr_stream.domain import EMOTIONS
+from emdr_stream.domain import EMOTIONS, SIGNALS, Observation
 from emdr_stream.errors import ConfigurationError
 from emdr_stream.wire.face import Expression, FaceView
 
@@ -30,6 +30,8 @@ _COLUMNS: Final = (
     "pitch",
     "roll",
 )
+_OVER_TIME: Final = ("attention", "blinks/min", "shut", "motion")
+"""`shut`: share of the last twenty seconds or so in which the eyes were."""
 _INCHES: Final = (10.0, 9.0)
 
 
@@ -41,6 +43,20 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     expression_ms: float
 
 
+class Signals(msgspec.Struct, frozen=True, kw_only=True):
+    """What takes more than one frame to see, in the units of a `sample`; null while too little was seen."""
+
+    attention: float | None
+    blink_rate: float | None
+    eye_closure: float | None
+    head_motion: float | None
+
+    @classmethod
+    def of(cls, observation: Observation) -> "Signals":
+        named = dict(zip(SIGNALS, observation.values, strict=True))
+        return cls(**{name: value if (value := named[name]) == value else None for name in cls.__struct_fields__})
+
+
 class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One picture, or one frame of a video with its number and its time; a line of the JSON Lines."""
 
@@ -48,13 +64,21 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     frame: int | None = None
     ts_ms: float | None = None
     face: FaceView | None = None
+    signals: Signals | None = None
     timing: Times | None = None
     error: str | None = None
 
     @classmethod
-    def of(cls, source: str, reading: "FaceReading", frame: int | None = None, ts_ms: float | None = None) -> "Seen":
+    def of(
+        cls,
+        source: str,
+        reading: "FaceReading",
+        frame: int | None = None,
+        ts_ms: float | None = None,
+        signals: Signals | None = None,
+    ) -> "Seen":
         times = Times(decode_ms=reading.decode_ms, face_ms=reading.face_ms, expression_ms=reading.expression_ms)
-        return cls(source=source, frame=frame, ts_ms=ts_ms, face=reading.view, timing=times)
+        return cls(source=source, frame=frame, ts_ms=ts_ms, face=reading.view, signals=signals, timing=times)
 
 
 def still_table(stills: Sequence[Seen]) -> Table:
@@ -69,17 +93,14 @@ def still_table(stills: Sequence[Seen]) -> Table:
 
 
 def video_table(series: Sequence[Seen]) -> Table:
-    """A line for each second, with the means of its frames, and one for the whole video.
-
-    Signals that need more than one frame (blinks, PERCLOS, head motion) belong here, as further columns of a second.
-    """
-    grid = table(["second", "frames", *_COLUMNS])
+    """A line for each second, with the means of its frames, and one for the whole video."""
+    grid = table(["second", "frames", *_COLUMNS, *_OVER_TIME])
     usable = [seen for seen in series if seen.face is not None]
-    for second, frames in groupby(usable, key=lambda seen: int((seen.ts_ms or 0.0) // 1_000)):
-        faces = [seen.face for seen in frames if seen.face is not None]
-        grid.add_row(str(second), str(len(faces)), *_cells(faces))
+    for second, grouped in groupby(usable, key=lambda seen: int((seen.ts_ms or 0.0) // 1_000)):
+        frames = list(grouped)
+        grid.add_row(str(second), str(len(frames)), *_cells(_faces(frames)), *_over_time(frames))
     grid.add_section()
-    grid.add_row("all", str(len(usable)), *_cells([seen.face for seen in usable if seen.face is not None]))
+    grid.add_row("all", str(len(usable)), *_cells(_faces(usable)), *_over_time(usable))
     return grid
 
 
@@ -102,6 +123,9 @@ def plot(path: Path, series: Sequence[Seen]) -> None:
     panels[1].plot(seconds, _curve(views, lambda e: e.valence), label="valence")
     panels[1].plot(seconds, _curve(views, lambda e: e.arousal), label="arousal")
     panels[2].plot(seconds, [_or_gap(view.eye_closure) for view in views], label="eyes shut")
+    told = [seen.signals for seen in frames if seen.signals is not None]
+    for label, name in (("attention", "attention"), ("share of time shut", "eye_closure"), ("motion", "head_motion")):
+        panels[2].plot(seconds, [_or_gap(getattr(signals, name)) for signals in told], label=label)
     panels[3].plot(seconds, [view.quality for view in views], label="quality")
     panels[3].step(seconds, [view.faces for view in views], label="faces", where="post")
     for panel, low in zip(panels, (0.0, -1.0, 0.0, 0.0), strict=True):
@@ -113,6 +137,18 @@ def plot(path: Path, series: Sequence[Seen]) -> None:
         figure.savefig(path)
     except (OSError, ValueError) as problem:
         raise ConfigurationError(f"{path} cannot be drawn: {problem}") from None
+
+
+def _faces(series: Sequence[Seen]) -> list[FaceView]:
+    return [seen.face for seen in series if seen.face is not None]
+
+
+def _over_time(series: Sequence[Seen]) -> list[str]:
+    """The newest of each signal: each is an average over time already."""
+    newest = [seen.signals for seen in series if seen.signals is not None][-1:]
+    forms = (("attention", ".2f"), ("blink_rate", ".0f"), ("eye_closure", ".2f"), ("head_motion", ".2f"))
+    values = [(getattr(signals, name), form) for signals in newest for name, form in forms]
+    return ["" if value is None else format(value, form) for value, form in values] or [""] * len(_OVER_TIME)
 
 
 def _cells(faces: Sequence[FaceView]) -> list[str]:

@@ -17,11 +17,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from emdr_stream.cli.analysis import Seen, plot, still_table, video_table
+from emdr_stream.cli.analysis import Seen, Signals, plot, still_table, video_table
 from emdr_stream.cli.command import Subparsers, console, new_parser
 from emdr_stream.domain import Limits
 from emdr_stream.environment import read_environment
 from emdr_stream.errors import ConfigurationError, ImageRejected
+from emdr_stream.pipeline.face import FaceSignals
 
 if TYPE_CHECKING:
     from emdr_stream.vision.reader import Equipment
@@ -130,12 +131,14 @@ def _read_video(source: Path | int, work: _Work) -> None:
     with Video(source) as video:
         total = None if video.frames is None else video.frames // work.every
         task = work.progress.add_task(escape(name), total=total)
-        reader = FaceReader(work.equipment)
+        reader, over_time = FaceReader(work.equipment), FaceSignals()
         began = time.monotonic()
         try:
             for frame in video.read(work.every):
                 ts_ms = (time.monotonic() - began) * 1e3 if isinstance(source, int) else frame.ts_ms
-                work.tell(Seen.of(name, reader.look(frame.rgb, ts_ms), frame.number, ts_ms))
+                reading = reader.look(frame.rgb, ts_ms)
+                signals = Signals.of(over_time.observe(reading.view, ts_ms))
+                work.tell(Seen.of(name, reading, frame.number, ts_ms, signals))
                 work.progress.advance(task)
         finally:
             reader.close()

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     families = [Family(name) for name in args.family]
     sessions = args.sessions or (1 if args.video else len(families))
     if args.video is None and args.duration < SHORTEST_S:
-        raise ConfigurationError(f"--duration: a simulated session takes {SHORTEST_S:.0f} s: a baseline and a set")
+        raise ConfigurationError(f"--duration: choose between {SHORTEST_S:.0f} and 14400 seconds: a baseline and a set")
     if args.out is not None:
         if args.video is not None:
             raise ConfigurationError("--video is streamed, and no picture is written: use it with --url")

@@ -16,6 +16,10 @@ _NO_EMOTIONS: Final = (MISSING,) * len(EMOTIONS)
 _UNSEEN: Final = frozenset({FaceProblem.NO_FACE, FaceProblem.MANY_FACES})
 _LONGEST_GAP_MS: Final = 2_000.0
 
+_BELIEVED_MS: Final = 250.0
+"""How long a face that was lost must be seen again before it counts. A detector that looks at an empty chair takes a
+shadow for a face now and then, for a frame or two: each would begin the count towards `lost` anew."""
+
 _EYES_TAU_S: Final = 20.0
 """PERCLOS is a share of time; the simulator's person, from whom the models learnt, is averaged over such a window."""
 _CLOSED: Final = 0.5
@@ -46,7 +50,7 @@ _ATTENTION_TAU_S: Final = 1.0
 class FaceSignals:
     """Turns looks into observations. Times are the client's, in milliseconds."""
 
-    __slots__ = ("_attention", "_blinks", "_eyes", "_interval_ms", "_motion", "_newest_ms", "_since_ms")
+    __slots__ = ("_attention", "_back_ms", "_eyes", "_interval_ms", "_lost", "_motion", "_newest_ms", "_since_ms")
 
     def __init__(self) -> None:
         self.forget()
@@ -54,6 +58,9 @@ class FaceSignals:
     def forget(self) -> None:
         """Begin anew, as after a reconnect."""
         self._newest_ms: float | None = None
+        self._lost = False
+        self._back_ms: float | None = None
+        """Since when a face that was lost is seen again."""
         self._since_ms = 0.0
         self._interval_ms = 0.0
         self._eyes = _Eyes()
@@ -67,13 +74,26 @@ class FaceSignals:
             self.forget()
             self._since_ms, gap_ms = ts_ms, 0.0
         self._newest_ms = ts_ms
-        if view.problem is not None:
-            self._eyes.lose()
-            self._motion.lose()
+        if view.problem is not None or not self._believes(ts_ms):
+            self._lose(view)
             return Observation(ts_ms, _NOTHING, _presence(view), view.faces, view.quality)
         if gap_ms:
             self._interval_ms += _INTERVAL_WEIGHT * (gap_ms - self._interval_ms) if self._interval_ms else gap_ms
         return Observation(ts_ms, self._values(view, ts_ms, gap_ms), True, view.faces, view.quality)
+
+    def _lose(self, view: FaceView) -> None:
+        self._eyes.lose()
+        self._motion.lose()
+        if view.problem is FaceProblem.NO_FACE:
+            self._lost, self._back_ms = True, None
+
+    def _believes(self, ts_ms: float) -> bool:
+        """Whether a face that is seen now counts: at once, unless it was lost a moment ago."""
+        if self._lost:
+            if self._back_ms is None:
+                self._back_ms = ts_ms
+            self._lost = ts_ms - self._back_ms < _BELIEVED_MS
+        return not self._lost
 
     def _values(self, view: FaceView, ts_ms: float, gap_ms: float) -> tuple[float, ...]:
         gap_s = gap_ms / 1_000

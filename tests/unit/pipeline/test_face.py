@@ -152,6 +152,28 @@ def test_a_problem_leaves_every_value_missing(problem: FaceProblem, faces: int, 
     assert (seen.face_present, seen.faces, seen.usable) == (present, faces, False)
 
 
+def test_a_face_that_was_lost_counts_again_once_it_has_been_seen_for_a_moment() -> None:
+    camera = Camera(fps=20)
+    camera.stay(view(), 1)
+    camera.show(lost())
+    believed = [camera.show(view()).usable for _ in range(8)]
+    assert believed == [False] * 5 + [True] * 3
+
+
+def test_a_shadow_taken_for_a_face_does_not_count_as_one() -> None:
+    camera = Camera(fps=10)
+    camera.stay(lost(), 1)
+    for _ in range(5):
+        assert not camera.show(view()).usable
+        assert not camera.show(lost()).usable
+
+
+def test_a_face_that_cannot_be_read_for_a_moment_counts_at_once_when_it_can() -> None:
+    camera = Camera()
+    camera.show(lost(FaceProblem.BLURRED, faces=1))
+    assert camera.show(view()).usable
+
+
 def test_a_closure_that_was_out_of_sight_is_no_blink() -> None:
     camera = Camera()
     camera.stay(view(), 12)
