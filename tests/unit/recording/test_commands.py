@@ -127,7 +127,7 @@ def test_a_bad_file_is_named_and_the_others_are_replayed(
     [
         ["simulate"],
         ["simulate", "--out", "x", "--url", "ws://y"],
-        ["simulate", "--out", "x", "--duration", "10"],
+        ["simulate", "--out", "x", "--duration", "0"],
         ["simulate", "--out", "x", "--family", "joyride"],
         ["simulate", "--url", "http://y"],
         ["simulate", "--out", "x", "--sessions", "0"],
@@ -138,3 +138,18 @@ def test_a_bad_file_is_named_and_the_others_are_replayed(
 def test_wrong_arguments_are_explained(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--out", "x", "--duration", "10"], "between 180 and"),
+        (["--out", "x", "--video", "x.mp4"], "use it with --url"),
+        (["--url", "ws://y", "--video", "absent.mp4", "--duration", "10"], "absent.mp4"),
+    ],
+)
+def test_arguments_that_do_not_fit_together_are_explained(
+    arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", *arguments]) == 2
+    assert why in capsys.readouterr().err
