@@ -6,7 +6,7 @@ Exit status 0 when each goal's must is reached, 1 otherwise.
 import argparse
 import sys
 
-from benchmarks import alert_path, goals, lane, pauses, publishing, records
+from benchmarks import alert_path, goals, instructions, lane, pauses, publishing, records
 from benchmarks.machine import facts
 
 _NAMES = ("g1", "g2", "g3", "g5", "g6", "g7", "pauses")
@@ -19,9 +19,10 @@ def main() -> int:
         epilog="g1 CPU per message (2 min), g2 sessions a core (5 min a round), g3 added latency (2 min), g7 memory of"
         " a session (1 min): against Starlette's echo. g5 CPU of a live state, latency of an alert (3 min): against"
         " redis-py's publish. g6 records written a second (15 s): against asyncpg's COPY. pauses: how fast one leaves"
-        " while both stores hang (30 s).",
+        " while both stores hang (30 s). instructions: what a message executes, counted by valgrind (1 min), also on a"
+        " machine that is busy with other work.",
     )
-    parser.add_argument("goal", choices=(*_NAMES, "lane", "all"), nargs="?", default="all")
+    parser.add_argument("goal", choices=(*_NAMES, "lane", "instructions", "all"), nargs="?", default="all")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs; medians count (default 3)")
     parser.add_argument("--seconds", type=float, default=None, help="measured time of a run (default: by goal)")
     parser.add_argument("--rate", type=float, default=None, help="samples a second of a session (default: by goal)")
@@ -31,6 +32,9 @@ def main() -> int:
         for connections in (50, 500):
             print(f"\n{connections} connections, {lane.MESSAGE_BYTES} bytes, CPU µs per message of the server")
             lane.compare(connections, arguments.rounds, arguments.seconds or 4.0)
+        return 0
+    if arguments.goal == "instructions":
+        instructions.report()
         return 0
     wanted = _NAMES if arguments.goal == "all" else (arguments.goal,)
     reached = [_measure(name, arguments) for name in wanted]
