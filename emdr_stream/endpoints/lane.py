@@ -54,6 +54,22 @@ class LaneProtocol(WebSocketsSansIOProtocol):
     `websockets`, always in whole frames, so that it rests between frames and either path may take the next one.
     """
 
+    __slots__ = (
+        "close_timeout",
+        "deaf",
+        "deliver",
+        "end_code",
+        "ended",
+        "fragments",
+        "last_words",
+        "limits",
+        "odd_frames",
+        "peer",
+        "pending",
+        "sink",
+        "splitter",
+    )
+
     def __init__(
         self,
         config: Config,

@@ -59,6 +59,15 @@ _OBSERVING: Final = (Sample, Morphcast)
 class SessionRunner:
     """Runs one session's core. `started` is the clock's time at session time 0, in seconds."""
 
+    # fmt: off
+    __slots__ = (
+        "core", "session_id", "user", "resume_hash", "earlier_hash", "dirty", "on_urgent", "_urgent",
+        "over", "fenced", "_around", "_started", "_record", "socket", "_codec", "_timer",
+        "_timer_ms", "_conflate_bytes", "_sent_ms", "_received", "_gauges", "_outlets", "_clock", "_standing",
+        "_submit", "_ledger", "_hearing", "_age_ms", "_samples", "_results", "_latency", "_age",
+    )
+    # fmt: on
+
     def __init__(
         self, core: SessionCore, around: Surroundings, started: float, record: SessionRecord | None = None
     ) -> None:
