@@ -123,7 +123,7 @@ class Keeper:
         at_ms = runner.now_ms()
         snapshot = runner.core.snapshot(at_ms)
         stored = StoredSession(self._around.wall_ms(), runner.resume_hash, snapshot, runner.earlier_hash)
-        runner.dirty = runner.urgent = False
+        runner.urgent = False
         epoch = runner.core.care.state.epoch
         ttl_ms = _ENDED_TTL_MS if runner.over else _ENDED_TTL_MS + self._around.session.control.grace_ms
         try:
@@ -132,7 +132,7 @@ class Keeper:
         except FencedOut:
             self._lost(runner)
         except (StoreUnavailable, asyncio.CancelledError):  # it is not known whether it was stored
-            runner.dirty = runner.urgent = True
+            runner.urgent = True
             raise
         self._saved_s[runner.session_id] = self._around.clock()
 

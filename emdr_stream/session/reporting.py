@@ -37,16 +37,15 @@ _DROWSY: Final = ("the client seems drowsy: a short break may help",)
 
 def emotions_of(present: list[float]) -> Emotions:
     """`present`: N_SIGNALS floats in the order of SIGNALS, NaN where missing."""
-    joy, sadness, anger, fear, surprise, disgust, neutral = present[3:10]
-    if joy != joy:
+    if present[3] != present[3]:
         return _NO_EMOTIONS
-    return Emotions(
-        joy=joy, sadness=sadness, anger=anger, fear=fear, surprise=surprise, disgust=disgust, neutral=neutral
-    )
+    return Emotions(*present[3:10])
 
 
 def dimensions_of(present: list[float]) -> Dimensions:
     valence, arousal, attention = present[:3]
+    if valence + arousal + attention == valence + arousal + attention:
+        return Dimensions(valence, arousal, attention)
     return Dimensions(
         valence=valence if valence == valence else None,
         arousal=arousal if arousal == arousal else None,
@@ -57,26 +56,20 @@ def dimensions_of(present: list[float]) -> Dimensions:
 def state_of(scores: Scores | None) -> StateEstimate:
     if scores is None:
         return UNKNOWN
-    best = max(scores.states)
-    return StateEstimate(label=MODEL_STATES[scores.states.index(best)], confidence=best)
+    states = scores.states
+    best = max(states)
+    return StateEstimate(MODEL_STATES[states.index(best)], best)
 
 
 def changes_of(scores: Scores | None) -> Dimensions | None:
-    if scores is None:
-        return None
-    valence, arousal, attention = scores.change
-    return Dimensions(valence=valence, arousal=arousal, attention=attention)
+    return None if scores is None else Dimensions(*scores.change)
 
 
 def safety_of(scores: Scores | None, level: SafetyLevel, view: ViewState) -> SafetyAnalysis:
-    return SafetyAnalysis(
-        risk_level=None if scores is None else scores.risk,
-        crisis_probability=None if scores is None else scores.crisis,
-        should_pause_session=level in _PAUSING,
-        warning_signs=view.warning if level is not SafetyLevel.NORMAL else (),
-        protective_factors=view.protective,
-        next_check_in=_CHECK_IN_S[level],
-    )
+    risk, crisis = (None, None) if scores is None else (scores.risk, scores.crisis)
+    if level is SafetyLevel.NORMAL:
+        return SafetyAnalysis(risk, crisis, False, (), view.protective, _CHECK_IN_S[SafetyLevel.NORMAL])
+    return SafetyAnalysis(risk, crisis, level in _PAUSING, view.warning, view.protective, _CHECK_IN_S[level])
 
 
 def recommendations_of(level: SafetyLevel, state: StateEstimate) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ class SessionRunner:
 
     # fmt: off
     __slots__ = (
-        "core", "session_id", "user", "resume_hash", "earlier_hash", "dirty", "on_urgent", "_urgent",
+        "core", "session_id", "user", "resume_hash", "earlier_hash", "on_urgent", "_urgent",
         "over", "fenced", "_around", "_started", "_record", "socket", "_codec", "_timer",
         "_timer_ms", "_conflate_bytes", "_sent_ms", "_received", "_gauges", "_outlets", "_clock", "_standing",
         "_submit", "_ledger", "_hearing", "_age_ms", "_samples", "_results", "_latency", "_age",
@@ -77,8 +77,6 @@ class SessionRunner:
         self.resume_hash = b""
         self.earlier_hash = b""
         """Of the token that the client came back with, good until it is heard: the new one may never have arrived."""
-        self.dirty = False
-        """Something changed since the last snapshot."""
         self.on_urgent: Callable[[], None] = lambda: None
         self._urgent = False
         self.over = False
@@ -226,13 +224,8 @@ class SessionRunner:
         if self._record:
             self._record.event(at_ms, "scores", ticket=ticket, scores=scores)
         total = now - self._received
-        timing = Timing(
-            age_ms=float(self._age_ms(at_ms)),
-            queue_ms=queue_ms,
-            infer_ms=infer_ms,
-            total_ms=int(total * 1_000_000) / 1_000,
-        )
         self._latency(total)
+        timing = Timing(float(self._age_ms(at_ms)), queue_ms, None, None, infer_ms, int(total * 1_000_000) / 1_000)
         self._carry_out(self.core.scored(ticket, scores, at_ms, timing), at_ms)
 
     def command(self, command: Command, by: str, control_epoch: int | None = None) -> None:
@@ -312,7 +305,6 @@ class SessionRunner:
     def _carry_out(self, effects: Sequence[Effect], at_ms: int) -> None:
         if self._record and effects:
             self._record.effects(at_ms, effects)
-        self.dirty = True
         for effect in effects:
             kind = type(effect)
             if kind is Analyse:
@@ -399,7 +391,8 @@ class SessionRunner:
             self._standing.hold(lambda: None if self.fenced or self._timer else self._tick())
             return
         at_ms = self.now_ms()
-        self._carry_out(self.core.advance(at_ms), at_ms)
+        if at_ms >= self._ledger.wake_ms or at_ms >= self._outlets.next_state_ms:  # else it may be a heartbeat's time
+            self._carry_out(self.core.advance(at_ms), at_ms)
         heartbeat_ms = self._around.session.control.heartbeat_ms
         if self.socket is not None and at_ms - self._sent_ms >= heartbeat_ms - _EARLY_MS:
             self.send(Heartbeat(server_ts=self._around.wall_ms()))
