@@ -14,6 +14,8 @@ INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --no-index -e .
 CODE := $(wildcard emdr_stream training benchmarks tests)
 SERVE_READY := $(VENV)/.serve-ready
 DEV_READY := $(VENV)/.dev-ready
+# A public model that webcam frames need: fetched, because it is not ours to ship.
+LANDMARKER := $(VENV)/share/emdr-stream/face_landmarker.task
 
 .DEFAULT_GOAL := help
 .PHONY: help setup serve test verify fmt check bench docs train lock
@@ -21,15 +23,15 @@ DEV_READY := $(VENV)/.dev-ready
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s%s\n", $$1, $$2 }'
 
-setup: $(DEV_READY) ## install everything for work on the code
+setup: $(DEV_READY) $(LANDMARKER) ## install everything for work on the code
 
-serve: $(SERVE_READY) ## start the service (ARGS="--port 9000")
+serve: $(SERVE_READY) $(LANDMARKER) ## start the service (ARGS="--port 9000")
 	$(PY) -m emdr_stream serve $(ARGS)
 
-test: check docs ## lint, types, import contracts and every test that takes minutes at most
+test: check docs $(LANDMARKER) ## lint, types, import contracts and every test that takes minutes at most
 	$(PY) -m pytest -m "not slow" $(ARGS)
 
-verify: $(DEV_READY) ## the long fault, fuzz and soak runs, before a release
+verify: $(DEV_READY) $(LANDMARKER) ## the long fault, fuzz and soak runs, before a release
 	HYPOTHESIS_PROFILE=verify $(PY) -m pytest --timeout=1800 $(ARGS)
 
 fmt: $(DEV_READY) ## format the code and mend what can be mended
@@ -81,3 +83,7 @@ $(DEV_READY): requirements-dev.lock pyproject.toml | $(PY)
 	@$(INSTALL_LOCK) requirements-dev.lock
 	@$(INSTALL_SELF)
 	@touch $(SERVE_READY) $@
+
+# It is no reason not to start: everything but webcam frames works without. The next make tries again.
+$(LANDMARKER): | $(SERVE_READY)
+	@$(PY) -m emdr_stream models fetch || echo "no webcam frames until '$(PY) -m emdr_stream models fetch' succeeds" >&2

@@ -16,7 +16,7 @@ COMMANDS: Final = {
     "token": "print a token for a client, a therapist or a back end",
     "settings": "list every setting with its default, its value and its meaning",
     "doctor": "check models, stores, port and packages, and say how to mend what is wrong",
-    "models": "check the models",
+    "models": "check the models, or fetch the one for webcam frames",
     "audit": "check that the audit log is whole",
     "replay": "play a recorded session through the same code again",
     "simulate": "be one client, or a thousand",

@@ -10,6 +10,7 @@ EmdrError
 ├── RecordingError          a recording cannot be read (`recording/format.py`)
 ├── ModelFailed             a prediction could not be made
 └── ProtocolError           the peer's message cannot be taken; becomes an `error` message
+    ├── ImageRejected       a picture that is damaged, too large or of another kind than allowed
     └── FatalProtocolError  the same, and the socket is closed with a CloseCode
 """
 
@@ -144,6 +145,16 @@ class ProtocolError(EmdrError):
         self.message = message
         self.param = param
         self.re = re
+
+
+class ImageRejected(ProtocolError):
+    """A picture that is not taken. `wrong` says what is wrong with it, `send` what to send instead; both hold words and
+    sizes alone, never a byte of the picture."""
+
+    def __init__(self, wrong: str, send: str) -> None:
+        super().__init__(ErrorCode.IMAGE_REJECTED, f"{wrong}: {send}", param="image")
+        self.wrong = wrong
+        self.send = send
 
 
 class FatalProtocolError(ProtocolError):

@@ -211,3 +211,5 @@ class ServiceSettings:
     socket: SocketSettings = field(default_factory=SocketSettings)
     model_dir: Path | None = None
     """Folder of the models; None: the ones that came with the package."""
+    landmarker_file: Path | None = None
+    """MediaPipe's face landmarker, for webcam frames; None: where `emdr-stream models fetch` puts it."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from rich.markup import escape
 
+from emdr_stream.cli import fetch
 from emdr_stream.cli.command import Subparsers, console, new_parser, table
 from emdr_stream.environment import read_environment
 from emdr_stream.inference.manifest import default_models_dir
@@ -13,7 +14,8 @@ from emdr_stream.inference.models import verify_models
 from emdr_stream.pipeline.features import FEATURE_NAMES
 
 _EXAMPLES: Final = """  emdr-stream models verify
-  emdr-stream models verify --models ./models"""
+  emdr-stream models verify --models ./models
+  emdr-stream models fetch"""
 
 
 def add_parser(subparsers: Subparsers, summary: str) -> None:
@@ -23,10 +25,13 @@ def add_parser(subparsers: Subparsers, summary: str) -> None:
     verify = new_parser(actions, "verify", checks, _EXAMPLES)
     verify.add_argument("--models", type=Path, metavar="DIR", help="folder (default: EMDR_MODEL_DIR, or the package's)")
     verify.add_argument("--env-file", type=Path, default=Path(".env"), metavar="FILE", help="file with EMDR_ variables")
+    fetch.add_action(actions)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the verdicts. Raises ModelRefused when the folder is none of models."""
+    """Print the verdicts, or fetch. Raises ModelRefused when the folder is none of models."""
+    if args.action == "fetch":
+        return fetch.run(args)
     models_dir = args.models or read_environment(args.env_file).model_dir or default_models_dir()
     verdicts = verify_models(models_dir, FEATURE_NAMES)
     grid = table(["model", "version", "in use", "sha256", "verdict"])

@@ -71,6 +71,7 @@ def service_settings(env: Environment) -> ServiceSettings:
             max_consoles_per_user=env.max_consoles_per_user,
         ),
         model_dir=env.model_dir,
+        landmarker_file=env.landmarker_file,
     )
 
 

@@ -65,6 +65,9 @@ class Environment(BaseSettings):
         None, description="folder of the embedded stores, the journal and the token key (default: one of the account)"
     )
     model_dir: Path | None = Field(None, description="folder of the models (default: those of the package)")
+    landmarker_file: Path | None = Field(
+        None, description="MediaPipe's face_landmarker.task, for webcam frames (default: where `models fetch` puts it)"
+    )
     record_dir: Path | None = Field(None, description="folder for recordings of sessions (default: none are made)")
     # stores
     redis_url: SecretStr | None = Field(None, description="Redis or Valkey, redis://… (default: an embedded one)")

@@ -8,26 +8,19 @@ from typing import Any, Final
 import msgspec
 
 from emdr_stream.pipeline.morphcast.modules import PRIVATE, READERS, drop
-from emdr_stream.wire.stream import Auth, ClientMessage, Frame, Hello, Morphcast, MorphcastEvent, Ping
+from emdr_stream.wire.stream import Auth, Frame, Heard, Hello, Landmarks, Morphcast, MorphcastEvent, Observed, Ping
 
 _NOT_THE_CORES: Final = (Auth, Hello, Ping)
 _DEEPEST: Final = 32
 
 
-class ObservedFrame(msgspec.Struct, frozen=True, kw_only=True, tag="observation", tag_field="type"):
-    """Stands for a `frame`: the face observation in place of the picture; null where none was made."""
-
-    id: int | str | None
-    ts: float
-    face: dict[str, Any] | None = None
-
-
-def kept(message: ClientMessage) -> ClientMessage | ObservedFrame | None:
+def kept(message: Heard) -> Heard | None:
     """What is recorded of a message; None when nothing is: it was for the connection."""
     if isinstance(message, Morphcast):
         return msgspec.structs.replace(message, events=[_event(event) for event in message.events])
-    if isinstance(message, Frame):
-        return ObservedFrame(id=message.id, ts=message.ts)
+    if isinstance(message, (Frame, Landmarks)):
+        # Of a session with another source: nobody looked at it.
+        return Observed(id=message.id, ts=message.ts)
     return None if isinstance(message, _NOT_THE_CORES) else message
 
 

@@ -9,9 +9,8 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from emdr_stream.domain import DIMENSIONS, MISSING, MODEL_STATES, Scores
-from emdr_stream.recording.discretion import ObservedFrame
 from emdr_stream.recording.format import Envelope, Header, RecordingError
-from emdr_stream.wire.stream import ClientMessage, Frame
+from emdr_stream.wire.stream import Heard
 from emdr_stream.wire.watch import Ack, Command
 
 _STATES: Final = len(MODEL_STATES)
@@ -66,7 +65,7 @@ class OwnerChanged(msgspec.Struct, frozen=True, tag="owner_changed", tag_field="
 Event: TypeAlias = (
     Connected | Disconnected | ScoresTold | ModelFailedTold | DeadlineMissed | StoreDown | StoreUp | OwnerChanged
 )
-Told: TypeAlias = "ClientMessage | Command | Ack | Event"
+Told: TypeAlias = "Heard | Command | Ack | Event"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +96,11 @@ class _Part(Enum):
     OUT = "out"
 
 
-_client: Any = ClientMessage
+_heard: Any = Heard
 _header_decoder: Final = msgspec.json.Decoder(Header)
 _envelope_decoder: Final = msgspec.json.Decoder(Envelope)
 _event_decoder: Final = msgspec.json.Decoder(Event)
-_client_decoder: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(_client)
-_frame_decoder: Final = msgspec.json.Decoder(ObservedFrame)
+_heard_decoder: Final[msgspec.json.Decoder[Heard]] = msgspec.json.Decoder(_heard)
 _watch_decoder: Final = msgspec.json.Decoder(Command | Ack)
 
 
@@ -152,24 +150,21 @@ def _entry(number: int, line: bytes) -> Entry | _Part:
         raise ValueError("an `in` line needs `msg` or `event`")
     if envelope.from_ == "watch":
         return Entry(number, at_ms, _watch_decoder.decode(envelope.msg), envelope.by)
-    return Entry(number, at_ms, _client_message(bytes(envelope.msg)), None)
+    return Entry(number, at_ms, _heard_message(bytes(envelope.msg)), None)
 
 
-def _client_message(msg: bytes) -> ClientMessage:
+def _heard_message(msg: bytes) -> Heard:
     try:
-        return _client_decoder.decode(msg)
+        return _heard_decoder.decode(msg)
     except msgspec.ValidationError:
         told = msgspec.json.decode(msg)
         if not isinstance(told, dict):
             raise
-        if told.get("type") == "observation":
-            seen = _frame_decoder.decode(msg)
-            return Frame(id=seen.id, ts=seen.ts, image=b"")
         # A number that was NaN is null here, also where the wire demands a number.
         lost = {name: MISSING for name in ("ts", "value") if name in told and told[name] is None}
         if not lost:
             raise
-        restored: ClientMessage = msgspec.convert(told | lost, _client)
+        restored: Heard = msgspec.convert(told | lost, _heard)
         return restored
 
 

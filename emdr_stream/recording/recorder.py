@@ -13,7 +13,7 @@ from emdr_stream.recording.line_file import LineFile, LineWriter
 from emdr_stream.session.effects import Analyse, At, Effect, Raise, Send
 from emdr_stream.session.facts import SessionFacts
 from emdr_stream.settings import SessionSettings
-from emdr_stream.wire.stream import ClientMessage
+from emdr_stream.wire.stream import Heard
 from emdr_stream.wire.watch import Ack, Command
 
 SUFFIX: Final = ".jsonl"
@@ -32,8 +32,8 @@ class SessionRecord:
         self._file = file
         self._asked: int | None = None
 
-    def message(self, at_ms: int, message: ClientMessage) -> None:
-        """A client's message that is handed to the core."""
+    def message(self, at_ms: int, message: Heard) -> None:
+        """A client's message that is handed to the core, or what was seen in it."""
         recorded = kept(message)
         if recorded is None:
             return

@@ -22,7 +22,7 @@ from emdr_stream.session.seeing import Seeing
 from emdr_stream.session.telling import Telling
 from emdr_stream.settings import SessionSettings
 from emdr_stream.wire.refusals import error_message
-from emdr_stream.wire.stream import ClientMessage, DurableMessage
+from emdr_stream.wire.stream import DurableMessage, Heard
 from emdr_stream.wire.values import SessionSummary, Timing
 from emdr_stream.wire.watch import Command, SessionOpened, StateMessage
 
@@ -86,6 +86,7 @@ class SessionCore:
             missed = ledger.missed(-1 if last_seq is None else last_seq)
             care.attach_again(at_ms)
         self._seeing.attached(at_ms)
+        self.hearing.begin_anew()
         before += ledger.taken()
         if resumed:
             care.insist(at_ms)
@@ -109,7 +110,7 @@ class SessionCore:
         self.care.detach(at_ms)
         return self._ledger.taken()
 
-    def client(self, message: ClientMessage, at_ms: int) -> list[Effect]:
+    def client(self, message: Heard, at_ms: int) -> list[Effect]:
         """A message of the client. What is wrong with it becomes an `error`; the session goes on."""
         view, ledger = self._view, self._ledger
         if at_ms < view.now_ms:

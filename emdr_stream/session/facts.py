@@ -12,6 +12,7 @@ from emdr_stream.pipeline.safety import MonitorState
 from emdr_stream.session.alerts import AlertBookState
 from emdr_stream.session.control import ControlState
 from emdr_stream.session.pacing import NEVER
+from emdr_stream.wire.face import FaceProblem
 from emdr_stream.wire.stream import ControlPause, ControlResume, DurableMessage, Hello
 from emdr_stream.wire.values import Id, ModelRef, Readiness, SessionConfig, ThresholdChange
 
@@ -86,6 +87,8 @@ class ViewState(msgspec.Struct, kw_only=True):
     """Whether the newest look at the client saw it: what is not seen now is not shown."""
     pending: tuple[Id | None, float] | None = None
     """`id` and `ts` of the newest sample that has no result yet."""
+    problem: FaceProblem | None = None
+    """Why nothing could be read of the newest picture."""
     blind_again_ms: float = NEVER
     next_result_ms: float = 0.0
     next_analysis_ms: float = 0.0

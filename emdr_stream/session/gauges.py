@@ -3,10 +3,20 @@
 from typing import Final
 
 from emdr_stream.domain import AlertState, SignalStatus
-from emdr_stream.telemetry.metrics import Metrics
+from emdr_stream.pipeline.perception import Intake
+from emdr_stream.telemetry.metrics import Metrics, SampleOutcome
 from emdr_stream.wire.values import AlertBody
 
 _OPEN_STATES: Final = (AlertState.RAISED, AlertState.ESCALATED)
+
+OUTCOMES: Final = {
+    Intake.ACCEPTED: SampleOutcome.ACCEPTED,
+    Intake.LATE: SampleOutcome.LATE,
+    Intake.TOO_LATE: SampleOutcome.TOO_LATE,
+    Intake.DUPLICATE: SampleOutcome.DUPLICATE,
+    Intake.UNUSABLE: SampleOutcome.UNUSABLE,
+}
+"""How `emdr_samples_total` names what became of an observation."""
 
 
 class Gauges:

@@ -8,6 +8,7 @@ import msgspec
 from emdr_stream.domain import REPROCESSING_PHASES, Observation, PauseCause, Phase, ResumeRequires, Source, Status
 from emdr_stream.errors import ErrorCode, ProtocolError
 from emdr_stream.pipeline.decode import check_time, decode_sample
+from emdr_stream.pipeline.face import FaceSignals
 from emdr_stream.pipeline.morphcast import MorphcastAdapter
 from emdr_stream.pipeline.perception import Intake
 from emdr_stream.session.care import Care
@@ -18,11 +19,12 @@ from emdr_stream.session.seeing import Seeing
 from emdr_stream.wire.stream import (
     Applied,
     Bye,
-    ClientMessage,
     Done,
     Frame,
+    Heard,
     Landmarks,
     Morphcast,
+    Observed,
     PhaseMark,
     Rating,
     ResumeRequest,
@@ -33,6 +35,7 @@ from emdr_stream.wire.stream import (
 from emdr_stream.wire.values import Id
 from emdr_stream.wire.watch import Command, ConfigSet, EndCommand, PauseCommand, ResumeCommand, ResumeRequested
 
+_FACES: Final = (Source.FRAME, Source.LANDMARKS)
 _SCALES: Final = {"sud": (0.0, 10.0), "voc": (1.0, 7.0)}
 _INFINITY: Final = float("inf")
 
@@ -42,6 +45,7 @@ class Hearing:
 
     __slots__ = (
         "_care",
+        "_face",
         "_facts",
         "_handlers",
         "_judging",
@@ -63,9 +67,11 @@ class Hearing:
         self._judging = judging
         self._require_readiness = require_readiness
         self._morphcast = MorphcastAdapter()
+        self._face = FaceSignals() if self._facts.source in _FACES else None
         self._handlers: dict[type, Callable[[Any, int], None]] = {
             Sample: self._on_sample,
             Morphcast: self._on_morphcast,
+            Observed: self._on_observed,
             Frame: self._on_picture,
             Landmarks: self._on_picture,
             SetMark: self._on_set,
@@ -77,7 +83,12 @@ class Hearing:
             Bye: self._on_bye,
         }
 
-    def hear(self, message: ClientMessage, at_ms: int) -> None:
+    def begin_anew(self) -> None:
+        """Another socket is there: what the time before it had shown in part is forgotten."""
+        if self._face is not None:
+            self._face.forget()
+
+    def hear(self, message: Heard, at_ms: int) -> None:
         """Do what a client's message asks. Raises ProtocolError when it cannot be done."""
         handler = self._handlers.get(type(message))
         if handler is None:
@@ -106,11 +117,18 @@ class Hearing:
         if self._state.status is not Status.DETACHED:
             self.last_intake = self._seeing.observe(observation, re, at_ms)
 
+    def _on_observed(self, message: Observed, at_ms: int) -> None:
+        view = message.face
+        if self._face is None or view is None:
+            raise _wrong_source(self._facts.source)
+        check_time(message.ts)
+        if self._state.status is not Status.DETACHED:
+            observation = self._face.observe(view, message.ts)
+            self.last_intake = self._seeing.look(observation, view.problem, message.id, at_ms)
+
     def _on_picture(self, message: Frame | Landmarks, at_ms: int) -> None:
-        kind = "frame" if isinstance(message, Frame) else "landmarks"
-        raise ProtocolError(
-            ErrorCode.SOURCE_UNAVAILABLE, f"this service does not read `{kind}`: send `sample` or `morphcast`"
-        )
+        """Pictures are looked at before the core, in sessions that have them for their source."""
+        raise _wrong_source(self._facts.source)
 
     def _on_set(self, message: SetMark, at_ms: int) -> None:
         stimulation = self._care.stimulation

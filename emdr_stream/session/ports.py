@@ -15,7 +15,8 @@ from emdr_stream.session.standing import Standing
 from emdr_stream.settings import SessionSettings, SocketSettings
 from emdr_stream.store.base import Record
 from emdr_stream.telemetry.metrics import Metrics
-from emdr_stream.wire.stream import ClientMessage
+from emdr_stream.wire.stream import Heard, Result
+from emdr_stream.wire.values import Id
 from emdr_stream.wire.watch import Command
 
 STATE_NOTICE: Final = "state"
@@ -35,6 +36,16 @@ class Socket(Protocol):
 
     @property
     def buffered_bytes(self) -> int: ...
+
+
+class Frames(Protocol):
+    """Where the socket's pictures are looked at: each has one answer, and the next one waits for it."""
+
+    def timed(self, result: Result) -> Result:
+        """The result with the times of its picture."""
+
+    def answered(self, re: Id | None) -> None:
+        """An answer has been sent."""
 
 
 class Announcer(Protocol):
@@ -64,7 +75,7 @@ class RecordSink(Protocol):
 class SessionRecord(Protocol):
     """A session's recording, when recording is on (protocol, section 4)."""
 
-    def message(self, at_ms: int, message: ClientMessage) -> None: ...
+    def message(self, at_ms: int, message: Heard) -> None: ...
 
     def command(self, at_ms: int, command: Command, by: str) -> None: ...
 

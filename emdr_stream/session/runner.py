@@ -9,51 +9,40 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from emdr_stream.domain import Scores, Status
 from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
-from emdr_stream.pipeline.perception import Intake
 from emdr_stream.session import denials
 from emdr_stream.session.core import SessionCore
-from emdr_stream.session.effects import (
-    Analyse,
-    Effect,
-    Keep,
-    Over,
-    Raise,
-    Send,
-)
-from emdr_stream.session.gauges import Gauges
+from emdr_stream.session.effects import Analyse, Effect, Keep, Over, Raise, Send
+from emdr_stream.session.gauges import OUTCOMES, Gauges
 from emdr_stream.session.outlets import Outlets
 from emdr_stream.session.pacing import NEVER
-from emdr_stream.session.ports import SessionRecord, Socket, Surroundings
+from emdr_stream.session.ports import Frames, SessionRecord, Socket, Surroundings
 from emdr_stream.session.standing import GAP_S
 from emdr_stream.telemetry.metrics import SampleOutcome, Stage
 from emdr_stream.wire.codec import Codec
 from emdr_stream.wire.stream import (
-    ClientMessage,
     ErrorMessage,
     GoAway,
+    Heard,
     Heartbeat,
     Morphcast,
+    Observed,
     Outgoing,
     Result,
     Sample,
     ServerMessage,
     Signal,
+    Skipped,
 )
 from emdr_stream.wire.values import Timing
 from emdr_stream.wire.watch import Command, ResumeCommand
 
-_INTAKE: Final = {
-    Intake.ACCEPTED: SampleOutcome.ACCEPTED,
-    Intake.LATE: SampleOutcome.LATE,
-    Intake.TOO_LATE: SampleOutcome.TOO_LATE,
-    Intake.DUPLICATE: SampleOutcome.DUPLICATE,
-    Intake.UNUSABLE: SampleOutcome.UNUSABLE,
-}
 _EARLY_MS: Final = 3
 """A heartbeat that is due so soon goes now: timers and session time are in whole milliseconds."""
-_OBSERVING: Final = (Sample, Morphcast)
+_OBSERVING: Final = (Sample, Morphcast, Observed)
 
 
 class SessionRunner:
@@ -86,6 +75,8 @@ class SessionRunner:
         self._record = record
         self.socket: Socket | None = None
         """What serves the client now; read by who must know whether it is that one."""
+        self.frames: Frames | None = None
+        """Where the present socket's pictures are looked at, if it sends any."""
         self._codec: Codec[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = NEVER
@@ -160,7 +151,7 @@ class SessionRunner:
             self._record.event(at_ms, "disconnected")
         self._carry_out(self.core.disconnected(at_ms), at_ms)
 
-    def take(self, message: ClientMessage, received: float) -> None:
+    def take(self, message: Heard, received: float) -> None:
         """A decoded message that came at clock time `received`."""
         if received - self._standing.seen_s > GAP_S:
             self._standing.hold(partial(self._take_later, message))
@@ -176,13 +167,13 @@ class SessionRunner:
         effects = self.core.client(message, at_ms)
         intake = self._hearing.last_intake
         if intake is not None:
-            self._samples[_INTAKE[intake]] += 1
+            self._samples[OUTCOMES[intake]] += 1
         elif observing:
             refused = any(type(e) is Send and type(e.message) is ErrorMessage for e in effects)
             self._samples[SampleOutcome.MALFORMED if refused else SampleOutcome.EMPTY] += 1
         self._carry_out(effects, at_ms)
 
-    def _take_later(self, message: ClientMessage) -> None:
+    def _take_later(self, message: Heard) -> None:
         """The worker stood still, and the session is still its own: what came meanwhile is taken as of now."""
         if not self.fenced:
             self.take(message, self._clock())
@@ -338,11 +329,19 @@ class SessionRunner:
         socket, codec = self.socket, self._codec
         if socket is None or codec is None:
             return
+        if self.frames is not None:
+            self._answer_frame(self.frames, self.frames.timed(result))
+            return
         if socket.buffered_bytes > self._conflate_bytes:
             self._around.metrics.conflated()
             return
         socket.post(codec.encode(result))
         self._sent_ms = at_ms
+
+    def _answer_frame(self, frames: Frames, answer: Result | Skipped | ErrorMessage) -> None:
+        """A picture's one answer is never dropped: it is its sender's leave to send more."""
+        self.send(answer)
+        frames.answered(None if answer.re is UNSET else answer.re)
 
     def _send_effect(self, message: ServerMessage) -> None:
         kind = type(message)
@@ -350,9 +349,12 @@ class SessionRunner:
             self._gauges.see_signal(message.status)  # type: ignore[union-attr]
         elif kind is ErrorMessage:
             self._around.metrics.error(ErrorCode(message.code))  # type: ignore[union-attr]
-        else:
+        elif kind is not Skipped:
             self.urgent = True
-        self.send(message)
+        if self.frames is not None and isinstance(message, (Skipped, ErrorMessage)):
+            self._answer_frame(self.frames, message)
+        else:
+            self.send(message)
 
     def _tell(self, effect: Effect, at_ms: int) -> None:
         if isinstance(effect, Over):

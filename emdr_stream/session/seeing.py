@@ -5,7 +5,7 @@ observation ─▶ perception ─▶ row ─▶ (scores) ─▶ judging ─▶ t
 
 from typing import Final
 
-from emdr_stream.domain import AlertKind, Observation, PauseCause, Scores, Severity, SignalStatus, Status
+from emdr_stream.domain import AlertKind, Observation, PauseCause, Scores, Severity, SignalStatus, Source, Status
 from emdr_stream.pipeline.perception import Intake, Perception
 from emdr_stream.session.care import Care
 from emdr_stream.session.effects import Analyse, Send
@@ -14,9 +14,11 @@ from emdr_stream.session.judging import Judging
 from emdr_stream.session.pacing import NEVER, Pace
 from emdr_stream.session.telling import Telling
 from emdr_stream.settings import SessionSettings
-from emdr_stream.wire.stream import Signal
+from emdr_stream.wire.face import FaceProblem
+from emdr_stream.wire.stream import Signal, Skipped
 from emdr_stream.wire.values import Evidence, Id, Timing
 
+_PASSED_OVER: Final = (Intake.LATE, Intake.TOO_LATE, Intake.DUPLICATE)
 _LEAST_ANALYSES_HZ: Final = 10.0
 _CALM_MINUTE_MS: Final = 60_000
 _BLIND: Final = (SignalStatus.STALE, SignalStatus.LOST)
@@ -91,6 +93,17 @@ class Seeing:
             state.tally.duplicates += 1
         return intake
 
+    def look(self, observation: Observation, problem: FaceProblem | None, re: Id | None, at_ms: int) -> Intake:
+        """Take what one picture showed. A `frame` has an answer of its own: what brings no result is `skipped`."""
+        view = self._view
+        view.problem = problem
+        intake = self.observe(observation, re, at_ms)
+        if re is None or self._care.facts.source is not Source.FRAME:
+            return intake
+        if intake in _PASSED_OVER:
+            self._ledger.out.append(Send(Skipped(re=re, reason="stale")))
+        return intake
+
     def check_sight(self, at_ms: int) -> None:
         """Tell of a change in the status of the signal; losing it pauses."""
         if self._sight.update(at_ms):
@@ -105,7 +118,7 @@ class Seeing:
     def detached(self) -> None:
         """Nobody is there to be seen or told."""
         self._forget()
-        self._view.asked_ms = self._view.pending = None
+        self._view.asked_ms = self._view.pending = self._view.problem = None
         self._view.blind_again_ms = NEVER
 
     def resumed(self, at_ms: int) -> None:
@@ -130,7 +143,9 @@ class Seeing:
         if status in _BLIND:
             self._forget()
         if status is SignalStatus.LOST:
-            evidence = (Evidence(signal="signal_age_ms", value=float(age)),)
+            evidence: tuple[Evidence, ...] = (Evidence(signal="signal_age_ms", value=float(age)),)
+            if self._view.problem is not None:
+                evidence += (Evidence(signal=self._view.problem.value, value=None),)
             care.pause(PauseCause.SIGNAL_LOST, at_ms, evidence=evidence)
         elif status is not SignalStatus.STALE:
             self._view.blind_again_ms = NEVER

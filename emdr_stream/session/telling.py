@@ -3,7 +3,7 @@
 from math import floor
 from typing import Any, Final
 
-from emdr_stream.domain import DIMENSIONS, EMOTIONS, MISSING, N_SIGNALS, SIGNALS
+from emdr_stream.domain import DIMENSIONS, EMOTIONS, MISSING, N_SIGNALS, SIGNALS, Source
 from emdr_stream.pipeline.perception import Perception
 from emdr_stream.session import reporting
 from emdr_stream.session.care import Care
@@ -11,7 +11,8 @@ from emdr_stream.session.effects import Keep, Send
 from emdr_stream.session.facts import ViewState
 from emdr_stream.session.pacing import Pace
 from emdr_stream.settings import SessionSettings
-from emdr_stream.wire.stream import Result, Welcome
+from emdr_stream.wire.face import FaceProblem
+from emdr_stream.wire.stream import Result, Skipped, Welcome
 from emdr_stream.wire.values import ClientSnapshot, SessionSummary, SignalReport, Timing
 from emdr_stream.wire.watch import StateMessage
 
@@ -19,12 +20,24 @@ _UNSEEN: Final = [MISSING] * N_SIGNALS
 _SHOWN: Final = len(DIMENSIONS) + len(EMOTIONS)
 """What a result shows: the first of SIGNALS."""
 _SECOND_MS: Final = 1_000
+_NOBODY_TO_READ: Final = (FaceProblem.NO_FACE, FaceProblem.MANY_FACES)
 
 
 class Telling:
     """Speaks for one session. `next_ms`: session time from which the next result is due."""
 
-    __slots__ = ("_care", "_ledger", "_monitor", "_pace", "_perception", "_settings", "_signs", "_state", "_view")
+    __slots__ = (
+        "_care",
+        "_each",
+        "_ledger",
+        "_monitor",
+        "_pace",
+        "_perception",
+        "_settings",
+        "_signs",
+        "_state",
+        "_view",
+    )
 
     def __init__(
         self, care: Care, perception: Perception, signs: reporting.Signs, view: ViewState, settings: SessionSettings
@@ -38,6 +51,8 @@ class Telling:
         self._view = view
         self._settings = settings
         self._pace = Pace(care.facts.result_rate_hz, view.next_result_ms)
+        self._each = care.facts.source is Source.FRAME
+        """A frame has an answer of its own, which is also its sender's credit for the next one."""
 
     @property
     def next_ms(self) -> float:
@@ -49,11 +64,15 @@ class Telling:
         pending = view.pending
         if pending is None:
             return
-        if not pace.take(at_ms):
+        if not pace.take(at_ms) and not self._each:
             self._ledger.wake_by(pace.next_ms)
             return
         view.next_result_ms = pace.next_ms
         view.pending = None
+        out = self._ledger.out
+        if self._each and view.problem in _NOBODY_TO_READ and pending[0] is not None:
+            out.append(Send(Skipped(re=pending[0], reason=view.problem.value)))
+            return
         self._state.tally.results += 1
         perception, signs, scores = self._perception, self._signs, view.scores
         if at_ms >= view.next_look_ms:
@@ -61,8 +80,6 @@ class Telling:
         level = self._monitor.state.level
         present = perception.present(_SHOWN) if view.face else _UNSEEN
         estimate = reporting.state_of(scores)
-        sight = perception.sight
-        out = self._ledger.out
         out.append(
             Send(
                 Result(
@@ -74,9 +91,7 @@ class Telling:
                     predicted_changes=reporting.changes_of(scores),
                     recommendations=reporting.recommendations_of(level, estimate),
                     safety=reporting.safety_of(scores, level, view),
-                    signal=SignalReport(
-                        status=sight.state.status, quality=sight.state.quality, age_ms=sight.age_ms(at_ms)
-                    ),
+                    signal=self._signal_report(at_ms),
                     timing=timing,
                 )
             )
@@ -161,8 +176,13 @@ class Telling:
         return {scale: given[-1] for scale, given in self._state.ratings.items() if given}
 
     def _signal_report(self, at_ms: int) -> SignalReport:
-        sight = self._perception.sight
-        return SignalReport(status=sight.state.status, quality=sight.state.quality, age_ms=sight.age_ms(at_ms))
+        sight, problem = self._perception.sight, self._view.problem
+        state = sight.state
+        if problem is None:
+            return SignalReport(status=state.status, quality=state.quality, age_ms=sight.age_ms(at_ms))
+        return SignalReport(
+            status=state.status, quality=state.quality, age_ms=sight.age_ms(at_ms), reason=problem.value
+        )
 
     def _second(self, at_ms: int) -> dict[str, Any]:
         scores = self._view.scores

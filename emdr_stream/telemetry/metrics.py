@@ -39,8 +39,33 @@ class SampleOutcome(StrEnum):
     """No event in it says anything about the client."""
 
 
+class FrameOutcome(StrEnum):
+    """What became of a `frame`."""
+
+    READ = "read"
+    NO_FACE = "no_face"
+    MANY_FACES = "many_faces"
+    UNUSABLE = "unusable"
+    """A face is there, too small, dark, bright, blurred or turned away to be read."""
+    SUPERSEDED = "superseded"
+    """A newer one came while it waited."""
+    RATE = "rate"
+    """Sent faster than the camera's present rate, or the socket's."""
+    REJECTED = "rejected"
+    """No picture that may be decoded."""
+    FAILED = "failed"
+    """Our fault: the worker that looked at it died or took too long."""
+
+
 class Stage(StrEnum):
-    """Where a message's time goes, for those whose result brings scores."""
+    """Where a message's time goes, for those whose result brings scores, and for every frame that is looked at."""
+
+    DECODE = "decode"
+    """A frame's bytes become pixels."""
+    FACE = "face"
+    """The face is found and measured."""
+    EXPRESSION = "expression"
+    """Its expression is read."""
 
     QUEUE = "queue"
     """Its row waits for the batch."""
@@ -133,6 +158,7 @@ class Metrics:
         )
         self._age = Histogram("emdr_frame_age_seconds", "Age of the newest sample when its result is sent.", _AGE)
         self._samples = Tally("emdr_samples", "Emotion samples by what became of them.", ("outcome",), SampleOutcome)
+        self._frames = Tally("emdr_frames", "Webcam frames by what became of them.", ("outcome",), FrameOutcome)
         self._results = Tally("emdr_results", "Results sent to clients.")
         self._conflated = Tally("emdr_results_conflated", "Results replaced by a newer one before they were sent.")
         self._notices = Tally("emdr_notices_dropped", "Live states that a newer one replaced, or a slow console lost.")
@@ -166,6 +192,11 @@ class Metrics:
         self._spill_limit = Level("emdr_store_spill_limit_bytes", "Disk space that such records may take.")
         self._stale = Tally("emdr_stale_epoch_refusals", "Writes refused because the session has a newer owner.")
         self._journal = Tally("emdr_journal_failures", "Local writes that failed.", ("journal",), Journal)
+        self._faces = Level("emdr_face_workers", "Processes that look at webcam frames.")
+        self._face_restarts = Tally("emdr_face_worker_restarts", "Such processes that died or hung and were replaced.")
+        self._face_queue = Level("emdr_face_queue_depth", "Webcam frames that are looked at or wait for it.")
+        self._cameras = Level("emdr_cameras", "Sessions that send webcam frames.")
+        self._camera_rate = Level("emdr_camera_rate_limit_hertz", "Webcam frames a second that a session may send now.")
         self._models = Level("emdr_model_info", "Models in use.", ("model", "version", "sha256"), ())
         self._build = Level("emdr_build_info", "Version that runs.", ("version",), (version,))
         self._build.put(1, version)
@@ -182,6 +213,24 @@ class Metrics:
         stages = self._latency.of
         stages[Stage.QUEUE].observe(queued_s, rows)
         stages[Stage.INFER].observe(infer_s, rows)
+
+    def frame(self, outcome: FrameOutcome) -> None:
+        self._frames.add(outcome)
+
+    def looked(self, decode_ms: float, face_ms: float, expression_ms: float) -> None:
+        """A frame was looked at: what each step took, in milliseconds."""
+        stages = self._latency.of
+        stages[Stage.DECODE].observe(decode_ms / 1_000)
+        stages[Stage.FACE].observe(face_ms / 1_000)
+        stages[Stage.EXPRESSION].observe(expression_ms / 1_000)
+
+    def faces(self, *, workers: int, restarts: int, depth: int, cameras: int, rate_hz: float) -> None:
+        """How the workers that look at frames stand now."""
+        self._faces.levels[()] = workers
+        self._face_restarts.counts[()] = restarts
+        self._face_queue.levels[()] = depth
+        self._cameras.levels[()] = cameras
+        self._camera_rate.levels[()] = rate_hz
 
     # The next four are resolved once, for the line that each message travels.
     def latency_of(self, stage: Stage) -> Callable[[float], None]:

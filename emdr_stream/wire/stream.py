@@ -1,11 +1,12 @@
 """Messages of `/v1/stream`, both directions: the one source of that socket's contract."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from emdr_stream.domain import Limits, PauseMode, Phase, ResumeRequires, SignalStatus, Source, Thresholds
+from emdr_stream.wire.face import FacePlace, FaceView, HeadPose
 from emdr_stream.wire.values import (
     BodySignals,
     ClientSnapshot,
@@ -23,8 +24,10 @@ from emdr_stream.wire.values import (
     StateEstimate,
     Timing,
     Totals,
+    Unit,
 )
 
+N_BLENDSHAPES: Final = 52
 PROTOCOL_VERSION = "emdr.v1"
 
 
@@ -92,9 +95,28 @@ class Frame(Incoming, tag="frame", kw_only=True, frozen=True):
 
 
 class Landmarks(Incoming, tag="landmarks", kw_only=True, frozen=True):
-    """Face scores computed in the browser; the payload's fields come with the source itself."""
+    """Face scores that MediaPipe's FaceLandmarker computed in the browser: no pixel leaves it.
+
+    `blendshapes`: its 52 scores in its own order, `_neutral` first; absent where no face was found. `faces`: how many
+    it found, where it was asked for more than one. `quality`: how far the browser trusts the picture.
+    """
 
     ts: float
+    blendshapes: Annotated[tuple[Unit, ...], Meta(min_length=N_BLENDSHAPES, max_length=N_BLENDSHAPES)] | None = None
+    pose: HeadPose | None = None
+    place: FacePlace | None = None
+    faces: Annotated[int, Meta(ge=0, le=16)] | None = None
+    quality: Unit = 1.0
+
+
+class Observed(Incoming, tag="observation", kw_only=True, frozen=True):
+    """What was seen in a `frame` or a `landmarks` message: it stands for them before the core and in recordings.
+
+    No client sends it. `face`: null where nobody looked, because the session has another source.
+    """
+
+    ts: float
+    face: FaceView | None = None
 
 
 class SetMark(Incoming, tag="set", kw_only=True, frozen=True):
@@ -157,6 +179,9 @@ ClientMessage = (
     | Bye
 )
 
+Heard = ClientMessage | Observed
+"""What a session's core hears of its client."""
+
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", gc=False):
     """Common form of what the service sends."""
@@ -192,6 +217,12 @@ class Result(Outgoing, tag="result", kw_only=True, frozen=True):
     safety: SafetyAnalysis
     signal: SignalReport
     timing: Timing | None
+
+
+class FrameLimits(Outgoing, tag="limits", kw_only=True, frozen=True):
+    """How many frames a second this client may send now, at most those of `welcome.limits`; more are `skipped`."""
+
+    fps: int
 
 
 class Skipped(Outgoing, tag="skipped", kw_only=True, frozen=True):
@@ -281,4 +312,6 @@ class Pong(Outgoing, tag="pong", kw_only=True, frozen=True):
 DurableMessage = ControlPause | ControlResume | InterventionMessage | PatternAdapt | Ended
 """Messages that carry `seq` and are replayed to a client that comes back."""
 
-ServerMessage = DurableMessage | Welcome | Result | Skipped | Signal | Heartbeat | ErrorMessage | GoAway | Done | Pong
+ServerMessage = (
+    DurableMessage | Welcome | Result | FrameLimits | Skipped | Signal | Heartbeat | ErrorMessage | GoAway | Done | Pong
+)

@@ -124,11 +124,15 @@ class SafetyAnalysis(Value, frozen=True):
 
 
 class SignalReport(Value, frozen=True):
-    """Sight of the client: status, quality 0..1 (null before the first sample), age of the newest usable sample."""
+    """Sight of the client: status, quality 0..1 (null before the first sample), age of the newest usable sample.
+
+    `reason`: why nothing could be read of the newest picture, a FaceProblem's value; absent when something could.
+    """
 
     status: SignalStatus
     quality: float | None
     age_ms: int | None
+    reason: str | UnsetType = UNSET
 
 
 class Timing(Value, frozen=True):

@@ -141,9 +141,8 @@ class Wire:
 
 
 def make_runner(world: World, **facts: Any) -> SessionRunner:
-    opening = SessionFacts(
-        session_id="s1", user="u1", source=Source.EMOTION, started_ts=STARTED_TS, result_rate_hz=60.0, **facts
-    )
+    told: dict[str, Any] = {"source": Source.EMOTION, "result_rate_hz": 60.0, **facts}
+    opening = SessionFacts(session_id="s1", user="u1", started_ts=STARTED_TS, **told)
     return SessionRunner(SessionCore(opening, world.around.session), world.around, world.now)
 
 

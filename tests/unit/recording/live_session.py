@@ -16,7 +16,7 @@ from emdr_stream.session.core import SessionCore
 from emdr_stream.session.effects import Analyse, Effect
 from emdr_stream.session.facts import SessionFacts
 from emdr_stream.settings import SessionSettings
-from emdr_stream.wire.stream import ClientMessage, Sample
+from emdr_stream.wire.stream import Heard, Sample
 from emdr_stream.wire.values import BodySignals, Dimensions, Emotions
 
 STARTED_TS = 1_750_000_000_000
@@ -142,7 +142,7 @@ def disconnect(live: LiveSession, at_ms: int) -> None:
     live.carry_out(live.core.disconnected(at_ms), at_ms)
 
 
-def say(message: ClientMessage) -> Step:
+def say(message: Heard) -> Step:
     def step(live: LiveSession, at_ms: int) -> None:
         live.record.message(at_ms, message)
         live.carry_out(live.core.client(message, at_ms), at_ms)

@@ -4,9 +4,9 @@ import pytest
 
 from emdr_stream.domain import Source
 from emdr_stream.pipeline.morphcast import MorphcastAdapter
-from emdr_stream.recording.discretion import ObservedFrame, kept, plain
+from emdr_stream.recording.discretion import kept, plain
 from emdr_stream.recording.format import message_line
-from emdr_stream.wire.stream import Auth, ClientMessage, Frame, Hello, Morphcast, MorphcastEvent, Ping
+from emdr_stream.wire.stream import Auth, ClientMessage, Frame, Hello, Morphcast, MorphcastEvent, Observed, Ping
 from tests.unit.pipeline.morphcast_events import SAD, TRACKED, arousal_valence, attention, detector, emotion, message
 
 PICTURE = [[0, 255] * 64]
@@ -25,7 +25,7 @@ def test_messages_for_the_connection_are_not_recorded(told: ClientMessage) -> No
 
 def test_a_frame_is_recorded_without_its_picture() -> None:
     recorded = kept(Frame(id=4, ts=9.0, image=b"\xff\xd8picture"))
-    assert recorded == ObservedFrame(id=4, ts=9.0)
+    assert recorded == Observed(id=4, ts=9.0)
     assert message_line(1, recorded).endswith(b'"msg":{"face":null,"id":4,"ts":9.0,"type":"observation"}}')
 
 

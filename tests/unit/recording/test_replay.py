@@ -21,10 +21,12 @@ from emdr_stream.session.facts import SessionFacts
 from emdr_stream.settings import BaselineSettings, SessionSettings, SignalSettings
 from emdr_stream.simulation import Family, recording_lines, simulate_session
 from emdr_stream.wire.codec import MSGPACK, STREAM_CODECS
+from emdr_stream.wire.face import Expression, FaceProblem, FaceView, Gaze, HeadPose
 from emdr_stream.wire.stream import (
     Applied,
     Bye,
     Frame,
+    Observed,
     PhaseMark,
     Rating,
     ResumeRequest,
@@ -78,6 +80,22 @@ def record(
 
 def out_lines(lines: list[bytes]) -> list[bytes]:
     return [line for _, line in read_recording(lines).out]
+
+
+def look(number: int) -> FaceView:
+    """What a camera shows in the course of time: a face that blinks, and now and then nobody, two, or the dark."""
+    problem = {30: FaceProblem.NO_FACE, 31: FaceProblem.MANY_FACES, 32: FaceProblem.TOO_DARK}.get(number % 40)
+    if problem is not None:
+        return FaceView(faces=2 if problem is FaceProblem.MANY_FACES else 0, quality=0.0, problem=problem)
+    joy = 0.1 + number % 7 / 100
+    return FaceView(
+        faces=1,
+        quality=0.8,
+        expression=Expression(emotions=(joy, 0.1, 0.1, 0.1, 0.1, 0.1, 0.5 - joy), valence=joy, arousal=-joy),
+        eye_closure=0.9 if number % 35 == 0 else 0.1,
+        gaze=Gaze(right=number % 10 / 20, up=0.0),
+        pose=HeadPose(yaw=number % 5, pitch=0.0, roll=0.0),
+    )
 
 
 def without_scores(lines: list[bytes]) -> list[bytes]:
@@ -248,11 +266,28 @@ def test_a_morphcast_session_is_replayed_without_what_was_left_out(tmp_path: Pat
     assert len(messages(out_lines(lines), "result")) > 80
 
 
-def test_a_frame_is_answered_in_replay_as_it_was(tmp_path: Path) -> None:
+def test_a_frame_that_nobody_looks_at_is_answered_in_replay_as_it_was(tmp_path: Path) -> None:
     frame = Frame(id=7, ts=float(STARTED_TS), image=b"\xff\xd8 a face")
-    lines = record(tmp_path, [(0, connect()), (100, say(frame))], session_facts=facts(source=Source.FRAME))
+    lines = record(tmp_path, [(0, connect()), (100, say(frame))], session_facts=facts(source=Source.EMOTION))
     assert not any(b"a face" in line for line in lines)
     assert list(replay(lines, model=None)) == out_lines(lines)
+    assert messages(out_lines(lines), "error")[0]["msg"]["re"] == 7
+
+
+@pytest.mark.parametrize("source", [Source.FRAME, Source.LANDMARKS])
+def test_looks_at_a_face_are_replayed_without_any_picture(tmp_path: Path, source: Source) -> None:
+    steps: Steps = [(0, connect())]
+    for number, at_ms in enumerate(range(100, 40_000, 100)):
+        if number == 200:
+            steps += [(at_ms - 60, disconnect), (at_ms - 50, connect(last_seq=0))]
+        steps.append((at_ms, say(Observed(id=number, ts=float(STARTED_TS + at_ms), face=look(number)))))
+    lines = record(tmp_path, steps, session_facts=facts(source=source), model=FixedModel())
+    out = out_lines(lines)
+    assert list(replay(lines, model=None)) == out
+    assert any(line["msg"]["signal"].get("reason") == "too_dark" for line in messages(out, "result"))
+    if source is Source.FRAME:
+        assert sorted(line["msg"]["re"] for line in messages(out, "result", "skipped")) == list(range(399))
+        assert {line["msg"]["reason"] for line in messages(out, "skipped")} == {"no_face", "many_faces"}
 
 
 def test_tokens_and_clocks_are_nowhere_in_a_recording(tmp_path: Path) -> None:

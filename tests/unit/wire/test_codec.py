@@ -57,7 +57,9 @@ STRATEGIES: dict[type[inspect.Type], Callable[[Any], st.SearchStrategy[Any]]] = 
     inspect.Metadata: lambda kind: values_of(kind.type),
     inspect.UnionType: lambda kind: st.one_of([values_of(part) for part in kind.types]),
     inspect.ListType: lambda kind: st.lists(values_of(kind.item_type), min_size=kind.min_length or 0, max_size=3),
-    inspect.VarTupleType: lambda kind: st.lists(values_of(kind.item_type), max_size=3).map(tuple),
+    inspect.VarTupleType: lambda kind: st.lists(
+        values_of(kind.item_type), min_size=kind.min_length or 0, max_size=max(3, kind.min_length or 0)
+    ).map(tuple),
     inspect.TupleType: lambda kind: st.tuples(*map(values_of, kind.item_types)),
     inspect.DictType: lambda kind: st.dictionaries(values_of(kind.key_type), values_of(kind.value_type), max_size=3),
     inspect.StructType: lambda kind: messages_of(kind.cls),

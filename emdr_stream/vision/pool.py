@@ -1,0 +1,101 @@
+"""Pictures of many cameras go in, readings of their faces come out by callback; worker processes do the reading.
+
+A session takes a seat and keeps it; all its pictures go to the same worker, which remembers the face that it follows.
+"""
+
+import asyncio
+from itertools import count
+from typing import Self
+
+from emdr_stream.vision.line import Frame
+from emdr_stream.vision.pool_settings import FaceCounts, FaceSettings, FaceStatistics
+from emdr_stream.vision.seat import FaceSeat
+from emdr_stream.vision.slot import WorkerSlot
+
+__all__ = ["FacePool", "FaceSeat", "FaceSettings", "FaceStatistics"]
+
+
+class FacePool:
+    """The face workers. Enter it to have them started, which goes on in the background; leave it to end them."""
+
+    def __init__(self, settings: FaceSettings) -> None:
+        self._settings = settings
+        self._counts = FaceCounts()
+        self._slots: list[WorkerSlot] = []
+        self._seats: dict[int, FaceSeat] = {}
+        self._numbers = count(1)
+        self._group = asyncio.TaskGroup()
+        self._keepers: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        for _ in range(self._settings.size):
+            slot = WorkerSlot(self._settings, self._counts, self._strike)
+            self._slots.append(slot)
+            self._keepers.append(self._group.create_task(slot.keep()))
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Every frame that is on its way gets an answer."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await self._group.__aexit__(None, None, None)
+        for slot in self._slots:
+            slot.stop()
+
+    @property
+    def available(self) -> bool:
+        """Whether pictures can be read now."""
+        return any(slot.ready for slot in self._slots)
+
+    @property
+    def why(self) -> str:
+        """Why not, in words for an operator; empty when they can."""
+        if self.available:
+            return ""
+        return next((slot.problem for slot in self._slots if slot.problem is not None), "the face workers are starting")
+
+    @property
+    def no_expression(self) -> str | None:
+        """Why faces are read without an expression; None when they are not, or when nothing is known yet."""
+        return next((slot.no_expression for slot in self._slots if slot.ready), None)
+
+    def open(self, key: str) -> FaceSeat:
+        """A seat for this session, with the worker that has fewest; pictures may wait there until it is ready."""
+        taken = [sum(seat.slot is slot for seat in self._seats.values()) for slot in self._slots]
+        slot = self._slots[taken.index(min(taken))]
+        number = next(self._numbers)
+        seat = self._seats[number] = FaceSeat(self, slot, number, key)
+        return seat
+
+    def statistics(self) -> FaceStatistics:
+        """As of now."""
+        counts, slots = self._counts, self._slots
+        return FaceStatistics(
+            read=counts.read,
+            rejected=counts.rejected,
+            failed=counts.failed,
+            restarts=counts.restarts,
+            workers=self._settings.size,
+            ready=sum(slot.ready for slot in slots),
+            seats=len(self._seats),
+            waiting=sum(len(slot.line) for slot in slots),
+            busy_share=sum(slot.busy_share() for slot in slots) / max(1, len(slots)),
+        )
+
+    def pids(self) -> list[int]:
+        """Of the workers that live now."""
+        return [slot.pid for slot in self._slots if slot.pid is not None]
+
+    def next_number(self) -> int:
+        """A number that no frame of any seat has had."""
+        return next(self._numbers)
+
+    def left(self, seat: FaceSeat) -> None:
+        """For FaceSeat: it was closed."""
+        self._seats.pop(seat.number, None)
+
+    def _strike(self, frame: Frame) -> None:
+        seat = self._seats.get(frame.seat)
+        if seat is not None:
+            seat.strikes += 1

@@ -1,0 +1,111 @@
+"""One session's pictures go in, one at a time; the outcome of each comes out by callback."""
+
+import asyncio
+from typing import Final, Protocol
+
+from emdr_stream.errors import ImageRejected, ProtocolError
+from emdr_stream.vision.line import Done, Frame, Line, Outcome
+from emdr_stream.vision.refusals import unavailable
+
+STRIKES: Final = 3
+"""Workers that pictures of one seat may cost: then no more of them are taken, for the others' sake."""
+
+
+class Slot(Protocol):
+    """The worker that a seat belongs to."""
+
+    problem: str | None
+    line: Line
+
+    def join(self, frame: Frame) -> None: ...
+
+    def leave(self, seat: int) -> None: ...
+
+
+class Room(Protocol):
+    """Where the seat stands."""
+
+    def next_number(self) -> int: ...
+
+    def left(self, seat: "FaceSeat") -> None: ...
+
+
+class FaceSeat:
+    """One session's place. One picture at a time: submit the next when the last has its outcome, or was withdrawn."""
+
+    def __init__(self, room: Room, slot: Slot, number: int, key: str) -> None:
+        self.slot = slot
+        self.number = number
+        self.key = key
+        self.strikes = 0
+        """Workers that pictures of this seat have cost."""
+        self._room = room
+        self._loop = asyncio.get_running_loop()
+        self._frame: Frame | None = None
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a picture is on its way."""
+        return self._frame is not None
+
+    def submit(self, image: bytes, ts_ms: float, done: Done) -> None:
+        """Have a JPEG, PNG or WebP read. `ts_ms`: the camera's clock. `done` is called exactly once, never from within
+        this call, unless the frame is withdrawn or replaced, or the seat closed."""
+        assert self._frame is None, "one picture of a seat at a time"  # noqa: S101 - the caller's duty
+        assert not self._closed, "the seat is closed"  # noqa: S101
+        frame = self._new_frame(image, ts_ms, done)
+        self._frame = frame
+        refusal = self._refusal()
+        if refusal is None:
+            self.slot.join(frame)
+        else:
+            self._loop.call_soon(frame.done, refusal)
+
+    def withdraw(self) -> bool:
+        """Take the picture back if no worker has it yet; whether that is so. Then `done` is not called."""
+        if self._frame is None or not self.slot.line.take_back(self._frame.number):
+            return False
+        self._frame = None
+        return True
+
+    def replace(self, image: bytes, ts_ms: float, done: Done) -> bool:
+        """Put a newer picture in the place of the one that waits, if no worker has that yet; whether that is so.
+
+        It keeps the place in the line, so that who sends faster does not wait longer. The old `done` is not called.
+        """
+        if self._frame is None:
+            return False
+        frame = self._new_frame(image, ts_ms, done)
+        frame.joined_s = self._frame.joined_s
+        if not self.slot.line.exchange(self._frame.number, frame):
+            return False
+        self._frame = frame
+        return True
+
+    def close(self) -> None:
+        """Free what the worker holds for this seat. No `done` is called any more; may be repeated."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._frame is not None and not self.withdraw():
+            self._frame.abandoned = True
+        self._frame = None
+        self._room.left(self)
+        self.slot.leave(self.number)
+
+    def _new_frame(self, image: bytes, ts_ms: float, done: Done) -> Frame:
+        frame: Frame
+
+        def finish(outcome: Outcome) -> None:
+            if self._frame is frame:  # neither closed nor anybody else's
+                self._frame = None
+                done(outcome)
+
+        frame = Frame(self._room.next_number(), self.number, ts_ms, image, finish, self._loop.time())
+        return frame
+
+    def _refusal(self) -> ProtocolError | None:
+        if self.strikes >= STRIKES:
+            return ImageRejected(f"pictures of this camera have stopped their reader {STRIKES} times", "use another")
+        return None if self.slot.problem is None else unavailable(self.slot.problem)

@@ -1,0 +1,246 @@
+"""Frames go in, a worker process reads them, outcomes come out; a worker that dies or dawdles is replaced here.
+
+Only the frame that it was reading is lost with it, and gets an error; those behind it go to the replacement. There is
+one task for a worker, none for a frame: what happens is called back from the socket and from one timer.
+"""
+
+import asyncio
+import logging
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final, cast
+
+import msgspec
+
+from emdr_stream.errors import ImageRejected, ProtocolError
+from emdr_stream.vision.busy import BusyShare
+from emdr_stream.vision.launch import launch
+from emdr_stream.vision.letters import (
+    LARGEST_ANSWER,
+    Answer,
+    Begin,
+    Failed,
+    Leave,
+    Look,
+    Ready,
+    Refused,
+    Seen,
+    Unpacking,
+    packed,
+)
+from emdr_stream.vision.line import Frame, Line, Outcome
+from emdr_stream.vision.pool_settings import FaceCounts, FaceSettings
+from emdr_stream.vision.refusals import failed, lost, stopping, unavailable
+
+_LOG: Final = logging.getLogger(__name__)
+_ANSWERS: Final[msgspec.msgpack.Decoder[Answer]] = msgspec.msgpack.Decoder(Answer)
+_AGAIN_S: Final = (0.0, 0.2, 1.0, 5.0)
+"""Pauses before the replacement of a worker that did not live long."""
+_STABLE_S: Final = 30.0
+_CANNOT_S: Final = 30.0
+"""Pause after a worker has said that it cannot read faces: a missing file may be there by then."""
+_SECOND_LOOK_S: Final = 0.05
+"""The loop itself may have been held up: then the answer lies in the socket, and is read before a second ring."""
+
+
+class WorkerSlot(asyncio.Protocol):
+    """The place of one worker: `keep` it filled."""
+
+    def __init__(self, settings: FaceSettings, counts: FaceCounts, on_death: Callable[[Frame], None]) -> None:
+        """`on_death` hears of each frame whose reading cost a worker, before the frame's own `done`."""
+        self.ready = False
+        self.problem: str | None = None
+        """Why no worker here can read faces, in words for an operator."""
+        self.no_expression: str | None = None
+        self.line = Line()
+        self._settings = settings
+        self._counts = counts
+        self._on_death = on_death
+        self._loop = asyncio.get_running_loop()
+        self._busy = BusyShare(self._loop.time())
+        self._process: subprocess.Popen[bytes] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._unpacking = Unpacking(LARGEST_ANSWER)
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._answers = 0
+        self._reason = ""
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's, while there is one."""
+        return None if self._process is None else self._process.pid
+
+    def busy_share(self) -> float:
+        """The part of the last seconds in which the worker read pictures, 0..1."""
+        return self._busy.share(self._loop.time())
+
+    async def keep(self) -> None:
+        """Have a worker here until cancelled."""
+        quick_ends = 0
+        while True:
+            began = self._loop.time()
+            await self._live()
+            if self.problem is not None:
+                await asyncio.sleep(_CANNOT_S)
+                continue
+            quick_ends = 0 if self._loop.time() - began >= _STABLE_S else quick_ends + 1
+            _LOG.warning("a face worker ended: starting another", extra={"reason": self._reason})
+            self._counts.restarts += 1
+            await asyncio.sleep(_AGAIN_S[min(quick_ends, len(_AGAIN_S) - 1)] if quick_ends else 0.0)
+
+    def join(self, frame: Frame) -> None:
+        """Take a frame; its `done` will be called, from here or later."""
+        self.line.join(frame)
+        self._send()
+
+    def leave(self, seat: int) -> None:
+        """Nobody sits there any more; none of its frames may be waiting."""
+        if self.ready and self._transport is not None:
+            self._transport.write(packed(Leave(seat)))
+
+    def stop(self) -> None:
+        """Answer every frame and let go of the worker; `keep` must have been cancelled."""
+        self._refuse_all(stopping())
+
+    # what the socket calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = socket = cast(asyncio.Transport, transport)
+        settings = self._settings
+        paths = [None if path is None else str(path) for path in (settings.landmarker_file, settings.models_dir)]
+        socket.write(packed(Begin(settings.limits, *paths)))
+        self._arm(self._loop.time() + settings.start_s)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for content in self._unpacking.feed(data):
+                self._hear(_ANSWERS.decode(content))
+        except (ValueError, msgspec.MsgspecError):
+            self._end("said something that cannot be")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        self.ready = False
+        self._transport = None
+        guilty = self.line.broken()
+        self._busy.works(self._loop.time(), now=False)
+        if guilty is not None:
+            self._on_death(guilty)
+            self._tell(guilty, lost(self._reason))
+        if not self._over.done():
+            self._over.set_result(None)
+
+    # one life of a worker
+
+    async def _live(self) -> None:
+        """From its start to its end; always leaves without a process."""
+        self._over = self._loop.create_future()
+        self._unpacking = Unpacking(LARGEST_ANSWER)
+        self._answers, self._reason = 0, "ended by itself"
+        try:
+            self._process, ours = launch()
+        except OSError as failure:
+            self._reason = f"could not be started: {failure.strerror}"
+            return
+        try:
+            await self._loop.create_unix_connection(lambda: self, sock=ours)
+            await self._over
+        finally:
+            if self._transport is None:
+                ours.close()
+            else:
+                self._transport.abort()
+            await _reap(self._process)
+            self._process = None
+
+    def _hear(self, answer: Answer) -> None:
+        if isinstance(answer, Ready):
+            self._loaded(answer)
+            return
+        now = self._loop.time()
+        frame = self.line.answered(answer.frame, now)
+        self._answers += 1
+        self._send()
+        self._tell(frame, _outcome(answer, frame))
+
+    def _loaded(self, ready: Ready) -> None:
+        self.problem, self.no_expression = ready.problem, ready.no_expression
+        self.ready = ready.problem is None
+        if ready.problem is not None:
+            _LOG.warning("webcam frames cannot be read", extra={"reason": ready.problem})
+            self._refuse_all(unavailable(ready.problem))
+        self._send()
+
+    def _send(self) -> None:
+        """Give the worker what it has room for, and watch the clock for what it reads."""
+        if not self.ready or self._transport is None:
+            return
+        now = self._loop.time()
+        for frame in self.line.to_send(now):
+            self._transport.write(packed(Look(frame.number, frame.seat, frame.ts_ms, frame.image)))
+        head = self.line.head
+        self._busy.works(now, now=head is not None)
+        if head is None or head.started_s is None:
+            self._disarm()
+        else:
+            patience = self._settings.deadline_s if self._answers else self._settings.first_deadline_s
+            self._arm(head.started_s + patience)
+
+    def _tell(self, frame: Frame, outcome: Outcome) -> None:
+        if isinstance(outcome, ImageRejected):
+            self._counts.rejected += 1
+        elif isinstance(outcome, ProtocolError):
+            self._counts.failed += 1
+        else:
+            self._counts.read += 1
+        try:
+            frame.done(outcome)
+        except Exception as failure:  # one session's fault must not cost all others their worker
+            self._loop.call_exception_handler({"message": "a frame's outcome was not taken", "exception": failure})
+
+    def _refuse_all(self, refusal: ProtocolError) -> None:
+        for frame in self.line.clear():
+            self._tell(frame, refusal)
+
+    # the clock
+
+    def _arm(self, when_s: float) -> None:
+        self._disarm()
+        self._timer = self._loop.call_at(when_s, self._late)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        self._timer = self._loop.call_later(_SECOND_LOOK_S, self._end, "took too long")
+
+    def _end(self, reason: str) -> None:
+        """Kill the worker: `connection_lost` follows."""
+        self._reason = reason
+        self.ready = False
+        if self._process is not None:
+            self._process.kill()
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _outcome(answer: Seen | Refused | Failed, frame: Frame) -> Outcome:
+    if isinstance(answer, Refused):
+        return ImageRejected(answer.wrong, answer.send)
+    if isinstance(answer, Failed):
+        return failed(answer.kind)
+    started_s = frame.joined_s if frame.started_s is None else frame.started_s
+    return replace(answer.reading, queue_ms=max(0.0, started_s - frame.joined_s) * 1e3)
+
+
+async def _reap(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a process that was killed, or has closed its socket; it leaves no zombie."""
+    with suppress(ProcessLookupError):
+        process.kill()
+    while process.poll() is None:  # noqa: ASYNC110 - the end of a process sets no event
+        await asyncio.sleep(0.005)
