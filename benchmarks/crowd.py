@@ -12,6 +12,7 @@ import itertools
 import pstats
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 import uvicorn
@@ -31,7 +32,7 @@ from emdr_stream.endpoints.ports import LaneLimits, Peer, Sink
 from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
 from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.inference.models import load_current
-from emdr_stream.pipeline.features import FEATURE_NAMES, Deriver
+from emdr_stream.pipeline.features import FEATURE_NAMES
 from emdr_stream.serving import spare_the_loop
 from emdr_stream.session.core import SessionCore
 from emdr_stream.session.demand import Demand
@@ -39,6 +40,7 @@ from emdr_stream.session.facts import SessionFacts
 from emdr_stream.session.ports import Surroundings
 from emdr_stream.session.registry import Opened
 from emdr_stream.session.runner import SessionRunner
+from emdr_stream.session.wheel import Wheel
 from emdr_stream.settings import BaselineSettings, SessionSettings, SocketSettings
 from emdr_stream.store.base import Record
 from emdr_stream.telemetry.metrics import Metrics
@@ -74,9 +76,10 @@ class VirtualLoop:
         self._soon.append((work, handle.live))
         return cast("asyncio.Handle", handle)
 
-    def call_later(self, delay_s: float, work: Callable[[], None], /) -> asyncio.TimerHandle:
+    def call_later(self, delay_s: float, work: Callable[..., None], /, *arguments: int) -> asyncio.TimerHandle:
         handle = _Handle()
-        heapq.heappush(self._timers, (self.now + delay_s, next(self._order), work, handle.live))
+        call = partial(work, *arguments) if arguments else work
+        heapq.heappush(self._timers, (self.now + delay_s, next(self._order), call, handle.live))
         return cast("asyncio.TimerHandle", handle)
 
     def run_until(self, moment: float) -> None:
@@ -165,10 +168,9 @@ class Crowd:
             records=sinks,
             metrics=metrics,
             demand=Demand(),
-            deriver=Deriver(1),
             clock=loop.monotonic,
             wall_ms=lambda: int(loop.time() * 1_000),
-            call_later=loop.call_later,
+            call_later=Wheel(loop).call_later,
         )
         self._script = StreamScript("", _RATE_HZ)
         self.transports = [_Transport() for _ in range(sessions)]
@@ -211,9 +213,7 @@ class Crowd:
             started_ts=int(self._loop.time() * 1_000),
             result_rate_hz=60.0,
         )
-        runner = SessionRunner(
-            SessionCore(facts, self._around.session, deriver=self._around.deriver), self._around, 100.0
-        )
+        runner = SessionRunner(SessionCore(facts, self._around.session), self._around, 100.0)
         principal = Principal(facts.user, Role.CLIENT, None, frozenset(), expires_at=time.time() + 1e6)
         return client.ClientSink(
             peer,

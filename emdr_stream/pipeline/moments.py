@@ -199,8 +199,8 @@ class Moments:
 
     def present_values(self, signals: int = N_SIGNALS) -> list[float]:
         """Smoothed present value (1 s window) of the first `signals` signals; NaN for one not seen for 1.5 s."""
-        weights = _UNPACK(self._now.row_bytes, 0)
-        totals = _UNPACK(self._now.row_bytes, _ROW_BYTES)[:signals]
+        row_bytes = self._now.row_bytes
+        weights, totals = _UNPACK(row_bytes, 0), _UNPACK(row_bytes, _ROW_BYTES)[:signals]
         least = max(_FRESH * weights[CLOCK], 1e-9)
         weights = weights[:signals]
         if min(weights) > least:

@@ -108,7 +108,7 @@ class Perception:
         self._moments.add(tick, values, weight, clock)
         if shows_face:
             self.sight.see(observation, sample_ms, self._quality(observation))
-        if calm and shows_face and self.baseline.take(values, weight):
+        if calm and shows_face and not self.baseline.ready and self.baseline.take(values, weight):
             self._keep_baseline()
         return Intake.ACCEPTED
 
