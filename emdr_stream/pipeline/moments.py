@@ -98,18 +98,17 @@ class _Buffer:
 
     def put(self, values: tuple[float, ...]) -> None:
         """Write the sample's rows; what is missing weighs nothing."""
-        _PACK(self.first_bytes, 0, *values)
-        total = sum(values[:_HEART_RATE])
+        seen, heart_rate = values[:_HEART_RATE], values[_HEART_RATE]
+        total = sum(seen)
         if total == total:
-            heart_rate = values[_HEART_RATE]
             has = heart_rate == heart_rate
-            if not has:
-                self.first[_HEART_RATE] = 0.0
+            _PACK(self.first_bytes, 0, *seen, heart_rate if has else 0.0)
             if has is not self.has_heart_rate:
                 self.present.fill(1.0)
                 self.present[_HEART_RATE] = has
                 self.has_heart_rate = has
         else:
+            _PACK(self.first_bytes, 0, *values)
             self._put_gaps(values)
         np.multiply(self.first, self.first, out=self.second)
 
