@@ -40,8 +40,8 @@ from emdr_stream.wire.stream import (
 from emdr_stream.wire.values import Timing
 from emdr_stream.wire.watch import Command, ResumeCommand
 
-_EARLY_MS: Final = 3
-"""A heartbeat that is due so soon goes now: timers and session time are in whole milliseconds."""
+_EARLY_MS: Final = 11
+"""A heartbeat goes so much before its time, as a timer may be 10 ms late, and session time is in whole milliseconds."""
 _OBSERVING: Final = (Sample, Morphcast, Observed)
 
 
@@ -369,7 +369,7 @@ class SessionRunner:
         now_ms = (self._clock() - self._started) * 1_000
         due = wake_ms = self._ledger.wake_ms
         if self.socket is not None:
-            due = min(due, self._sent_ms + self._around.session.control.heartbeat_ms)
+            due = min(due, self._sent_ms + self._around.session.control.heartbeat_ms - _EARLY_MS)
         if self.over or due == NEVER:
             due = wake_ms if self.waits_for_acknowledgement else NEVER
         self._timer, self._timer_ms = None, due
