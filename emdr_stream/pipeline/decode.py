@@ -91,7 +91,8 @@ def _emotions(given: Emotions) -> tuple[float, ...]:
     seven: Any = given.joy, given.sadness, given.anger, given.fear, given.surprise, given.disgust, given.neutral
     try:
         total = sum(seven)
-        if -_SUM_TOLERANCE <= total - 1.0 <= _SUM_TOLERANCE and min(seven) >= 0.0 and max(seven) <= 1.0:
+        is_one = -_SUM_TOLERANCE <= total - 1.0 <= _SUM_TOLERANCE
+        if is_one and min(seven) >= 0.0 and (total <= 1.0 or max(seven) <= 1.0):
             joy, sadness, anger, fear, surprise, disgust, neutral = seven
             return (
                 joy / total,

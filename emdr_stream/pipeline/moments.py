@@ -39,6 +39,7 @@ _HEART_RATE: Final = SIGNALS.index("heart_rate")
 """The last signal, and the one that is missing most often: a camera does not give it."""
 _FRESH: Final = 0.05
 """A signal with less than this share of the 1 s window's weight is absent: exp(-3), which is 1.5 s of silence."""
+_LEAST: Final = 1e-9
 
 
 _PACK: Final = struct.Struct(f"{N_SIGNALS}d").pack_into
@@ -200,7 +201,9 @@ class Moments:
         """Smoothed present value (1 s window) of the first `signals` signals; NaN for one not seen for 1.5 s."""
         row_bytes = self._now.row_bytes
         weights, totals = _UNPACK(row_bytes, 0), _UNPACK(row_bytes, _ROW_BYTES)[:signals]
-        least = max(_FRESH * weights[CLOCK], 1e-9)
+        least = _FRESH * weights[CLOCK]
+        if least < _LEAST:
+            least = _LEAST
         weights = weights[:signals]
         if min(weights) > least:
             return list(map(truediv, totals, weights))  # nearly always; a third of the price of the line below
