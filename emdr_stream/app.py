@@ -38,12 +38,13 @@ from emdr_stream.errors import StoreUnavailable, WritesRefused
 from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
 from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.inference.models import LoadedModel, load_current
-from emdr_stream.pipeline.features import FEATURE_NAMES, Deriver
+from emdr_stream.pipeline.features import FEATURE_NAMES
 from emdr_stream.recording.recorder import Recorder
 from emdr_stream.session.demand import Demand
 from emdr_stream.session.ports import Surroundings
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.session.standing import Standing
+from emdr_stream.session.wheel import Wheel
 from emdr_stream.settings import ServiceSettings
 from emdr_stream.store.base import Store
 from emdr_stream.store.postgres import PostgresStore
@@ -160,10 +161,9 @@ class Service:
             records=self.records,
             metrics=self.metrics,
             demand=demand,
-            deriver=Deriver(1),
             clock=time.monotonic,
             wall_ms=wall_ms,
-            call_later=loop.call_later,
+            call_later=Wheel(loop).call_later,
             standing=self._standing,
         )
         self.registry = SessionRegistry(

@@ -78,7 +78,7 @@ class DrainingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            _spare_the_loop()
+            spare_the_loop()
             self._ready()
 
     async def on_tick(self, counter: int) -> bool:
@@ -107,7 +107,7 @@ def run_loop(work: Coroutine[Any, Any, None]) -> None:
         uvloop.run(work)
 
 
-def _spare_the_loop() -> None:
+def spare_the_loop() -> None:
     """Let the garbage collector look at everything seldom, and never at what is here from the start.
 
     Nearly everything is freed by its reference count; a full look holds the loop for 90 ms with 500 sessions.

@@ -1,6 +1,7 @@
 """WebSocket frames (RFC 6455, section 5.2): a message in, its frame out; a buffer in, the place of a payload out."""
 
 from collections.abc import Iterator
+from struct import Struct
 from typing import Final
 
 MAX_REASON_BYTES: Final = 123
@@ -12,6 +13,7 @@ BINARY: Final = FIN | 0x2
 
 _SHORT_TEXT: Final = tuple(bytes((TEXT, length)) for length in range(126))
 _SHORT_BINARY: Final = tuple(bytes((BINARY, length)) for length in range(126))
+_MIDDLING_HEAD: Final = Struct(">BBH").pack
 _MASK_BYTES: Final = 4
 
 
@@ -22,10 +24,10 @@ def encode(data: bytes | str) -> bytes:
     else:
         payload, head, short = data, BINARY, _SHORT_BINARY
     length = len(payload)
+    if 126 <= length < 65_536:
+        return _MIDDLING_HEAD(head, 126, length) + payload
     if length < 126:
         return short[length] + payload
-    if length < 65_536:
-        return bytes((head, 126, length >> 8, length & 0xFF)) + payload
     return bytes((head, 127)) + length.to_bytes(8, "big") + payload
 
 

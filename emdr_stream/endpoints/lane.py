@@ -54,6 +54,23 @@ class LaneProtocol(WebSocketsSansIOProtocol):
     `websockets`, always in whole frames, so that it rests between frames and either path may take the next one.
     """
 
+    __slots__ = (
+        "close_timeout",
+        "deaf",
+        "deliver",
+        "end_code",
+        "ended",
+        "fragments",
+        "last_words",
+        "limits",
+        "odd_frames",
+        "peer",
+        "pending",
+        "plain_bytes",
+        "sink",
+        "splitter",
+    )
+
     def __init__(
         self,
         config: Config,
@@ -72,6 +89,8 @@ class LaneProtocol(WebSocketsSansIOProtocol):
         self.fragments = bytearray()
         self.deliver: Callable[[bytes | str], None] = self.queue_message
         self.deaf = False
+        self.plain_bytes = 0
+        """A read up to this size may be one whole message; 0 while something is unfinished. Who is mute discards."""
         self.peer: LanePeer | None = None
         self.sink: Sink | None = None
         self.ended: asyncio.Future[None] | None = None
@@ -84,24 +103,14 @@ class LaneProtocol(WebSocketsSansIOProtocol):
     # From the socket to the sink
 
     def data_received(self, data: bytes) -> None:
-        if not self.handshake_initiated:
-            super().data_received(data)
-            return
         size = len(data)  # nearly always of one message of a middling size: that case takes no detour
-        if (
-            size > 8
-            and data[:2] == _MIDDLING
-            and size == (data[2] << 8 | data[3]) + 8
-            and size <= self.max_size
-            and self.conn.current_size is None
-            and not self.splitter.partial
-            and self.pending is None
-            and not self.deaf
-        ):
+        if 8 < size <= self.plain_bytes and data[:2] == _MIDDLING and size == (data[2] << 8 | data[3]) + 8:
             try:
                 self.deliver(unmask(data[8:], data[4:8]))
             except Exception as error:
                 self.sink_failed(error)
+        elif not self.handshake_initiated:
+            super().data_received(data)
         elif self.pending is not None:
             self.pending = chain(self.pending, self.splitter.split(data))
         elif not self.deaf:
@@ -117,6 +126,8 @@ class LaneProtocol(WebSocketsSansIOProtocol):
             self.pending = None
             if not self.read_paused and self.last_words <= _LAST_WORDS_BYTES and not self.transport.is_closing():
                 self.transport.resume_reading()
+        unfinished = self.pending or self.splitter.partial or self.conn.current_size is not None
+        self.plain_bytes = 0 if unfinished or self.deaf else self.max_size
 
     def take_pending(self) -> None:
         if self.pending is not None and not self.disconnected:

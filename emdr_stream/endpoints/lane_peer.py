@@ -39,10 +39,11 @@ class LanePeer:
 
     def post(self, data: bytes | str) -> None:
         if self.is_open:
-            if not self._posted:
+            posted = self._posted
+            if not posted:
                 self._departures.add(self, self._loop)
-            self._posted += encode(data)
-            if len(self._posted) > _MUCH_BYTES:
+            self._posted = posted = posted + encode(data)
+            if len(posted) > _MUCH_BYTES:
                 self.flush()
 
     def flush(self) -> None:

@@ -53,8 +53,7 @@ class RowScorer:
         """Scores of rows, float64 (n, ROW_LENGTH) with n <= BATCH_ROWS. Raises ModelFailed."""
         count = len(rows)
         self._batch[:count] = self._derive(rows)
-        states, risk, crisis, change = (out[:count].tolist() for out in self._model.run(self._batch))
-        return list(map(to_scores, states, risk, crisis, change))
+        return to_scores(*[out[:count].tolist() for out in self._model.run(self._batch)])
 
 
 class _Page:
@@ -79,7 +78,18 @@ class Loop(Protocol):
 class BatchPredictor:
     """The predictor of a worker. Pages are run one a turn of the loop: a crowd of sessions never holds it for long."""
 
-    __slots__ = ("_clock", "_due", "_free", "_last_run", "_loop", "_on_answered", "_on_run", "_pages", "_scorer")
+    __slots__ = (
+        "_clock",
+        "_due",
+        "_free",
+        "_last_run",
+        "_loop",
+        "_on_answered",
+        "_on_run",
+        "_open",
+        "_pages",
+        "_scorer",
+    )
 
     def __init__(
         self,
@@ -95,6 +105,8 @@ class BatchPredictor:
         """
         self._scorer = RowScorer(model)
         self._pages: deque[_Page] = deque()
+        self._open: _Page | None = None
+        """The last of them, as long as there is room in it."""
         self._free: list[_Page] = [_Page()]
         self._loop = loop
         self._clock = clock
@@ -104,29 +116,35 @@ class BatchPredictor:
         self._due: asyncio.Handle | None = None
 
     def submit(self, row: Array, ticket: int, asker: Scored) -> None:
-        pages = self._pages
-        if not pages or len(pages[-1].askers) == BATCH_ROWS:
-            page = self._free.pop() if self._free else _Page()
-            page.since = self._clock()
-            pages.append(page)
-            if len(pages) == 1:
-                busy = page.since - self._last_run < _BUSY_S
-                self._due = self._loop.call_later(LINGER_S, self._turn) if busy else self._loop.call_soon(self._turn)
-        page = pages[-1]
-        page.rows[len(page.askers)] = row
-        page.askers.append((asker, ticket))
-        if len(page.askers) == BATCH_ROWS and len(pages) == 1 and self._due is not None:
-            self._due.cancel()
-            self._due = self._loop.call_soon(self._turn)
+        page = self._open or self._begin_page()
+        askers = page.askers
+        page.rows[len(askers)] = row
+        askers.append((asker, ticket))
+        if len(askers) == BATCH_ROWS:
+            self._open = None
+            if len(self._pages) == 1 and self._due is not None:
+                self._due.cancel()
+                self._due = self._loop.call_soon(self._turn)
 
     @property
     def depth(self) -> int:
         """Rows waiting for their run."""
         return sum(len(page.askers) for page in self._pages)
 
+    def _begin_page(self) -> _Page:
+        page = self._open = self._free.pop() if self._free else _Page()
+        page.since = self._clock()
+        self._pages.append(page)
+        if len(self._pages) == 1:
+            busy = page.since - self._last_run < _BUSY_S
+            self._due = self._loop.call_later(LINGER_S, self._turn) if busy else self._loop.call_soon(self._turn)
+        return page
+
     def _turn(self) -> None:
         """Run the first page, and let the loop turn before the next."""
         page = self._pages.popleft()
+        if page is self._open:
+            self._open = None
         self._due = self._loop.call_soon(self._turn) if self._pages else None
         self._run(page)
 

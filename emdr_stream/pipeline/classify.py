@@ -20,6 +20,6 @@ class Predictor(Protocol):
         """Copy `row` (float64, shape (ROW_LENGTH,)) and answer soon, never within this call."""
 
 
-def to_scores(states: Any, risk: Any, crisis: Any, change: Any) -> Scores:
-    """Scores of one row from plain Python numbers, as the model's outputs give them with `tolist()`."""
-    return Scores(tuple(states), risk, crisis, (change[0], change[1], change[2]))
+def to_scores(states: Any, risk: Any, crisis: Any, change: Any) -> list[Scores]:
+    """Scores of each row from plain Python numbers, as the model's outputs give them with `tolist()`."""
+    return list(map(Scores, map(tuple, states), risk, crisis, map(tuple, change)))

@@ -1,5 +1,7 @@
 """A `sample` message in, an observation out; refuses what is out of range and names the field."""
 
+from typing import Any
+
 from emdr_stream.domain import EMOTIONS, MISSING, Observation
 from emdr_stream.errors import ErrorCode, ProtocolError
 from emdr_stream.wire.stream import Sample
@@ -86,24 +88,32 @@ def _signals(given: BodySignals) -> tuple[float, ...]:
 
 def _emotions(given: Emotions) -> tuple[float, ...]:
     """Seven probabilities that sum to 1, or seven NaN when one of the six is missing."""
-    six = (given.joy, given.sadness, given.anger, given.fear, given.surprise, given.disgust)
-    known: tuple[float, ...] = six  # type: ignore[assignment]
+    seven: Any = given.joy, given.sadness, given.anger, given.fear, given.surprise, given.disgust, given.neutral
     try:
-        total = sum(known)
-        plain = total == total and min(known) >= 0.0 and max(known) <= 1.0
+        total = sum(seven)
+        is_one = -_SUM_TOLERANCE <= total - 1.0 <= _SUM_TOLERANCE
+        if is_one and min(seven) >= 0.0 and (total <= 1.0 or max(seven) <= 1.0):
+            joy, sadness, anger, fear, surprise, disgust, neutral = seven
+            return (
+                joy / total,
+                sadness / total,
+                anger / total,
+                fear / total,
+                surprise / total,
+                disgust / total,
+                neutral / total,
+            )
     except TypeError:
-        plain = False
-    if not plain:
-        known = _each(six)
-        total = sum(known)
-        if total != total:
-            return _NO_EMOTIONS
-    neutral = _neutral(given.neutral, total)
-    total += neutral
+        pass  # something is null: the careful way below
+    known = _each(seven[:-1])
+    total = sum(known)
+    if total != total:
+        return _NO_EMOTIONS
+    known = (*known, _neutral(given.neutral, total))
+    total = sum(known)
     if not -_SUM_TOLERANCE <= total - 1.0 <= _SUM_TOLERANCE:
         raise _refuse("emotions", f"must sum to 1, not {total:.3f}")
-    joy, sadness, anger, fear, surprise, disgust = known
-    return joy / total, sadness / total, anger / total, fear / total, surprise / total, disgust / total, neutral / total
+    return tuple(value / total for value in known)
 
 
 def _each(six: tuple[float | None, ...]) -> tuple[float, ...]:

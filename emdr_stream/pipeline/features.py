@@ -40,6 +40,9 @@ put_context: Final = Struct(f"{len(CONTEXT)}d").pack_into
 CONTEXT_BYTES: Final = 8 * _BASE
 """Where in a row's bytes the context stands."""
 
+_RECENT: Final = N_MOMENTS * COLUMNS
+"""Where the sums of the shortest of these windows begin."""
+_NO_TIME_S: Final = 1e-9
 _INPUTS: Final = N_MOMENTS + 2
 _STEPS: Final = 5
 _LEAST_PRESENCE: Final = 0.02
@@ -56,6 +59,18 @@ def baseline_part(mean: Array, deviation: Array) -> Array:
     part[0, :N_SIGNALS] = np.where(known, mean, 0.0)
     part[1, :N_SIGNALS] = np.where(known, 1.0 / deviation, 0.0)
     return part.reshape(-1)
+
+
+def recent_levels(row: Array) -> list[float]:
+    """The levels over the shortest of FEATURE_WINDOWS_S, in the order of SIGNALS: a Deriver's, cheaper for one row.
+
+    `row`: float64, shape (ROW_LENGTH,). In double precision, where features are rounded to single.
+    """
+    weights, totals = (row[at : at + COLUMNS].tolist() for at in (_RECENT, _RECENT + COLUMNS))
+    means, scales = (row[at : at + N_SIGNALS].tolist() for at in (_SUMS, _SUMS + COLUMNS))
+    least = max(weights[CLOCK] * _LEAST_PRESENCE, _NO_TIME_S)
+    known = zip(weights, totals, means, scales, strict=False)
+    return [(total - mean * weight) * (scale / max(weight, least)) for weight, total, mean, scale in known]
 
 
 class Row:

@@ -39,6 +39,7 @@ _HEART_RATE: Final = SIGNALS.index("heart_rate")
 """The last signal, and the one that is missing most often: a camera does not give it."""
 _FRESH: Final = 0.05
 """A signal with less than this share of the 1 s window's weight is absent: exp(-3), which is 1.5 s of silence."""
+_LEAST: Final = 1e-9
 
 
 _PACK: Final = struct.Struct(f"{N_SIGNALS}d").pack_into
@@ -98,18 +99,17 @@ class _Buffer:
 
     def put(self, values: tuple[float, ...]) -> None:
         """Write the sample's rows; what is missing weighs nothing."""
-        _PACK(self.first_bytes, 0, *values)
-        total = sum(values[:_HEART_RATE])
+        seen, heart_rate = values[:_HEART_RATE], values[_HEART_RATE]
+        total = sum(seen)
         if total == total:
-            heart_rate = values[_HEART_RATE]
             has = heart_rate == heart_rate
-            if not has:
-                self.first[_HEART_RATE] = 0.0
+            _PACK(self.first_bytes, 0, *seen, heart_rate if has else 0.0)
             if has is not self.has_heart_rate:
                 self.present.fill(1.0)
                 self.present[_HEART_RATE] = has
                 self.has_heart_rate = has
         else:
+            _PACK(self.first_bytes, 0, *values)
             self._put_gaps(values)
         np.multiply(self.first, self.first, out=self.second)
 
@@ -199,9 +199,11 @@ class Moments:
 
     def present_values(self, signals: int = N_SIGNALS) -> list[float]:
         """Smoothed present value (1 s window) of the first `signals` signals; NaN for one not seen for 1.5 s."""
-        weights = _UNPACK(self._now.row_bytes, 0)
-        totals = _UNPACK(self._now.row_bytes, _ROW_BYTES)[:signals]
-        least = max(_FRESH * weights[CLOCK], 1e-9)
+        row_bytes = self._now.row_bytes
+        weights, totals = _UNPACK(row_bytes, 0), _UNPACK(row_bytes, _ROW_BYTES)[:signals]
+        least = _FRESH * weights[CLOCK]
+        if least < _LEAST:
+            least = _LEAST
         weights = weights[:signals]
         if min(weights) > least:
             return list(map(truediv, totals, weights))  # nearly always; a third of the price of the line below

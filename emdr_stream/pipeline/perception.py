@@ -94,7 +94,8 @@ class Perception:
         if sample_ms > at_ms:
             sample_ms = float(at_ms)
         tick = int(sample_ms * _TICKS_PER_MS)
-        newest = self._moments.tick
+        moments = self._moments
+        newest = moments.tick
         if newest is None:
             weight = clock = _FIRST_WEIGHT_S
             self._recent = 1
@@ -105,10 +106,10 @@ class Perception:
             clock = ticks * TICK_S
             weight = clock if clock < self._hold_s else self._hold_s
             self._recent = (self._recent << ticks | 1) & _RECENT_MASK if ticks <= self._late_ticks else 1
-        self._moments.add(tick, values, weight, clock)
+        moments.add(tick, values, weight, clock)
         if shows_face:
             self.sight.see(observation, sample_ms, self._quality(observation))
-        if calm and shows_face and self.baseline.take(values, weight):
+        if calm and shows_face and not self.baseline.ready and self.baseline.take(values, weight):
             self._keep_baseline()
         return Intake.ACCEPTED
 

@@ -34,12 +34,13 @@ class SightState(msgspec.Struct):
 class Sight:
     """Watches whether the client is seen; `update` tells of a change of status."""
 
-    __slots__ = ("_lost_after_ms", "_rare_ms", "_settings", "_stale_after_ms", "state")
+    __slots__ = ("_least_quality", "_lost_after_ms", "_rare_ms", "_settings", "_stale_after_ms", "state")
 
     def __init__(self, settings: SignalSettings, state: SightState | None = None) -> None:
         self._settings = settings
         self._lost_after_ms = settings.lost_after_ms
         self._stale_after_ms = settings.stale_after_ms
+        self._least_quality = settings.degraded_quality
         self._rare_ms = 1_000.0 / settings.degraded_rate_hz if settings.degraded_rate_hz else float("inf")
         self.state = state or SightState()
 
@@ -115,5 +116,5 @@ class Sight:
         if state.interval_ms > self._rare_ms:
             return SignalStatus.DEGRADED
         quality = state.quality
-        poor = quality is not None and quality < self._settings.degraded_quality
+        poor = quality is not None and quality < self._least_quality
         return SignalStatus.DEGRADED if poor else SignalStatus.OK

@@ -10,7 +10,6 @@ import msgspec
 
 from emdr_stream.domain import Scores, Status
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, ProtocolError
-from emdr_stream.pipeline.features import Deriver
 from emdr_stream.pipeline.perception import Perception
 from emdr_stream.session.care import Care
 from emdr_stream.session.effects import At, Effect, Keep, Send
@@ -39,16 +38,15 @@ class SessionCore:
         facts: SessionFacts,
         settings: SessionSettings,
         snapshot: SessionSnapshot | None = None,
-        deriver: Deriver | None = None,
     ) -> None:
-        """`snapshot`: go on from there. `deriver`: one that sessions of a worker share, for one row at least."""
+        """`snapshot`: go on from there."""
         self.facts = facts
         self.care = Care(facts, settings, snapshot)
         self.perception = Perception(settings, facts.prior, snapshot.perception if snapshot else None)
         self._ledger = self.care.ledger
         self._state = self.care.state
         self._view = view = snapshot.view if snapshot else ViewState()
-        signs = Signs(deriver or Deriver(1), view)
+        signs = Signs(view)
         judging = Judging(self.care, self.perception, signs, settings.safety.sud_alarm)
         self._telling = Telling(self.care, self.perception, signs, view, settings)
         self._seeing = Seeing(self.care, self.perception, judging, self._telling, view, settings)

@@ -4,7 +4,7 @@ from typing import Final
 
 from emdr_stream.domain import AlertState, SignalStatus
 from emdr_stream.pipeline.perception import Intake
-from emdr_stream.telemetry.metrics import Metrics, SampleOutcome
+from emdr_stream.telemetry.metrics import Metrics, SampleOutcome, Stage
 from emdr_stream.wire.values import AlertBody
 
 _OPEN_STATES: Final = (AlertState.RAISED, AlertState.ESCALATED)
@@ -20,14 +20,19 @@ OUTCOMES: Final = {
 
 
 class Gauges:
-    """One session's part: its signal, and its alerts that nobody has acknowledged."""
+    """One session's part: its signal, its alerts that nobody has acknowledged, and what is counted a message."""
 
-    __slots__ = ("_metrics", "_signal", "_unacknowledged")
+    __slots__ = ("_metrics", "_signal", "_unacknowledged", "age", "latency", "results", "samples")
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._signal: SignalStatus | None = None
         self._unacknowledged: set[str] = set()
+        # Looked up once: these are needed for each message.
+        self.samples = metrics.samples
+        self.results = metrics.results
+        self.latency = metrics.latency_of(Stage.TOTAL)
+        self.age = metrics.age_observer()
 
     def see_signal(self, status: SignalStatus | None) -> None:
         """The signal has this status now; None when the session is over."""

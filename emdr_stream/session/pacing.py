@@ -23,7 +23,10 @@ class Pace:
     def take(self, at_ms: int) -> bool:
         """Take a turn at `at_ms` if one is due."""
         early, following = at_ms - self._slack_ms, self.next_ms
+        if early >= following:
+            self.next_ms = early + self._interval_ms
+            return True
         if at_ms + self._slack_ms < following:
             return False
-        self.next_ms = (early if early > following else following) + self._interval_ms
+        self.next_ms = following + self._interval_ms
         return True

@@ -1,6 +1,5 @@
 """What a session needs of its surroundings: a socket to write to, and places for what must be told and kept."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -8,10 +7,10 @@ from typing import Any, Final, Protocol
 
 from emdr_stream.broker.base import AlertEntry, Notice
 from emdr_stream.pipeline.classify import Predictor
-from emdr_stream.pipeline.features import Deriver
 from emdr_stream.session.demand import Demand
 from emdr_stream.session.effects import Effect
 from emdr_stream.session.standing import Standing
+from emdr_stream.session.wheel import Timer
 from emdr_stream.settings import SessionSettings, SocketSettings
 from emdr_stream.store.base import Record
 from emdr_stream.telemetry.metrics import Metrics
@@ -100,10 +99,9 @@ class Surroundings:
     records: RecordSink
     metrics: Metrics
     demand: Demand
-    deriver: Deriver
     clock: Callable[[], float]
     wall_ms: Callable[[], int]
-    call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle]
+    call_later: Callable[[float, Callable[[], None]], Timer]
     standing: Standing = field(default_factory=lambda: Standing(inf))
     """Whether the worker may act, or must first ask whether its sessions are still its own. By default it may."""
     stores_away: set[str] = field(default_factory=set)

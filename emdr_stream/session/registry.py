@@ -147,7 +147,7 @@ class SessionRegistry:
         )
         epoch = await self._claim(session_id)
         self._check_room(user)
-        core = SessionCore(facts, self._around.session, deriver=self._around.deriver)
+        core = SessionCore(facts, self._around.session)
         core.care.state.epoch = epoch
         runner = self._adopt(core, self._around.clock())
         token = self._new_token(runner)
@@ -191,7 +191,7 @@ class SessionRegistry:
         if found is None:
             return None
         stored = msgspec.msgpack.decode(found.payload, type=StoredSession)
-        core = SessionCore(stored.snapshot.facts, self._around.session, stored.snapshot, deriver=self._around.deriver)
+        core = SessionCore(stored.snapshot.facts, self._around.session, stored.snapshot)
         away_ms = max(0, self._around.wall_ms() - stored.wall_ms)
         owner_lives = found.owner != self._owner and await self.roll.lives(found.owner)
         return Elsewhere(core.summary(stored.snapshot.at_ms + away_ms), found.owner, owner_lives)

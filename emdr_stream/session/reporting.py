@@ -2,10 +2,8 @@
 
 from typing import Final
 
-import numpy as np
-
 from emdr_stream.domain import DIMENSIONS, EMOTIONS, MODEL_STATES, SIGNALS, SafetyLevel, Scores, StateLabel
-from emdr_stream.pipeline.features import Deriver, Features
+from emdr_stream.pipeline.features import recent_levels
 from emdr_stream.pipeline.perception import Perception
 from emdr_stream.session.facts import ViewState
 from emdr_stream.wire.values import Dimensions, Emotions, Evidence, SafetyAnalysis, StateEstimate
@@ -37,16 +35,15 @@ _DROWSY: Final = ("the client seems drowsy: a short break may help",)
 
 def emotions_of(present: list[float]) -> Emotions:
     """`present`: N_SIGNALS floats in the order of SIGNALS, NaN where missing."""
-    joy, sadness, anger, fear, surprise, disgust, neutral = present[3:10]
-    if joy != joy:
+    if present[3] != present[3]:
         return _NO_EMOTIONS
-    return Emotions(
-        joy=joy, sadness=sadness, anger=anger, fear=fear, surprise=surprise, disgust=disgust, neutral=neutral
-    )
+    return Emotions(*present[3:10])
 
 
 def dimensions_of(present: list[float]) -> Dimensions:
     valence, arousal, attention = present[:3]
+    if valence + arousal + attention == valence + arousal + attention:
+        return Dimensions(valence, arousal, attention)
     return Dimensions(
         valence=valence if valence == valence else None,
         arousal=arousal if arousal == arousal else None,
@@ -57,26 +54,20 @@ def dimensions_of(present: list[float]) -> Dimensions:
 def state_of(scores: Scores | None) -> StateEstimate:
     if scores is None:
         return UNKNOWN
-    best = max(scores.states)
-    return StateEstimate(label=MODEL_STATES[scores.states.index(best)], confidence=best)
+    states = scores.states
+    best = max(states)
+    return StateEstimate(MODEL_STATES[states.index(best)], best)
 
 
 def changes_of(scores: Scores | None) -> Dimensions | None:
-    if scores is None:
-        return None
-    valence, arousal, attention = scores.change
-    return Dimensions(valence=valence, arousal=arousal, attention=attention)
+    return None if scores is None else Dimensions(*scores.change)
 
 
 def safety_of(scores: Scores | None, level: SafetyLevel, view: ViewState) -> SafetyAnalysis:
-    return SafetyAnalysis(
-        risk_level=None if scores is None else scores.risk,
-        crisis_probability=None if scores is None else scores.crisis,
-        should_pause_session=level in _PAUSING,
-        warning_signs=view.warning if level is not SafetyLevel.NORMAL else (),
-        protective_factors=view.protective,
-        next_check_in=_CHECK_IN_S[level],
-    )
+    risk, crisis = (None, None) if scores is None else (scores.risk, scores.crisis)
+    if level is SafetyLevel.NORMAL:
+        return SafetyAnalysis(risk, crisis, False, (), view.protective, _CHECK_IN_S[SafetyLevel.NORMAL])
+    return SafetyAnalysis(risk, crisis, level in _PAUSING, view.warning, view.protective, _CHECK_IN_S[level])
 
 
 def recommendations_of(level: SafetyLevel, state: StateEstimate) -> tuple[str, ...]:
@@ -88,11 +79,10 @@ def recommendations_of(level: SafetyLevel, state: StateEstimate) -> tuple[str, .
 class Signs:
     """What stands out against the person's own baseline, in words; looked at once a second, not at each sample."""
 
-    __slots__ = ("_deriver", "_view")
+    __slots__ = ("_view",)
 
-    def __init__(self, deriver: Deriver, view: ViewState) -> None:
-        """`deriver`: for one row at least. `view` holds the words, and when to look again."""
-        self._deriver = deriver
+    def __init__(self, view: ViewState) -> None:
+        """`view` holds the words, and when to look again."""
         self._view = view
 
     def look(self, perception: Perception, at_ms: int) -> None:
@@ -101,28 +91,27 @@ class Signs:
         if at_ms < view.next_look_ms or not perception.baseline.ready:
             return
         view.next_look_ms = at_ms + _LOOK_EVERY_MS
-        levels = self._levels(perception)
-        order = np.argsort(-np.abs(levels), kind="stable")[:_SHOWN]
-        view.warning = tuple(_worded(int(i), float(levels[i])) for i in order if abs(levels[i]) >= _NOTABLE)
+        levels = recent_levels(perception.current_row())
+        view.warning = tuple(_worded(i, levels[i]) for i in _foremost(levels) if abs(levels[i]) >= _NOTABLE)
         view.protective = _protective(levels)
 
     def evidence(self, perception: Perception) -> tuple[Evidence, ...]:
         """The signals that stand out most at this moment, with their value and the person's own mean."""
-        levels = self._levels(perception)
+        levels = recent_levels(perception.current_row())
         present = perception.present()
-        order = np.argsort(-np.abs(levels), kind="stable")[:_SHOWN]
         return tuple(
             Evidence(
                 signal=SIGNALS[i],
                 value=None if present[i] != present[i] else round(present[i], 4),
                 baseline=_rounded(perception.baseline_of(i)),
             )
-            for i in map(int, order)
+            for i in _foremost(levels)
         )
 
-    def _levels(self, perception: Perception) -> Features:
-        """Levels over 5 s in baseline standard deviations, shape (N_SIGNALS,)."""
-        return self._deriver(perception.current_row()[None])[0, : len(SIGNALS)]
+
+def _foremost(levels: list[float]) -> list[int]:
+    """The signals that are furthest from this person's own mean, the furthest first."""
+    return sorted(range(len(levels)), key=lambda signal: -abs(levels[signal]))[:_SHOWN]
 
 
 def _rounded(value: float | None) -> float | None:
@@ -133,7 +122,7 @@ def _worded(signal: int, level: float) -> str:
     return f"{SIGNALS[signal]} {'above' if level > 0 else 'below'} own baseline"
 
 
-def _protective(levels: Features) -> tuple[str, ...]:
+def _protective(levels: list[float]) -> tuple[str, ...]:
     attention = levels[DIMENSIONS.index("attention")]
     valence = levels[DIMENSIONS.index("valence")]
     fear = levels[len(DIMENSIONS) + EMOTIONS.index("fear")]

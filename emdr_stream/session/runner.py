@@ -4,7 +4,6 @@ A sample's way: `received` (socket) ─▶ decode ─▶ core ─▶ predictor �
 the loop, with no task and no queue of its own; one timer a session wakes the core at its next deadline.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
@@ -21,7 +20,8 @@ from emdr_stream.session.outlets import Outlets
 from emdr_stream.session.pacing import NEVER
 from emdr_stream.session.ports import Frames, SessionRecord, Socket, Surroundings
 from emdr_stream.session.standing import GAP_S
-from emdr_stream.telemetry.metrics import SampleOutcome, Stage
+from emdr_stream.session.wheel import Timer
+from emdr_stream.telemetry.metrics import SampleOutcome
 from emdr_stream.wire.codec import Codec
 from emdr_stream.wire.stream import (
     ErrorMessage,
@@ -40,13 +40,16 @@ from emdr_stream.wire.stream import (
 from emdr_stream.wire.values import Timing
 from emdr_stream.wire.watch import Command, ResumeCommand
 
-_EARLY_MS: Final = 3
-"""A heartbeat that is due so soon goes now: timers and session time are in whole milliseconds."""
+_EARLY_MS: Final = 11
+"""A heartbeat goes so much before its time, as a timer may be 10 ms late, and session time is in whole milliseconds."""
 _OBSERVING: Final = (Sample, Morphcast, Observed)
 
 
 class SessionRunner:
-    """Runs one session's core. `started` is the clock's time at session time 0, in seconds."""
+    """Runs one session's core. `started` is the clock's time at session time 0, in seconds.
+
+    Thirty attributes at most: with more, Python looks up each of them anew in a dictionary of the runner's own.
+    """
 
     def __init__(
         self, core: SessionCore, around: Surroundings, started: float, record: SessionRecord | None = None
@@ -57,8 +60,6 @@ class SessionRunner:
         self.resume_hash = b""
         self.earlier_hash = b""
         """Of the token that the client came back with, good until it is heard: the new one may never have arrived."""
-        self.dirty = False
-        """Something changed since the last snapshot."""
         self.on_urgent: Callable[[], None] = lambda: None
         self._urgent = False
         self.over = False
@@ -71,7 +72,7 @@ class SessionRunner:
         self.frames: Frames | None = None
         """Where the present socket's pictures are looked at, if it sends any."""
         self._codec: Codec[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._timer_ms = NEVER
         self._conflate_bytes = around.socket.conflate_bytes
         self._sent_ms = 0
@@ -86,10 +87,6 @@ class SessionRunner:
         self._ledger = core.care.ledger
         self._hearing = core.hearing
         self._age_ms = core.perception.sight.age_ms
-        self._samples = around.metrics.samples
-        self._results = around.metrics.results
-        self._latency = around.metrics.latency_of(Stage.TOTAL)
-        self._age = around.metrics.age_observer()
 
     @property
     def urgent(self) -> bool:
@@ -160,10 +157,10 @@ class SessionRunner:
         effects = self.core.client(message, at_ms)
         intake = self._hearing.last_intake
         if intake is not None:
-            self._samples[OUTCOMES[intake]] += 1
+            self._gauges.samples[OUTCOMES[intake]] += 1
         elif observing:
             refused = any(type(e) is Send and type(e.message) is ErrorMessage for e in effects)
-            self._samples[SampleOutcome.MALFORMED if refused else SampleOutcome.EMPTY] += 1
+            self._gauges.samples[SampleOutcome.MALFORMED if refused else SampleOutcome.EMPTY] += 1
         self._carry_out(effects, at_ms)
 
     def _take_later(self, message: Heard) -> None:
@@ -208,13 +205,8 @@ class SessionRunner:
         if self._record:
             self._record.event(at_ms, "scores", ticket=ticket, scores=scores)
         total = now - self._received
-        timing = Timing(
-            age_ms=float(self._age_ms(at_ms)),
-            queue_ms=queue_ms,
-            infer_ms=infer_ms,
-            total_ms=int(total * 1_000_000) / 1_000,
-        )
-        self._latency(total)
+        self._gauges.latency(total)
+        timing = Timing(float(self._age_ms(at_ms)), queue_ms, None, None, infer_ms, int(total * 1_000_000) / 1_000)
         self._carry_out(self.core.scored(ticket, scores, at_ms, timing), at_ms)
 
     def command(self, command: Command, by: str, control_epoch: int | None = None) -> None:
@@ -294,7 +286,6 @@ class SessionRunner:
     def _carry_out(self, effects: Sequence[Effect], at_ms: int) -> None:
         if self._record and effects:
             self._record.effects(at_ms, effects)
-        self.dirty = True
         for effect in effects:
             kind = type(effect)
             if kind is Analyse:
@@ -323,8 +314,9 @@ class SessionRunner:
 
     def _post_result(self, result: Result, at_ms: int) -> None:
         """A result may wait for others, and may be lost: for a slow reader it is dropped."""
-        self._results[()] += 1
-        self._age((result.signal.age_ms or 0) / 1_000)
+        gauges = self._gauges
+        gauges.results[()] += 1
+        gauges.age((result.signal.age_ms or 0) / 1_000)
         socket, codec = self.socket, self._codec
         if socket is None or codec is None:
             return
@@ -374,17 +366,15 @@ class SessionRunner:
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        now_ms = (self._around.clock() - self._started) * 1_000
-        due = self.core.wake_ms
+        now_ms = (self._clock() - self._started) * 1_000
+        due = wake_ms = self._ledger.wake_ms
         if self.socket is not None:
-            due = min(due, self._sent_ms + self._around.session.control.heartbeat_ms)
+            due = min(due, self._sent_ms + self._around.session.control.heartbeat_ms - _EARLY_MS)
         if self.over or due == NEVER:
-            if not self.waits_for_acknowledgement:
-                self._timer, self._timer_ms = None, NEVER
-                return
-            due = self.core.wake_ms
-        self._timer_ms = due
-        self._timer = self._around.call_later(max(0.0, due - now_ms) / 1_000 + 0.001, self._tick)
+            due = wake_ms if self.waits_for_acknowledgement else NEVER
+        self._timer, self._timer_ms = None, due
+        if due != NEVER:
+            self._timer = self._around.call_later(max(0.0, due - now_ms) / 1_000 + 0.001, self._tick)
 
     def _tick(self) -> None:
         self._timer, self._timer_ms = None, NEVER
@@ -392,7 +382,8 @@ class SessionRunner:
             self._standing.hold(lambda: None if self.fenced or self._timer else self._tick())
             return
         at_ms = self.now_ms()
-        self._carry_out(self.core.advance(at_ms), at_ms)
+        if at_ms >= self._ledger.wake_ms or at_ms >= self._outlets.next_state_ms:  # else it may be a heartbeat's time
+            self._carry_out(self.core.advance(at_ms), at_ms)
         heartbeat_ms = self._around.session.control.heartbeat_ms
         if self.socket is not None and at_ms - self._sent_ms >= heartbeat_ms - _EARLY_MS:
             self.send(Heartbeat(server_ts=self._around.wall_ms()))

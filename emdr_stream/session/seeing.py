@@ -175,10 +175,12 @@ class Seeing:
         view.next_analysis_ms = self._pace.next_ms
         view.ticket += 1
         view.asked_ms = at_ms
-        self._ledger.wake_by(at_ms + self._deadline_ms)
+        ledger, deadline_ms = self._ledger, at_ms + self._deadline_ms
+        if deadline_ms < ledger.wake_ms:
+            ledger.wake_ms = deadline_ms
         started = self._state.set_started_ms
         row = self._perception.fill_row(None if started is None else at_ms - started)
-        self._ledger.out.append(Analyse(view.ticket, row))
+        ledger.out.append(Analyse(view.ticket, row))
         return True
 
     def scored(self, ticket: int, scores: Scores, at_ms: int, timing: Timing | None) -> None:

@@ -123,7 +123,7 @@ class Takeover:
         reachable_ms = max(stored.wall_ms, self._since_ms)
         stood_ms = reachable_ms - stored.wall_ms
         facts = msgspec.structs.replace(snapshot.facts, started_ts=snapshot.facts.started_ts + stood_ms)
-        core = SessionCore(facts, self._around.session, snapshot, deriver=self._around.deriver)
+        core = SessionCore(facts, self._around.session, snapshot)
         core.care.state.epoch = max(core.care.state.epoch, epoch)
         # A message or an alert of the last moments may be newer than the snapshot: no number is used twice.
         if last_seq is None:

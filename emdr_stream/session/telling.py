@@ -179,10 +179,8 @@ class Telling:
         sight, problem = self._perception.sight, self._view.problem
         state = sight.state
         if problem is None:
-            return SignalReport(status=state.status, quality=state.quality, age_ms=sight.age_ms(at_ms))
-        return SignalReport(
-            status=state.status, quality=state.quality, age_ms=sight.age_ms(at_ms), reason=problem.value
-        )
+            return SignalReport(state.status, state.quality, sight.age_ms(at_ms))
+        return SignalReport(state.status, state.quality, sight.age_ms(at_ms), problem.value)
 
     def _second(self, at_ms: int) -> dict[str, Any]:
         scores = self._view.scores

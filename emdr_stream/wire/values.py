@@ -34,8 +34,8 @@ Name = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]
 Colour = Annotated[str, Meta(max_length=32)]
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Common form of the values: frozen, keyword-only."""
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """Common form of the values: frozen, keyword-only but for those of a result, which are made ten times a second."""
 
 
 class AudioConfig(Value, omit_defaults=True, kw_only=True, frozen=True):
@@ -77,7 +77,7 @@ class Readiness(Value, kw_only=True, frozen=True):
     grounding_rehearsed: bool | None = None
 
 
-class Emotions(Value, kw_only=True, frozen=True):
+class Emotions(Value, frozen=True):
     joy: float | None = None
     sadness: float | None = None
     anger: float | None = None
@@ -87,7 +87,7 @@ class Emotions(Value, kw_only=True, frozen=True):
     neutral: float | None = None
 
 
-class Dimensions(Value, kw_only=True, frozen=True):
+class Dimensions(Value, frozen=True):
     """valence and arousal in [-1, 1], attention in [0, 1]."""
 
     valence: float | None = None
@@ -105,14 +105,14 @@ class BodySignals(Value, kw_only=True, frozen=True):
     heart_rate: float | None = None
 
 
-class StateEstimate(Value, kw_only=True, frozen=True):
+class StateEstimate(Value, frozen=True):
     """Label of the estimated state and the model's probability for it (0 while unknown)."""
 
     label: StateLabel
     confidence: float
 
 
-class SafetyAnalysis(Value, kw_only=True, frozen=True):
+class SafetyAnalysis(Value, frozen=True):
     """`risk_level` and `crisis_probability` are null while no model speaks; `next_check_in` in seconds."""
 
     risk_level: float | None
@@ -123,7 +123,7 @@ class SafetyAnalysis(Value, kw_only=True, frozen=True):
     next_check_in: float
 
 
-class SignalReport(Value, kw_only=True, frozen=True):
+class SignalReport(Value, frozen=True):
     """Sight of the client: status, quality 0..1 (null before the first sample), age of the newest usable sample.
 
     `reason`: why nothing could be read of the newest picture, a FaceProblem's value; absent when something could.
@@ -135,7 +135,7 @@ class SignalReport(Value, kw_only=True, frozen=True):
     reason: str | UnsetType = UNSET
 
 
-class Timing(Value, kw_only=True, frozen=True):
+class Timing(Value, frozen=True):
     """Where a result's time went, in milliseconds; null where a stage does not apply."""
 
     age_ms: float | None = None

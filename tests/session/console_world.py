@@ -27,7 +27,6 @@ from emdr_stream.endpoints.auth import TokenAuthority
 from emdr_stream.endpoints.console import ConsoleEndpoint
 from emdr_stream.endpoints.lane import websocket_protocol
 from emdr_stream.endpoints.ports import LaneLimits
-from emdr_stream.pipeline.features import Deriver
 from emdr_stream.session.demand import Demand
 from emdr_stream.session.ports import Surroundings
 from emdr_stream.session.registry import SessionRegistry
@@ -215,7 +214,6 @@ class Worker:
             records=self,
             metrics=self.metrics,
             demand=self.demand,
-            deriver=Deriver(1),
             clock=time.monotonic,
             wall_ms=lambda: time.time_ns() // 1_000_000,
             call_later=asyncio.get_running_loop().call_later,

@@ -188,3 +188,12 @@ def test_a_model_that_fails_pauses_the_session_and_rules_go_on() -> None:
     world.answer()
     assert wire.all("control.pause")[0]["reason"] == "degraded"
     assert wire.all("result")[-1]["safety"]["risk_level"] is None
+
+
+def test_a_runner_has_no_more_attributes_than_python_shares_the_names_of() -> None:
+    """CPython: an instance with more than 30 gets a dictionary of its own, and a message costs a tenth more."""
+    world = World()
+    runner = make_runner(world)
+    attach(runner)
+    stream(world, runner, 1.0)
+    assert len(vars(runner)) <= 30

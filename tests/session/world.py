@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from emdr_stream.broker.base import AlertEntry, Notice
 from emdr_stream.domain import Scores, Source
 from emdr_stream.pipeline.classify import Scored
-from emdr_stream.pipeline.features import Array, Deriver
+from emdr_stream.pipeline.features import Array
 from emdr_stream.session.core import SessionCore
 from emdr_stream.session.demand import Demand
 from emdr_stream.session.facts import SessionFacts
@@ -63,7 +63,6 @@ class World:
             records=self,
             metrics=self.metrics,
             demand=self.demand,
-            deriver=Deriver(1),
             clock=lambda: self.now,
             wall_ms=lambda: STARTED_TS + round((self.now - 100.0) * 1_000),
             call_later=self.call_later,

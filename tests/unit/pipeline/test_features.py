@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emdr_stream.domain import N_SIGNALS, SIGNALS
-from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES, ROW_LENGTH, Deriver, Row
+from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES, ROW_LENGTH, Deriver, Row, recent_levels
 from emdr_stream.pipeline.moments import Moments
 
 MEAN, DEVIATION = 0.2, 0.1
@@ -106,3 +106,15 @@ def test_a_result_is_good_until_the_next_call() -> None:
     kept = first.copy()
     deriver(row_of(constant(0.9, 5))[None])
     assert not (first == kept).all()
+
+
+@pytest.mark.parametrize("gap", [(), (0, 3), tuple(range(N_SIGNALS))])
+def test_the_levels_of_one_row_are_those_that_the_models_see(gap: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(3)
+    series = [tuple(nan if i in gap else float(rng.normal(0.3, 0.2)) for i in range(N_SIGNALS)) for _ in range(90)]
+    row = row_of(series)
+    np.testing.assert_allclose(recent_levels(row), Deriver(1)(row[None])[0, :N_SIGNALS], rtol=1e-6, atol=1e-7)
+
+
+def test_an_empty_row_has_levels_of_nothing() -> None:
+    assert recent_levels(np.zeros(ROW_LENGTH)) == [0.0] * N_SIGNALS
