@@ -24,9 +24,9 @@ def main() -> int:
         " a session (1 min): against Starlette's echo. g5 CPU of a live state, latency of an alert (3 min): against"
         " redis-py's publish. g6 records written a second (15 s): against asyncpg's COPY. pauses: how fast one leaves"
         " while both stores hang (30 s). instructions: what a message executes, counted by valgrind (1 min), also on a"
-        " machine that is busy with other work. expression: what crop and expression cost a frame (5 s). Of a video of a"
-        " face: faces: g4, webcam frames against a bare landmarker, and their memory (2 min); cameras: how many the whole"
-        " service serves on a core (3 min).",
+        " machine that is busy with other work. expression: what crop and expression cost a frame (5 s). faces: g4,"
+        " webcam frames against a bare landmarker, and their memory (2 min); cameras: how many the whole service serves"
+        " on a core (3 min), both with a video of a face.",
     )
     parser.add_argument("goal", choices=(*_NAMES, *_APART, "lane", "all"), nargs="?", default="all")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs; medians count (default 3)")

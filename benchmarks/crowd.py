@@ -25,6 +25,7 @@ from emdr_stream.broker.base import AlertEntry, Notice
 from emdr_stream.domain import Limits, Role, Source
 from emdr_stream.endpoints import client
 from emdr_stream.endpoints.auth import Principal
+from emdr_stream.endpoints.cameras import Cameras
 from emdr_stream.endpoints.departures import Departures
 from emdr_stream.endpoints.lane import LaneProtocol
 from emdr_stream.endpoints.lane_peer import LanePeer
@@ -44,6 +45,8 @@ from emdr_stream.session.wheel import Wheel
 from emdr_stream.settings import BaselineSettings, SessionSettings, SocketSettings
 from emdr_stream.store.base import Record
 from emdr_stream.telemetry.metrics import Metrics
+from emdr_stream.vision.pool import FacePool
+from emdr_stream.vision.pool_settings import FaceSettings
 from emdr_stream.wire.codec import MSGPACK, STREAM_CODECS
 
 SESSIONS: Final = 160
@@ -225,6 +228,7 @@ class Crowd:
             self._around.socket,
             self._around.session.limits,
             self._around.metrics,
+            Cameras(FacePool(FaceSettings()), None, Limits(), self._around.metrics, time.monotonic),
         )
 
 
