@@ -22,19 +22,27 @@ def main() -> int:
         " a session (1 min): against Starlette's echo. g5 CPU of a live state, latency of an alert (3 min): against"
         " redis-py's publish. g6 records written a second (15 s): against asyncpg's COPY. pauses: how fast one leaves"
         " while both stores hang (30 s). faces: g4, webcam frames against a bare landmarker,"
-        " and their memory (2 min); not part of all, since it needs a video of a face.",
+        " and their memory (2 min); not part of all, since it needs a video of a face."
+        " face-drift: where the limits of quality come from (1 min).",
     )
-    parser.add_argument("goal", choices=(*_NAMES, "faces", "lane", "all"), nargs="?", default="all")
+    parser.add_argument("goal", choices=(*_NAMES, "faces", "face-drift", "lane", "all"), nargs="?", default="all")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs; medians count (default 3)")
     parser.add_argument("--seconds", type=float, default=None, help="measured time of a run (default: by goal)")
     parser.add_argument("--rate", type=float, default=None, help="samples a second of a session (default: by goal)")
-    parser.add_argument("--video", type=Path, default=_VIDEO, help=f"of a face, for faces (default {_VIDEO})")
+    parser.add_argument(
+        "--video", type=Path, default=_VIDEO, help=f"of a face, for faces and face-drift (default {_VIDEO})"
+    )
     arguments = parser.parse_args()
     print(facts())
     if arguments.goal == "lane":
         for connections in (50, 500):
             print(f"\n{connections} connections, {lane.MESSAGE_BYTES} bytes, CPU µs per message of the server")
             lane.compare(connections, arguments.rounds, arguments.seconds or 4.0)
+        return 0
+    if arguments.goal == "face-drift":
+        from benchmarks import face_drift
+
+        face_drift.drift(arguments.video.resolve().parents[1])
         return 0
     if arguments.goal == "faces":
         from benchmarks import faces
