@@ -7,11 +7,23 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import alert_path, cameras, expression, faces, goals, instructions, lane, pauses, publishing, records
+from benchmarks import (
+    alert_path,
+    cameras,
+    expression,
+    face_drift,
+    faces,
+    goals,
+    instructions,
+    lane,
+    pauses,
+    publishing,
+    records,
+)
 from benchmarks.machine import facts
 
 _NAMES = ("g1", "g2", "g3", "g5", "g6", "g7", "pauses")
-_APART = ("expression", "faces", "cameras", "instructions")
+_APART = ("expression", "faces", "face-drift", "cameras", "instructions")
 """Not part of all: they need a video of a face, or are no goal of their own."""
 _VIDEO = Path("../shared/data/video/single_face.mp4")
 
@@ -26,7 +38,7 @@ def main() -> int:
         " while both stores hang (30 s). instructions: what a message executes, counted by valgrind (1 min), also on a"
         " machine that is busy with other work. expression: what crop and expression cost a frame (5 s). faces: g4,"
         " webcam frames against a bare landmarker, and their memory (2 min); cameras: how many the whole service serves"
-        " on a core (3 min), both with a video of a face.",
+        " on a core (3 min), both with a video of a face; face-drift: where the limits of quality come from (1 min).",
     )
     parser.add_argument("goal", choices=(*_NAMES, *_APART, "lane", "all"), nargs="?", default="all")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs; medians count (default 3)")
@@ -54,6 +66,9 @@ def _alone(arguments: argparse.Namespace) -> bool:
         return True
     if arguments.goal == "expression":
         return expression.report()
+    if arguments.goal == "face-drift":
+        face_drift.drift(video.parents[1])
+        return True
     if arguments.goal == "cameras":
         return cameras.sessions_a_core(video, seconds or 8.0, arguments.rate or 10.0)
     fast = faces.frames_a_second(video, arguments.rounds, seconds or 8.0)

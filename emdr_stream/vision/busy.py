@@ -17,6 +17,8 @@ class BusyShare:
 
     def works(self, now_s: float, *, now: bool) -> None:
         """From now on it works, or does not."""
+        if now is self._works:
+            return
         self._share = self.share(now_s)
         self._since_s = now_s
         self._works = now

@@ -90,6 +90,9 @@ class Unpacking:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Every content that is whole now. Raises ValueError when a length is beyond all measure."""
+        if not self._kept and len(data) == _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "big"):
+            yield data[_LENGTH_BYTES:]  # one letter and nothing else, as nearly always
+            return
         self._kept += data
         while len(self._kept) >= _LENGTH_BYTES:
             length = int.from_bytes(self._kept[:_LENGTH_BYTES], "big")

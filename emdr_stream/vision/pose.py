@@ -56,11 +56,11 @@ def eye_closure(blendshapes: Floats) -> float:
 
 def face_place(landmarks: Floats, width: int, height: int) -> FacePlace:
     """`landmarks`: float32 [478, 3] as parts of a picture of this size in pixels."""
-    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    x, y = landmarks[:, 0], landmarks[:, 1]
     across, down = landmarks[_FOREHEAD, :2] - landmarks[_CHIN, :2]
     return FacePlace(
-        x=float(low[0] + high[0]) / 2,
-        y=float(low[1] + high[1]) / 2,
+        x=float(x.min() + x.max()) / 2,
+        y=float(y.min() + y.max()) / 2,
         height=math.hypot(float(across) * width, float(down) * height) / height,
     )
 

@@ -24,9 +24,10 @@ Clock = Callable[[], Seconds]
 
 HALVE_FROM_PX: Final = 200.0
 WHOLE_BELOW_PX: Final = 176.0
-"""A picture is decoded at half size while its face is at least this tall in the whole one: 88 pixels are left. There
-halving moves the 52 scores by 0.005 in the mean, hardly more than JPEG compression at quality 75 does (0.0035); at 125
-pixels it is 0.012, twice as much. Two limits, so that a face between them does not flicker."""
+"""A picture is decoded at half size while its face is at least this tall in the whole one: 88 pixels are left. For a
+face of 190 pixels, JPEG compression at quality 75 moves the 52 scores by 0.0024 in the mean, and halving adds 0.003; for
+one of 125 it is 0.004 and 0.005 (`python -m benchmarks face-drift`). Two limits, so that a face between them does not
+flicker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Equipment:
         return cls(landmarker, FaceCounter(landmarker, least_score=LEAST_SCORE), expression, limits, clock)
 
 
-LIGHT_EVERY_MS: Final = 200.0
+LIGHT_EVERY_MS: Final = 300.0
 """How often brightness and blur are measured, by the camera's clock: a room's light and a lens's focus change slowly,
 and measuring them takes a thirtieth of a reading."""
 

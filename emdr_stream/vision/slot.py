@@ -9,7 +9,6 @@ import logging
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final, cast
 
 import msgspec
@@ -32,6 +31,7 @@ from emdr_stream.vision.letters import (
 )
 from emdr_stream.vision.line import Frame, Line, Outcome
 from emdr_stream.vision.pool_settings import FaceCounts, FaceSettings
+from emdr_stream.vision.reading import FaceReading
 from emdr_stream.vision.refusals import failed, lost, stopping, unavailable
 
 _LOG: Final = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class WorkerSlot(asyncio.Protocol):
         settings = self._settings
         paths = [None if path is None else str(path) for path in (settings.landmarker_file, settings.models_dir)]
         socket.write(packed(Begin(settings.limits, *paths)))
-        self._arm(self._loop.time() + settings.start_s)
+        self._timer = self._loop.call_later(settings.start_s, self._end, "took too long to load")
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -163,10 +163,13 @@ class WorkerSlot(asyncio.Protocol):
         now = self._loop.time()
         frame = self.line.answered(answer.frame, now)
         self._answers += 1
+        if self._answers == 1:
+            self._disarm()  # from now on patience is shorter
         self._send()
         self._tell(frame, _outcome(answer, frame))
 
     def _loaded(self, ready: Ready) -> None:
+        self._disarm()
         self.problem, self.no_expression = ready.problem, ready.no_expression
         self.ready = ready.problem is None
         if ready.problem is not None:
@@ -181,13 +184,8 @@ class WorkerSlot(asyncio.Protocol):
         now = self._loop.time()
         for frame in self.line.to_send(now):
             self._transport.write(packed(Look(frame.number, frame.seat, frame.ts_ms, frame.image)))
-        head = self.line.head
-        self._busy.works(now, now=head is not None)
-        if head is None or head.started_s is None:
-            self._disarm()
-        else:
-            patience = self._settings.deadline_s if self._answers else self._settings.first_deadline_s
-            self._arm(head.started_s + patience)
+        self._busy.works(now, now=self.line.head is not None)
+        self._watch()
 
     def _tell(self, frame: Frame, outcome: Outcome) -> None:
         if isinstance(outcome, ImageRejected):
@@ -207,17 +205,35 @@ class WorkerSlot(asyncio.Protocol):
 
     # the clock
 
-    def _arm(self, when_s: float) -> None:
-        self._disarm()
-        self._timer = self._loop.call_at(when_s, self._late)
+    def _watch(self) -> None:
+        """Have the clock looked at when the frame that is read now would be late. One timer serves all frames that
+        come in the meantime: to set one for each would take as long as to decode its answer."""
+        head = self.line.head
+        if self._timer is None and head is not None and head.started_s is not None:
+            self._timer = self._loop.call_at(head.started_s + self._patience_s(), self._look_at_clock)
+
+    def _look_at_clock(self) -> None:
+        self._timer = None
+        head = self.line.head
+        if head is None or head.started_s is None or self._loop.time() < head.started_s + self._patience_s():
+            self._watch()
+        else:
+            self._timer = self._loop.call_later(_SECOND_LOOK_S, self._look_again, head)
+
+    def _look_again(self, late: Frame) -> None:
+        self._timer = None
+        if self.line.head is late:
+            self._end("took too long")
+        else:
+            self._watch()
+
+    def _patience_s(self) -> float:
+        return self._settings.deadline_s if self._answers else self._settings.first_deadline_s
 
     def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _late(self) -> None:
-        self._timer = self._loop.call_later(_SECOND_LOOK_S, self._end, "took too long")
 
     def _end(self, reason: str) -> None:
         """Kill the worker: `connection_lost` follows."""
@@ -235,7 +251,9 @@ def _outcome(answer: Seen | Refused | Failed, frame: Frame) -> Outcome:
     if isinstance(answer, Failed):
         return failed(answer.kind)
     started_s = frame.joined_s if frame.started_s is None else frame.started_s
-    return replace(answer.reading, queue_ms=max(0.0, started_s - frame.joined_s) * 1e3)
+    read = answer.reading
+    queue_ms = max(0.0, started_s - frame.joined_s) * 1e3
+    return FaceReading(read.view, read.decode_ms, read.face_ms, read.expression_ms, queue_ms)
 
 
 async def _reap(process: subprocess.Popen[bytes]) -> None:

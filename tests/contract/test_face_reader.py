@@ -34,8 +34,8 @@ def reader(equipment: Equipment) -> Iterator[FaceReader]:
 
 
 def seen(reader: FaceReader, rgb: Rgb, times: int = 3) -> FaceView:
-    """What the reader says when it has looked at the same picture for a while."""
-    return [reader.look(rgb, STEP_MS * number).view for number in range(times)][-1]
+    """What the reader says when it has looked at the same picture for a while; light is measured now and then."""
+    return [reader.look(rgb, 10 + 400.0 * number).view for number in range(times)][-1]
 
 
 def on_canvas(rgb: Rgb, scale: float, place: tuple[float, float] = (0.5, 0.5)) -> Rgb:
@@ -234,7 +234,7 @@ def test_an_expression_model_sees_pixels_points_and_scores_of_a_usable_face_alon
 
     reader = FaceReader(Equipment(equipment.landmarker, equipment.counter, Model(), Limits(), time.perf_counter))
     face = still(test_data, "single_face.jpg")
-    readings = [reader.look(rgb, 300.0 * n) for n, rgb in enumerate((face, face // 20, np.zeros_like(face)))]
+    readings = [reader.look(rgb, 400.0 * n) for n, rgb in enumerate((face, face // 20, np.zeros_like(face)))]
     reader.close()
     assert [reading.view.expression for reading in readings] == [said, None, None]
     assert asked == [(face.shape, (N_LANDMARKS, 3), (N_BLENDSHAPES,), (4, 4))]
