@@ -87,7 +87,7 @@ class WorkerSlot(asyncio.Protocol):
                 await asyncio.sleep(_CANNOT_S)
                 continue
             quick_ends = 0 if self._loop.time() - began >= _STABLE_S else quick_ends + 1
-            _LOG.warning("a face worker ended: starting another", extra={"reason": self._reason})
+            _LOG.warning("a face worker ended: starting another", extra={"problem": self._reason})
             self._counts.restarts += 1
             await asyncio.sleep(_AGAIN_S[min(quick_ends, len(_AGAIN_S) - 1)] if quick_ends else 0.0)
 
@@ -173,7 +173,7 @@ class WorkerSlot(asyncio.Protocol):
         self.problem, self.no_expression = ready.problem, ready.no_expression
         self.ready = ready.problem is None
         if ready.problem is not None:
-            _LOG.warning("webcam frames cannot be read", extra={"reason": ready.problem})
+            _LOG.warning("webcam frames cannot be read", extra={"problem": ready.problem})
             self._refuse_all(unavailable(ready.problem))
         self._send()
 
