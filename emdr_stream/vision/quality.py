@@ -15,8 +15,8 @@ Limit = tuple[float, float]
 """Where trust is 1, and where it is 0."""
 
 HEIGHT_PX: Final[Limit] = (100.0, 40.0)
-"""From chin to forehead. JPEG compression moves the scores by 0.002 in the mean at 250 pixels, 0.008 at 90, 0.012 at 70;
-smaller ones are hardly found in 640x480. The network itself looks at 256 pixels for a face and a half."""
+"""From chin to forehead. JPEG compression moves the scores by 0.002 in the mean at 250 pixels, by 0.008 at 90, by 0.012
+at 70; smaller faces are hardly found in 640x480. The network itself looks at 256 pixels for a face and a half."""
 BLUR: Final[Limit] = (0.70, 0.84)
 """Sharp faces have at most 0.67. Blurred by 3 % of the face's height, all have 0.84 or more; there scores have moved by
 0.06 in the mean, and open eyes seem a quarter shut."""

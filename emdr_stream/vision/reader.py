@@ -24,8 +24,8 @@ Clock = Callable[[], Seconds]
 
 HALVE_FROM_PX: Final = 200.0
 WHOLE_BELOW_PX: Final = 176.0
-"""A picture is decoded at half size while its face is at least this tall in the whole one: 88 pixels are left. For a
-face of 190 pixels, JPEG compression at quality 75 moves the 52 scores by 0.0024 in the mean, and halving adds 0.003; for
+"""A picture is decoded at half size while its face is at least this tall in the whole one: 88 pixels are left. Of a
+face of 190 pixels, JPEG compression at quality 75 moves the 52 scores by 0.0024 in the mean, and halving adds 0.003; of
 one of 125 it is 0.004 and 0.005 (`python -m benchmarks face-drift`). Two limits, so that a face between them does not
 flicker."""
 
