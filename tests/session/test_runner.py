@@ -191,7 +191,7 @@ def test_a_model_that_fails_pauses_the_session_and_rules_go_on() -> None:
 
 
 def test_a_runner_has_no_more_attributes_than_python_shares_the_names_of() -> None:
-    """CPython: an instance with more than 30 gets a dictionary of its own, and a message costs a tenth more."""
+    """CPython: an instance with more than 30 gets a dictionary of its own, in which each name is looked up anew."""
     world = World()
     runner = make_runner(world)
     attach(runner)
