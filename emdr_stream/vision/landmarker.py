@@ -139,8 +139,8 @@ class FaceCounter:
         self._task.close()
 
 
-def _copied(result: Any) -> FoundFace:
-    """The first face, copied out of memory that MediaPipe is about to free."""
+def _copied(result: Any) -> FoundFace | None:
+    """The first face, copied out of memory that MediaPipe is about to free; None when its numbers are none."""
     points, scores = result.face_landmarks[0], result.face_blendshapes[0]
     matrix = result.facial_transformation_matrixes[0]
     if (points.landmarks_count, scores.categories_count, matrix.rows * matrix.cols) != (
@@ -149,11 +149,13 @@ def _copied(result: Any) -> FoundFace:
         _MATRIX,
     ):
         raise RuntimeError("MediaPipe gave a face of another form")
-    return FoundFace(
+    face = FoundFace(
         _structs(points.landmarks, N_LANDMARKS, _XYZ)["xyz"].copy(),
         _structs(scores.categories, N_BLENDSHAPES, _SCORE)["score"].copy(),
         _structs(matrix.data, _MATRIX, np.dtype(np.float32)).reshape(4, 4).T.copy(),
     )
+    total = float(face.landmarks.sum() + face.blendshapes.sum() + face.matrix.sum())
+    return face if math.isfinite(total) else None
 
 
 def _structs(pointer: Any, count: int, kind: np.dtype[Any]) -> NDArray[Any]:

@@ -54,6 +54,7 @@ VIOLATIONS = (
     Violation("Each package with a life of its own", "emdr_stream/app.py", "import asyncpg"),
     Violation("Each package with a life of its own", "emdr_stream/app.py", "import onnxruntime"),
     Violation("Each package with a life of its own", "emdr_stream/app.py", "import mediapipe"),
+    Violation("Each package with a life of its own", "emdr_stream/vision/reader.py", "import cv2"),
 )
 
 
