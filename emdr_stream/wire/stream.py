@@ -102,7 +102,7 @@ class Landmarks(Incoming, tag="landmarks", kw_only=True, frozen=True):
     """
 
     ts: float
-    blendshapes: Annotated[tuple[Unit, ...], Meta(min_length=N_BLENDSHAPES, max_length=N_BLENDSHAPES)] | None = None
+    blendshapes: Annotated[list[Unit], Meta(min_length=N_BLENDSHAPES, max_length=N_BLENDSHAPES)] | None = None
     pose: HeadPose | None = None
     place: FacePlace | None = None
     faces: Annotated[int, Meta(ge=0, le=16)] | None = None

@@ -105,6 +105,12 @@ async def test_alerts_wait_for_a_redis_without_memory_and_get_there_once(tmp_pat
                 log.append(alert(seq))
             assert [(await anext(aiter(feed))).alert_seq for _ in range(5)] == [1, 2, 3, 4, 5]
             await limit_memory(valkey, "0")
+
+            async def are_there() -> bool:
+                # An alert is told before it is written down and shipped: until then there is nothing to wait for.
+                return len(await here.alerts_since(NOW_MS)) >= 5
+
+            await until(are_there, 10.0)
             await until(lambda: log.shippers[0].idle, 10.0)
             assert [entry.alert_seq for entry in await here.alerts_since(NOW_MS)] == [1, 2, 3, 4, 5]
             await log.aclose()

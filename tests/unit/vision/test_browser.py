@@ -9,7 +9,7 @@ from emdr_stream.vision.browser import BrowserFaces, load_browser_faces
 from emdr_stream.wire.face import FaceProblem, HeadPose
 from emdr_stream.wire.stream import N_BLENDSHAPES, Landmarks
 
-STILL = tuple([0.02] * N_BLENDSHAPES)
+STILL = [0.02] * N_BLENDSHAPES
 AHEAD = HeadPose(yaw=0.0, pitch=0.0, roll=0.0)
 BLINK_LEFT, BLINK_RIGHT, SMILE_LEFT, SMILE_RIGHT, SQUINT_LEFT, SQUINT_RIGHT = 9, 10, 44, 45, 19, 20
 
@@ -21,12 +21,12 @@ def faces() -> BrowserFaces:
     return loaded
 
 
-def showing(**scores: float) -> tuple[float, ...]:
+def showing(**scores: float) -> list[float]:
     """Scores of a face that shows something: names as in the constants above."""
     row = np.full(N_BLENDSHAPES, 0.02)
     for name, score in scores.items():
         row[globals()[name]] = score
-    return tuple(row.tolist())
+    return [float(score) for score in row]
 
 
 def test_no_scores_or_no_faces_are_nobody(faces: BrowserFaces) -> None:

@@ -44,6 +44,11 @@ def integers(kind: inspect.IntType) -> st.SearchStrategy[int]:
     return st.integers(-(2**53) if kind.ge is None else kind.ge, 2**53 if kind.le is None else kind.le)
 
 
+def lists(kind: inspect.ListType | inspect.VarTupleType) -> st.SearchStrategy[list[Any]]:
+    least = kind.min_length or 0
+    return st.lists(values_of(kind.item_type), min_size=least, max_size=max(3, least))
+
+
 STRATEGIES: dict[type[inspect.Type], Callable[[Any], st.SearchStrategy[Any]]] = {
     inspect.AnyType: lambda _: ANYTHING,
     inspect.NoneType: lambda _: st.none(),
@@ -56,10 +61,8 @@ STRATEGIES: dict[type[inspect.Type], Callable[[Any], st.SearchStrategy[Any]]] = 
     inspect.LiteralType: lambda kind: st.sampled_from(kind.values),
     inspect.Metadata: lambda kind: values_of(kind.type),
     inspect.UnionType: lambda kind: st.one_of([values_of(part) for part in kind.types]),
-    inspect.ListType: lambda kind: st.lists(values_of(kind.item_type), min_size=kind.min_length or 0, max_size=3),
-    inspect.VarTupleType: lambda kind: st.lists(
-        values_of(kind.item_type), min_size=kind.min_length or 0, max_size=max(3, kind.min_length or 0)
-    ).map(tuple),
+    inspect.ListType: lists,
+    inspect.VarTupleType: lambda kind: lists(kind).map(tuple),
     inspect.TupleType: lambda kind: st.tuples(*map(values_of, kind.item_types)),
     inspect.DictType: lambda kind: st.dictionaries(values_of(kind.key_type), values_of(kind.value_type), max_size=3),
     inspect.StructType: lambda kind: messages_of(kind.cls),
