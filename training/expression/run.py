@@ -28,8 +28,8 @@ from training.run import Progress, counted
 FIRST: Final = "first"
 SHIPPED: Final = "small"
 LANDMARKS: Final = "landmarks"
-FLOOR: Final = 0.825
-"""Accuracy on FER+ (valid) that the correction of the prior must leave."""
+FLOOR: Final = 0.815
+"""Accuracy on FER+ (valid) that the correction of the prior must leave: the must of 0.80 and two standard errors."""
 LANDMARKS_FLOOR: Final = 0.70
 LANDMARKS_HEDGE: Final = 0.15
 """A smile's blendshapes may be a grimace's: what reads nothing else is never surer than 0.87."""
