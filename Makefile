@@ -53,8 +53,9 @@ docs: $(DEV_READY) ## run the examples in docstrings and pages
 train: $(DEV_READY) ## train the models, check their gates, write them to models/
 	$(PY) -m training $(ARGS)
 
+# The extra `expression-training` is in no lock: it would bring torch, whose index gives CUDA builds of gigabytes.
 lock: $(DEV_READY) ## compile the lock files from pyproject.toml (ARGS=--upgrade for newer versions)
-	$(call compile,requirements-dev.lock,--all-extras --group dev)
+	$(call compile,requirements-dev.lock,--extra webcam --extra training --group dev)
 	$(call compile,requirements.lock,--extra webcam -c requirements-dev.lock)
 	$(call compile,requirements-core.lock,-c requirements-dev.lock)
 

@@ -59,7 +59,7 @@ MIRRORED_BLENDSHAPES: Final = (
 """Pairs of blendshapes in MediaPipe's order (0 `_neutral` ... 51 `noseSneerRight`) that a mirror exchanges."""
 
 _USED: Final = np.array([*ANCHORS, *SHAPE_POINTS])
-_SIZE: Final = float(np.sqrt(np.square(ANCHOR_PLACES - ANCHOR_PLACES.mean(0)).sum()))
+_SIZE_X, _SIZE_Y = np.sqrt(np.square(ANCHOR_PLACES - ANCHOR_PLACES.mean(0)).sum(0)).tolist()
 
 
 def head_pose(matrix: Floats) -> tuple[float, float, float]:
@@ -72,8 +72,11 @@ def head_pose(matrix: Floats) -> tuple[float, float, float]:
 
 
 def frontal_shape(landmarks: Floats, matrix: Floats, width: int, height: int) -> Floats:
-    """Where SHAPE_POINTS lie [len, 2] once the head is turned to the camera: x, y from the anchors' centre, in
-    distances between the eyes. `landmarks` [478, 3] of a picture of `width` x `height` pixels, `matrix` [4, 4]."""
+    """Where SHAPE_POINTS lie [len, 2] once the head is turned to the camera: x, y from the anchors' centre, each in
+    parts of the anchors' spread along it, so that a squeezed picture changes nothing.
+
+    `landmarks` [478, 3] of a picture of `width` x `height` pixels, `matrix` [4, 4].
+    """
     return _shape(landmarks, _rotation(matrix), width, height)
 
 
@@ -112,9 +115,10 @@ def _shape(landmarks: Floats, turn: Floats, width: int, height: int) -> Floats:
     points = landmarks[_USED] * np.array([width, -height, -width], np.float32)
     anchors = points[: len(ANCHORS)]
     turned = (points - anchors.sum(0) / np.float32(len(ANCHORS))) @ turn[:, :2]
-    seen = turned[: len(ANCHORS)].ravel()
-    size = max(math.sqrt(float(seen @ seen)), 1e-6)
-    return np.asarray(turned[len(ANCHORS) :] * np.array([_SIZE / size, -_SIZE / size], np.float32), np.float32)
+    across, down = turned[: len(ANCHORS), 0], turned[: len(ANCHORS), 1]
+    scale_x = _SIZE_X / max(math.sqrt(float(across @ across)), 1e-6)
+    scale_y = _SIZE_Y / max(math.sqrt(float(down @ down)), 1e-6)
+    return np.asarray(turned[len(ANCHORS) :] * np.array([scale_x, -scale_y], np.float32), np.float32)
 
 
 def _mirror() -> tuple[npt.NDArray[np.int64], Floats]:

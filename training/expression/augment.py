@@ -44,7 +44,7 @@ def _moved(pixels: Tensor, flipped: NDArray[np.bool_], draw: np.random.Generator
     n = len(pixels)
     angle = np.radians(draw.normal(0, 6, n))
     scale = np.exp(draw.normal(0, 0.07, n)) * SIDE / WIDE
-    stretch = np.exp(draw.normal(0, 0.04, n))
+    stretch = np.exp(draw.normal(0, 0.06, n))
     side = np.where(flipped, -1.0, 1.0)
     theta = np.empty((n, 2, 3))
     theta[:, 0, 0], theta[:, 0, 1] = np.cos(angle) * scale * stretch * side, -np.sin(angle) * scale

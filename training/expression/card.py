@@ -19,7 +19,7 @@ EVALUATION: Final = "python -m training expression-evaluate --data DATA --peers 
 def fill(text: str, report: dict[str, Json], reader: str) -> str:
     """`text` with its marks replaced: {targets}, {classes}, {confusions}, {stills}, and {a.b.c} for any figure."""
     said = {
-        "targets": _targets(report),
+        "targets": _targets(report, reader),
         "classes": _classes(report, reader),
         "confusions": _confusions(report, reader),
         "stills": _stills(report),
@@ -32,11 +32,11 @@ def fill(text: str, report: dict[str, Json], reader: str) -> str:
     return text
 
 
-def _targets(report: dict[str, Json]) -> str:
-    lines = [
-        "| | fer 25.10 | no pixels | this model | must | | aim | to the aim |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+def _targets(report: dict[str, Json], reader: str) -> str:
+    names = (
+        ("no pixels", "this model") if reader == "ours" else ("this model", "face_expression, whose targets these are")
+    )
+    lines = [f"| | fer 25.10 | {names[0]} | {names[1]} | must | | aim | to the aim |", "|---" * 8 + "|"]
     for target in TARGETS:
         ours = reached(report, target, "ours")
         others = " | ".join(_number(reached(report, target, reader)) for reader in ("fer", "blind"))

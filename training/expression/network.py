@@ -17,6 +17,9 @@ N_CLASSES: Final = len(EMOTIONS)
 N_AFFECT: Final = 2
 N_OUT: Final = 2 * N_CLASSES + N_AFFECT
 """Logits of what raters see, logits of what was intended, valence and arousal."""
+ALONE_SHARE: Final = 0.33
+"""Of the head that sees pixels only in the answer: blendshapes take a grimace for a smile, so they never have the whole
+say."""
 _CLIP: Final = 4.0
 
 
@@ -84,7 +87,7 @@ class FeatureNetwork(nn.Module):
 
 
 class ExpressionNetwork(nn.Module):
-    """The whole. `forward` gives [n, N_OUT] of everything, `both` of everything and of pixels alone."""
+    """The whole. `forward` gives the answer [n, N_OUT], `both` what either head says."""
 
     def __init__(
         self, widths: tuple[int, ...], feature_width: int, dropout: float, first_stride: int = 2, second_stride: int = 2
@@ -105,5 +108,6 @@ class ExpressionNetwork(nn.Module):
         return self.fused(torch.cat([seen, known, present], 1)), self.alone(seen)
 
     def forward(self, pixels: Tensor, rows: Tensor, present: Tensor) -> Tensor:
-        """As `both`, of everything."""
-        return self.both(pixels, rows, present)[0]
+        """What is shipped, both heads joined: [n, N_OUT]."""
+        fused, alone = self.both(pixels, rows, present)
+        return fused + (alone - fused) * ALONE_SHARE

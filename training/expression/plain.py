@@ -44,7 +44,7 @@ class LandmarksNetwork(nn.Module):
         return said
 
 
-def train_landmarks(recipe: Recipe, faces: Faces, synthetic: np.ndarray, width: int = 96) -> LandmarksNetwork:
+def train_landmarks(recipe: Recipe, faces: Faces, width: int = 96) -> LandmarksNetwork:
     """Train on those of `faces` that have landmarks, with the targets of the network that sees pixels."""
     torch.manual_seed(recipe.seed)
     draw = np.random.default_rng(recipe.seed)
@@ -52,7 +52,8 @@ def train_landmarks(recipe: Recipe, faces: Faces, synthetic: np.ndarray, width: 
     rows = faces.features[faces.found]
     network.mean.copy_(torch.from_numpy(rows.mean(0)[:N_ROW]))
     network.scale.copy_(torch.from_numpy(1 / np.maximum(rows.std(0)[:N_ROW], 1e-3)))
-    odds = chances(recipe, faces, synthetic) * faces.found
+    noise = (recipe.feature_noise / network.scale).numpy()
+    odds = chances(recipe, faces) * faces.found
     odds /= odds.sum()
     optimiser = torch.optim.AdamW(weight_groups(network, recipe.decay), lr=recipe.rate)
     steps = recipe.epochs * _EPOCH
@@ -62,8 +63,8 @@ def train_landmarks(recipe: Recipe, faces: Faces, synthetic: np.ndarray, width: 
         chosen = draw.choice(len(faces), _BATCH, p=odds)
         row = faces.features[chosen]
         row = np.where(draw.random((_BATCH, 1)) < 0.5, mirrored(row), row)[:, :N_ROW]
-        row = row + draw.standard_normal(row.shape, np.float32) * np.float32(recipe.feature_noise)
-        loss = of_head(recipe, network(torch.from_numpy(row)), *targets(recipe, faces, chosen, None))
+        row = row + draw.standard_normal(row.shape, np.float32) * noise
+        loss = of_head(recipe, network(torch.from_numpy(row)), targets(recipe, faces, chosen))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

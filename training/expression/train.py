@@ -13,7 +13,7 @@ from training.expression.augment import augmented, centred
 from training.expression.config import Recipe
 from training.expression.dataset import Faces
 from training.expression.landmarks import Floats
-from training.expression.losses import Teaching, chances, of_head, schedule, targets, weight_groups
+from training.expression.losses import chances, of_head, schedule, targets, weight_groups
 from training.expression.network import ExpressionNetwork
 
 Told = Callable[[int, float], None]
@@ -21,30 +21,30 @@ Told = Callable[[int, float], None]
 _EVALUATION_BATCH: Final = 256
 
 
-def train(
-    recipe: Recipe, faces: Faces, synthetic: NDArray[np.bool_], told: Told, teaching: Teaching | None = None
-) -> ExpressionNetwork:
-    """Train on `faces`, of which `synthetic` [n] are generated. `told(step, loss)` is called after each epoch.
+def train(recipe: Recipe, faces: Faces, told: Told, start: ExpressionNetwork | None = None) -> ExpressionNetwork:
+    """Train on `faces`, from `start` on, which is changed, or from nothing. `told(step, loss)` is called after each
+    epoch.
 
     Depends on the recipe's seed, the faces and the number of threads alone.
     """
     torch.manual_seed(recipe.seed)
     draw = np.random.default_rng(recipe.seed)
-    network = built(recipe)
+    network = (start or built(recipe)).train()
     _fit_scale(network, faces)
+    noise = (recipe.feature_noise / network.features.scale).numpy()
     network.to(memory_format=torch.channels_last)
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
     )
     optimiser = torch.optim.AdamW(weight_groups(network, recipe.decay), lr=recipe.rate)
     steps = recipe.epochs * recipe.steps
-    odds = chances(recipe, faces, synthetic)
+    odds = chances(recipe, faces)
     total = 0.0
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate * schedule(step, steps)
         rows = draw.choice(len(faces), recipe.batch, p=odds)
-        loss = _loss(recipe, network, faces, rows, draw, teaching)
+        loss = _loss(recipe, network, faces, rows, noise, draw)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
@@ -64,8 +64,8 @@ def built(recipe: Recipe) -> ExpressionNetwork:
     return ExpressionNetwork(tuple(recipe.widths), recipe.feature_width, recipe.dropout, *strides)
 
 
-def outputs(network: ExpressionNetwork, faces: Faces, *, alone: bool = False, mirror: bool = False) -> Floats:
-    """[n, N_OUT] of the faces' plain crops, or of their mirror images; `alone`: by the head that sees pixels only."""
+def outputs(network: ExpressionNetwork, faces: Faces, *, mirror: bool = False) -> Floats:
+    """[n, N_OUT] of the faces' plain crops, or of their mirror images."""
     network.eval()
     parts = []
     with torch.inference_mode():
@@ -74,8 +74,7 @@ def outputs(network: ExpressionNetwork, faces: Faces, *, alone: bool = False, mi
             pixels, rows, present = centred(torch.from_numpy(some.edged)), some.features, _present(some.found)
             if mirror:
                 pixels, rows = pixels.flip(3), mirrored(rows)
-            both = network.both(pixels, torch.from_numpy(rows), present)
-            parts.append(both[1 if alone else 0].float().numpy())
+            parts.append(network(pixels, torch.from_numpy(rows), present).float().numpy())
     return np.concatenate(parts)
 
 
@@ -84,21 +83,19 @@ def _loss(
     network: ExpressionNetwork,
     faces: Faces,
     rows: NDArray[np.int64],
+    noise: Floats,
     draw: np.random.Generator,
-    teaching: Teaching | None,
 ) -> Tensor:
     pixels, flipped = augmented(torch.from_numpy(faces.edged[rows]), torch.from_numpy(faces.framed[rows]), draw)
     features = np.where(flipped[:, None], mirrored(faces.features[rows]), faces.features[rows])
-    features = features + draw.standard_normal(features.shape, np.float32) * np.float32(recipe.feature_noise)
+    features = features + draw.standard_normal(features.shape, np.float32) * noise
     present = _present(faces.found[rows] & (draw.random(len(rows)) >= recipe.missing))
     with torch.autocast("cpu", torch.bfloat16):
         fused, alone = network.both(
             pixels.contiguous(memory_format=torch.channels_last), torch.from_numpy(features), present
         )
-    votes, intent, affect = targets(recipe, faces, rows, teaching)
-    return of_head(recipe, fused.float(), votes, intent, affect) + recipe.alone * of_head(
-        recipe, alone.float(), votes, intent, affect
-    )
+    wanted = targets(recipe, faces, rows)
+    return of_head(recipe, fused.float(), wanted) + recipe.alone * of_head(recipe, alone.float(), wanted)
 
 
 def _present(found: NDArray[np.bool_]) -> Tensor:

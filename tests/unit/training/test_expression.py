@@ -146,7 +146,7 @@ def test_macro_f1_is_of_the_classes_that_occur() -> None:
 
 
 def test_the_recipes_are_whole(tmp_path: Path) -> None:
-    assert {"small", "teacher", "landmarks"} <= set(load_recipes())
+    assert {"small", "landmarks"} <= set(load_recipes())
     (tmp_path / "bad.toml").write_text("[small]\nseed = 1\n")
     with pytest.raises(ValueError, match="missing or unknown"):
         load_recipes(tmp_path / "bad.toml")

@@ -33,6 +33,10 @@ from emdr_stream.wire.face import Expression
 from training.expression.faces import PERFORMERS, read_pictures, read_rgb
 from training.expression.landmarks import Landmarker, default_landmarker
 
+MOST_JOY = 0.05
+MOST_SMILES = 0.03
+"""Of the grimaces: P(joy) on average, and the part that may be read as joyful. Measured: 0.035 and 0.026."""
+
 JOY, SADNESS, FEAR = (EMOTIONS.index(name) for name in ("joy", "sadness", "fear"))
 
 
@@ -194,14 +198,16 @@ def test_a_sad_or_frightened_grimace_is_not_a_smile(grimaces: tuple[list[Express
     with_pixels, _ = grimaces
     assert len(with_pixels) == 152
     mean_joy, read_as_joy = smiles(with_pixels)
-    assert mean_joy < 0.08
-    assert read_as_joy <= 0.06
+    assert mean_joy < MOST_JOY
+    assert read_as_joy <= MOST_SMILES
 
 
 def test_without_pixels_the_same_grimaces_smile_more(grimaces: tuple[list[Expression], list[Expression]]) -> None:
-    """So the test above can fail, and the card of the other model says why it is second best."""
-    with_pixels, without = grimaces
-    assert smiles(without)[0] > 1.5 * smiles(with_pixels)[0]
+    """The model without pixels fails the test above, which can fail, then; its card says so."""
+    _, without = grimaces
+    mean_joy, read_as_joy = smiles(without)
+    assert mean_joy > MOST_JOY
+    assert read_as_joy > MOST_SMILES
 
 
 def test_a_smile_is_still_a_smile(expression: OnnxExpression, landmarker: Landmarker, test_data: Path) -> None:
