@@ -237,6 +237,7 @@ class Service:
             Part("postgres", "postgres" not in away, away.get("postgres", ""), required=False),
             Part("migrations", self._migrated, "" if self._migrated else "the database could not be migrated yet"),
             Part("faces", self._faces.available, self._faces.why, required=False),
+            Part("expressions", not (without := self._faces.no_expression), without or "", required=False),
             Part("journal", journal, "" if journal else "the alert journal cannot be written: is the disk full?"),
             Part("sessions", not self.registry.draining, "the service is stopping" if self.registry.draining else ""),
         )

@@ -11,13 +11,13 @@ from typing import Final, Protocol, TypeAlias
 import msgspec
 
 from emdr_stream.endpoints.camera_traffic import Camera, CameraTraffic
-from emdr_stream.errors import ErrorCode, ProtocolError
+from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
 from emdr_stream.session.runner import SessionRunner
 from emdr_stream.telemetry.metrics import FrameOutcome, Metrics
 from emdr_stream.vision.reading import FaceReading
 from emdr_stream.wire.face import FaceProblem
 from emdr_stream.wire.refusals import error_message
-from emdr_stream.wire.stream import Frame, FrameLimits, Observed, Result, Skipped
+from emdr_stream.wire.stream import ErrorMessage, Frame, FrameLimits, Observed, Result, Skipped
 from emdr_stream.wire.values import Id, Timing
 
 _OUTCOMES: Final = {
@@ -26,6 +26,9 @@ _OUTCOMES: Final = {
     FaceProblem.MANY_FACES: FrameOutcome.MANY_FACES,
 }
 
+
+_PATIENCE_S: Final = 5.0
+"""Longer than a worker takes to load its models; by then the signal is stale and nearly lost."""
 
 Done: TypeAlias = Callable[[FaceReading | ProtocolError], None]
 
@@ -38,6 +41,9 @@ class Seat(Protocol):
 
     def replace(self, image: bytes, ts_ms: float, done: Done) -> bool:
         """Put a newer picture in the place of one that no worker has yet; whether that was so."""
+
+    def withdraw(self) -> bool:
+        """Take the picture back if no worker has it yet; whether that was so. Then `done` is not called."""
 
     def close(self) -> None:
         """Leave; what is in work is answered to nobody."""
@@ -64,7 +70,7 @@ class CameraDesk:
         clock: Callable[[], float],
         inspect: Callable[[bytes], object],
     ) -> None:
-        """`inspect`: raises ProtocolError for a picture that no decoder may see."""
+        """`clock`: in seconds. `inspect`: raises ProtocolError for a picture that no decoder may see."""
         self._runner = runner
         self._seat = seat
         self._traffic = traffic
@@ -77,9 +83,11 @@ class CameraDesk:
         self._waiting: _Work | None = None
         self._next_due = 0.0
         self._closed = False
+        self._telling = False
+        """What was seen is just being told to the session."""
 
     def offer(self, frame: Frame, now: float) -> None:
-        """Take a picture that came at clock time `now`."""
+        """Take a picture that came at clock time `now`, in seconds."""
         if frame.id is None:
             self._refuse(
                 ProtocolError(ErrorCode.INVALID_FIELD, "`id` is needed: its answer names it", param="id"), None
@@ -105,6 +113,16 @@ class CameraDesk:
         if older is not None:
             self._supersede(older)
         self._waiting = work
+
+    def check(self, now: float) -> None:
+        """Give up a picture that no worker takes: one is missing, or many others are before it. `now` in seconds."""
+        work = self._work
+        if work is not None and work.reading is None and now - work.received > _PATIENCE_S and self._seat.withdraw():
+            self._metrics.frame(FrameOutcome.FAILED)
+            why = f"nobody could look at the picture within {_PATIENCE_S:.0f} s: send the next"
+            self._refuse(ProtocolError(ErrorCode.OVERLOADED, why), work.frame.id)
+            self._work = None
+            self._go_on()
 
     def close(self) -> None:
         """The socket is gone: nobody is answered any more."""
@@ -135,9 +153,15 @@ class CameraDesk:
         )
         return msgspec.structs.replace(result, timing=timing)
 
-    def answered(self, re: Id | None) -> None:
-        """An answer has left: the picture in work has had its own, and the one that waits may begin."""
-        if self._work is not None and self._work.frame.id == re:
+    def answered(self, answer: Result | Skipped | ErrorMessage) -> None:
+        """An answer has left: the picture in work has had its own, and the one that waits may begin.
+
+        Ids of messages of other types may be the same: an error counts only while what was seen is told.
+        """
+        work = self._work
+        if work is None or work.reading is None or answer.re != work.frame.id:
+            return
+        if self._telling or not isinstance(answer, ErrorMessage):
             self._work = None
             self._go_on()
 
@@ -181,7 +205,7 @@ class CameraDesk:
         self._seat.submit(work.frame.image, work.frame.ts, lambda outcome: self._looked(work, outcome))
 
     def _looked(self, work: _Work, outcome: FaceReading | ProtocolError) -> None:
-        if self._closed or work is not self._work:
+        if self._closed or work is not self._work or self._runner.frames is not self:
             return
         if isinstance(outcome, ProtocolError):
             rejected = outcome.code is ErrorCode.IMAGE_REJECTED
@@ -195,8 +219,17 @@ class CameraDesk:
         self._metrics.frame(_OUTCOMES.get(outcome.view.problem, FrameOutcome.UNUSABLE))
         self._metrics.looked(outcome.decode_ms, outcome.face_ms, outcome.expression_ms)
         frame = work.frame
-        # At the time it came, not now: what a worker needs to look is no delay of the client's clock.
-        self._runner.take(Observed(id=frame.id, ts=frame.ts, face=outcome.view), work.received)
+        self._telling = True
+        try:
+            # At the time it came, not now: what a worker needs to look is no delay of the client's clock.
+            self._runner.look(Observed(id=frame.id, ts=frame.ts, face=outcome.view), work.received)
+        except Exception:
+            # As a sample's would: the client comes back to a session that was saved before.
+            if self._runner.socket is not None:
+                self._runner.socket.close(CloseCode.INTERNAL)
+            raise
+        finally:
+            self._telling = False
 
     def _skip(self, re: Id, reason: str, outcome: FrameOutcome) -> None:
         self._metrics.frame(outcome)

@@ -17,6 +17,7 @@ _FIRST_COST_S: Final = 0.01
 """What a picture costs until it is known: landmarker, decoding and expression on a core of 2026."""
 _DEAREST_S: Final = 0.1
 """A single picture counts as no more: a worker's first one, which warms up its networks, says nothing of the others."""
+_OBEYS: Final = 0.9
 _CALM_LOOKS: Final = 5
 """So many looks in a row must allow a higher rate before it rises; it falls at once."""
 
@@ -67,7 +68,7 @@ class CameraTraffic:
 
     def look(self, passed_s: float) -> bool:
         """Share anew after `passed_s` seconds; True when the rate has changed."""
-        demands = [camera.asked / passed_s for camera in self.cameras]
+        demands = [self._wanted(camera.asked / passed_s, camera.rate_hz) for camera in self.cameras]
         for camera in self.cameras:
             camera.asked = 0
         wanted = _step_below(min(self.limit_hz, fair_rate(demands, self.capacity_hz)), self.limit_hz)
@@ -82,6 +83,10 @@ class CameraTraffic:
         for camera in self.cameras:
             camera.rate_hz = wanted
         return True
+
+    def _wanted(self, asked_hz: float, granted_hz: float) -> float:
+        """What a camera would send if it could: who sends as often as it may is held back by nothing but us."""
+        return self.limit_hz if asked_hz >= _OBEYS * granted_hz else asked_hz
 
 
 def fair_rate(demands_hz: Sequence[float], capacity_hz: float) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
+from weakref import WeakSet
 
 from emdr_stream.domain import Limits, Source
 from emdr_stream.endpoints.camera_desk import CameraDesk
@@ -56,26 +57,30 @@ class Cameras:
         self._limits = limits
         self._traffic = CameraTraffic(limits.fps, pool.statistics().workers)
         self._looked_s = clock()
+        self._desks: WeakSet[CameraDesk] = WeakSet()
 
     def check(self, source: Source) -> None:
         """Raises FatalProtocolError when a session of this source cannot be taken."""
         if source is Source.LANDMARKS and self._landmarks is None:
-            raise _unavailable(source, "its model is not installed")
+            raise _unavailable(source, "its model or the extra `webcam` is not installed")
         if source is not Source.FRAME:
             return
-        if not self._pool.available:
-            raise _unavailable(source, self._pool.why)
+        if self._pool.problem is not None:
+            raise _unavailable(source, self._pool.problem)
         if not self._traffic.has_room(LEAST_HZ):
             why = "no room for one more camera on this worker: come back later"
             raise FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.OVERLOADED)
 
     def desk(self, runner: SessionRunner) -> CameraDesk | None:
-        """A place for the session's pictures; None where it sends none, or nobody is there to look at them."""
-        if runner.core.facts.source is not Source.FRAME or not self._pool.available:
+        """A place for the session's pictures, where they may wait for a worker that is starting; None where it sends
+        none."""
+        if runner.core.facts.source is not Source.FRAME:
             return None
         seat = self._pool.open(runner.session_id)
         inspect = partial(picture_head, limits=self._limits)
-        return CameraDesk(runner, seat, self._traffic, self._metrics, self._clock, inspect)
+        desk = CameraDesk(runner, seat, self._traffic, self._metrics, self._clock, inspect)
+        self._desks.add(desk)
+        return desk
 
     def read(self, message: Landmarks) -> FaceView | None:
         """None where the model is missing."""
@@ -90,6 +95,8 @@ class Cameras:
         traffic.workers = seen.workers
         if passed_s > 0:
             traffic.look(passed_s)
+        for desk in tuple(self._desks):
+            desk.check(now)
         self._metrics.faces(
             workers=seen.ready,
             restarts=seen.restarts,

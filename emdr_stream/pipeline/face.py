@@ -20,6 +20,10 @@ _BELIEVED_MS: Final = 250.0
 """How long a face that was lost must be seen again before it counts. A detector that looks at an empty chair takes a
 shadow for a face now and then, for a frame or two: each would begin the count towards `lost` anew."""
 
+_FORGOTTEN_MS: Final = 1_000.0
+"""After so long without a usable look, what was measured over time begins anew; for a blurred picture or two it does
+not."""
+
 _EYES_TAU_S: Final = 20.0
 """PERCLOS is a share of time; the simulator's person, from whom the models learnt, is averaged over such a window."""
 _CLOSED: Final = 0.5
@@ -50,7 +54,17 @@ _ATTENTION_TAU_S: Final = 1.0
 class FaceSignals:
     """Turns looks into observations. Times are the client's, in milliseconds."""
 
-    __slots__ = ("_attention", "_back_ms", "_eyes", "_interval_ms", "_lost", "_motion", "_newest_ms", "_since_ms")
+    __slots__ = (
+        "_attention",
+        "_back_ms",
+        "_eyes",
+        "_interval_ms",
+        "_lost",
+        "_motion",
+        "_newest_ms",
+        "_seen_ms",
+        "_since_ms",
+    )
 
     def __init__(self) -> None:
         self.forget()
@@ -61,25 +75,36 @@ class FaceSignals:
         self._lost = False
         self._back_ms: float | None = None
         """Since when a face that was lost is seen again."""
-        self._since_ms = 0.0
         self._interval_ms = 0.0
-        self._eyes = _Eyes()
-        self._motion = _Motion()
-        self._attention = MISSING
+        self._seen_ms = 0.0
+        self._restart(0.0)
 
     def observe(self, view: FaceView, ts_ms: float) -> Observation:
         """What the look at `ts_ms` says of the client; a problem leaves every value missing."""
         gap_ms = 0.0 if self._newest_ms is None else ts_ms - self._newest_ms
         if self._newest_ms is None or not 0.0 <= gap_ms <= _LONGEST_GAP_MS:
             self.forget()
-            self._since_ms, gap_ms = ts_ms, 0.0
+            self._restart(ts_ms)
+            gap_ms = 0.0
         self._newest_ms = ts_ms
-        if view.problem is not None or not self._believes(ts_ms):
+        believed = view.problem is None and self._believes(ts_ms)
+        if not believed:
             self._lose(view)
-            return Observation(ts_ms, _NOTHING, _presence(view), view.faces, view.quality)
+            present = False if view.problem is None else _presence(view)
+            return Observation(ts_ms, _NOTHING, present, view.faces if present is not False else 0, view.quality)
+        if ts_ms - self._seen_ms > _FORGOTTEN_MS:
+            self._restart(ts_ms)
+        self._seen_ms = ts_ms
         if gap_ms:
             self._interval_ms += _INTERVAL_WEIGHT * (gap_ms - self._interval_ms) if self._interval_ms else gap_ms
         return Observation(ts_ms, self._values(view, ts_ms, gap_ms), True, view.faces, view.quality)
+
+    def _restart(self, ts_ms: float) -> None:
+        """What takes time to see is seen from now on: nobody blinks, or is calm, while nobody is there."""
+        self._since_ms = self._seen_ms = ts_ms
+        self._eyes = _Eyes()
+        self._motion = _Motion()
+        self._attention = MISSING
 
     def _lose(self, view: FaceView) -> None:
         self._eyes.lose()
@@ -193,10 +218,12 @@ class _Motion:
             smooth = tuple(kept * b + (1.0 - kept) * n for b, n in zip(before, now, strict=True))
             moved = hypot(*((s - b) * unit for s, b, unit in zip(smooth, before, scale, strict=True)))
             self._smooth = smooth
-            if self._speed != self._speed:
-                self._speed = 0.0  # one step is no speed yet
-            else:
-                self._speed += (1.0 - exp(-gap_s / _MOTION_TAU_S)) * (min(1.0, moved / gap_s) - self._speed)
+            speed = min(1.0, moved / gap_s)
+            self._speed = (
+                speed
+                if self._speed != self._speed
+                else self._speed + (1.0 - exp(-gap_s / _MOTION_TAU_S)) * (speed - self._speed)
+            )
         return self._speed
 
 

@@ -57,8 +57,8 @@ class Sight:
     def count_faces(self, faces: int | None, at_ms: int) -> bool | None:
         """Take a face count; True when more than one face has now been seen for long enough, False when that ended."""
         state = self.state
-        if faces is None:
-            return None
+        if not faces:
+            return None  # nobody to be seen is not one alone: whoever was there may be there still
         if faces <= 1:
             was, state.many, state.many_since_ms = state.many, False, None
             return False if was else None

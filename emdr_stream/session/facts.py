@@ -89,6 +89,8 @@ class ViewState(msgspec.Struct, kw_only=True):
     """`id` and `ts` of the newest sample that has no result yet."""
     problem: FaceProblem | None = None
     """Why nothing could be read of the newest picture."""
+    problem_ms: int = 0
+    """When that was."""
     blind_again_ms: float = NEVER
     next_result_ms: float = 0.0
     next_analysis_ms: float = 0.0

@@ -16,6 +16,7 @@ from emdr_stream.session.effects import Send
 from emdr_stream.session.facts import apply_thresholds
 from emdr_stream.session.judging import Judging
 from emdr_stream.session.seeing import Seeing
+from emdr_stream.wire.face import FaceProblem
 from emdr_stream.wire.stream import (
     Applied,
     Bye,
@@ -124,7 +125,10 @@ class Hearing:
         check_time(message.ts)
         if self._state.status is not Status.DETACHED:
             observation = self._face.observe(view, message.ts)
-            self.last_intake = self._seeing.look(observation, view.problem, message.id, at_ms)
+            problem = view.problem
+            if problem is None and observation.face_present is False:
+                problem = FaceProblem.NO_FACE  # a face that has just come back, and may be a shadow
+            self.last_intake = self._seeing.look(observation, problem, message.id, at_ms)
 
     def _on_picture(self, message: Frame | Landmarks, at_ms: int) -> None:
         """Pictures are looked at before the core, in sessions that have them for their source."""

@@ -14,8 +14,7 @@ from emdr_stream.session.wheel import Timer
 from emdr_stream.settings import SessionSettings, SocketSettings
 from emdr_stream.store.base import Record
 from emdr_stream.telemetry.metrics import Metrics
-from emdr_stream.wire.stream import Heard, Result
-from emdr_stream.wire.values import Id
+from emdr_stream.wire.stream import ErrorMessage, Heard, Result, Skipped
 from emdr_stream.wire.watch import Command
 
 STATE_NOTICE: Final = "state"
@@ -43,8 +42,8 @@ class Frames(Protocol):
     def timed(self, result: Result) -> Result:
         """The result with the times of its picture."""
 
-    def answered(self, re: Id | None) -> None:
-        """An answer has been sent."""
+    def answered(self, answer: Result | Skipped | ErrorMessage) -> None:
+        """This has been sent: a picture's answer, or an error of another message."""
 
 
 class Announcer(Protocol):

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from msgspec import UNSET
-
 from emdr_stream.domain import Scores, Status
 from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
 from emdr_stream.session import denials
@@ -107,7 +105,7 @@ class SessionRunner:
         """A client's socket is there; an earlier one is closed with 4409."""
         if self.socket is not None:
             self.socket.close(CloseCode.REPLACED, "another socket took the session over")
-        self.socket, self._codec = socket, codec
+        self.socket, self.frames, self._codec = socket, None, codec
         at_ms = self.now_ms()
         if self._record:
             fields = {"epoch": epoch} if last_seq is None else {"epoch": epoch, "last_seq": last_seq}
@@ -142,7 +140,7 @@ class SessionRunner:
         self._carry_out(self.core.disconnected(at_ms), at_ms)
 
     def take(self, message: Heard, received: float) -> None:
-        """A decoded message that came at clock time `received`."""
+        """A decoded message that came at clock time `received`, in seconds."""
         if received - self._standing.seen_s > GAP_S:
             self._standing.hold(partial(self._take_later, message))
             return
@@ -162,6 +160,13 @@ class SessionRunner:
             refused = any(type(e) is Send and type(e.message) is ErrorMessage for e in effects)
             self._gauges.samples[SampleOutcome.MALFORMED if refused else SampleOutcome.EMPTY] += 1
         self._carry_out(effects, at_ms)
+
+    def look(self, seen: Observed, received: float) -> None:
+        """What was seen in a picture that came at clock time `received`, in seconds; said after the look, so now."""
+        if self._clock() - self._standing.seen_s > GAP_S:
+            self._standing.hold(partial(self.look, seen, received))
+        elif not self.fenced:
+            self.take(seen, received)
 
     def _take_later(self, message: Heard) -> None:
         """The worker stood still, and the session is still its own: what came meanwhile is taken as of now."""
@@ -254,13 +259,13 @@ class SessionRunner:
         """The client has come back to another worker: its socket here is closed with 4409, as a second one would."""
         if self.socket is not None:
             self.socket.close(CloseCode.REPLACED, "another socket took the session over")
-            self.socket = None
+            self.socket = self.frames = None
 
     def leave(self, reason: str, last: GoAway | None = None) -> None:
         """Give the session up as its last snapshot has it: the client is sent elsewhere, here nothing more is done."""
         self._close_socket(CloseCode.RESTART, reason, last)
         self.fenced = True
-        self.socket = None
+        self.socket = self.frames = None
         self.stop()
 
     def stop(self) -> None:
@@ -332,7 +337,7 @@ class SessionRunner:
     def _answer_frame(self, frames: Frames, answer: Result | Skipped | ErrorMessage) -> None:
         """A picture's one answer is never dropped: it is its sender's leave to send more."""
         self.send(answer)
-        frames.answered(None if answer.re is UNSET else answer.re)
+        frames.answered(answer)
 
     def _send_effect(self, message: ServerMessage) -> None:
         kind = type(message)

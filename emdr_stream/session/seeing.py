@@ -19,6 +19,8 @@ from emdr_stream.wire.stream import Signal, Skipped
 from emdr_stream.wire.values import Evidence, Id, Timing
 
 _PASSED_OVER: Final = (Intake.LATE, Intake.TOO_LATE, Intake.DUPLICATE)
+_REASON_MS: Final = 2_000
+"""A picture that could not be read explains a blindness for so long; after that it is that no more came."""
 _LEAST_ANALYSES_HZ: Final = 10.0
 _CALM_MINUTE_MS: Final = 60_000
 _BLIND: Final = (SignalStatus.STALE, SignalStatus.LOST)
@@ -96,8 +98,11 @@ class Seeing:
     def look(self, observation: Observation, problem: FaceProblem | None, re: Id | None, at_ms: int) -> Intake:
         """Take what one picture showed. A `frame` has an answer of its own: what brings no result is `skipped`."""
         view = self._view
-        view.problem = problem
+        before = view.problem
+        view.problem, view.problem_ms = problem, at_ms
         intake = self.observe(observation, re, at_ms)
+        if intake in _PASSED_OVER:
+            view.problem = before
         if re is None or self._care.facts.source is not Source.FRAME:
             return intake
         if intake in _PASSED_OVER:
@@ -144,7 +149,7 @@ class Seeing:
             self._forget()
         if status is SignalStatus.LOST:
             evidence: tuple[Evidence, ...] = (Evidence(signal="signal_age_ms", value=float(age)),)
-            if self._view.problem is not None:
+            if self._view.problem is not None and at_ms - self._view.problem_ms < _REASON_MS:
                 evidence += (Evidence(signal=self._view.problem.value, value=None),)
             care.pause(PauseCause.SIGNAL_LOST, at_ms, evidence=evidence)
         elif status is not SignalStatus.STALE:

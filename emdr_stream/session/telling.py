@@ -20,6 +20,8 @@ _UNSEEN: Final = [MISSING] * N_SIGNALS
 _SHOWN: Final = len(DIMENSIONS) + len(EMOTIONS)
 """What a result shows: the first of SIGNALS."""
 _SECOND_MS: Final = 1_000
+_REASON_MS: Final = 2_000
+"""How long the reason of a picture that could not be read is worth telling, when no other has come."""
 _NOBODY_TO_READ: Final = (FaceProblem.NO_FACE, FaceProblem.MANY_FACES)
 
 
@@ -72,6 +74,7 @@ class Telling:
         out = self._ledger.out
         if self._each and view.problem in _NOBODY_TO_READ and pending[0] is not None:
             out.append(Send(Skipped(re=pending[0], reason=view.problem.value)))
+            self._keep_second(at_ms)
             return
         self._state.tally.results += 1
         perception, signs, scores = self._perception, self._signs, view.scores
@@ -97,8 +100,14 @@ class Telling:
             )
         )
         if at_ms >= view.next_second_ms:
+            self._keep_second(at_ms)
+
+    def _keep_second(self, at_ms: int) -> None:
+        """A row of the records, once a second: also of one in which nobody was seen."""
+        view = self._view
+        if at_ms >= view.next_second_ms:
             view.next_second_ms = at_ms - at_ms % _SECOND_MS + _SECOND_MS
-            out.append(Keep("second", self._second(at_ms)))
+            self._ledger.out.append(Keep("second", self._second(at_ms)))
 
     def state_message(self, at_ms: int) -> StateMessage:
         """What a watcher sees of the session now."""
@@ -176,7 +185,8 @@ class Telling:
         return {scale: given[-1] for scale, given in self._state.ratings.items() if given}
 
     def _signal_report(self, at_ms: int) -> SignalReport:
-        sight, problem = self._perception.sight, self._view.problem
+        sight, view = self._perception.sight, self._view
+        problem = view.problem if at_ms - view.problem_ms < _REASON_MS else None
         state = sight.state
         if problem is None:
             return SignalReport(state.status, state.quality, sight.age_ms(at_ms))

@@ -5,13 +5,16 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from emdr_stream.errors import ModelFailed
 from emdr_stream.vision.found import FaceLight
 from emdr_stream.vision.pose import Floats, eye_closure, gaze
 from emdr_stream.vision.quality import face_quality
-from emdr_stream.wire.face import Expression, FaceProblem, FaceView
+from emdr_stream.wire.face import MOST_FACES, Expression, FaceProblem, FaceView
 from emdr_stream.wire.stream import Landmarks
 
 _AHEAD: Final = (0.0, 0.0, 0.0)
+_WITHOUT_POSE: Final = 0.6
+"""Trust in scores of a head of which nobody knows how it is turned; the model takes it to look ahead."""
 _TALL_PX: Final = 1e3
 _FAIR: Final = FaceLight(brightness=0.5, burnt=0.0, blur=0.0)
 """Size and light are the browser's to judge: it alone sees the picture."""
@@ -32,12 +35,14 @@ class BrowserFaces:
 
     def read(self, message: Landmarks) -> FaceView:
         found = message.blendshapes
-        faces = min(2, (found is not None) if message.faces is None else message.faces)
+        faces = min(MOST_FACES, (found is not None) if message.faces is None else message.faces)
+        if faces > 1:
+            return FaceView(faces=MOST_FACES, quality=0.0, problem=FaceProblem.MANY_FACES)
         if found is None or faces == 0:
             return FaceView(faces=0, quality=0.0, problem=FaceProblem.NO_FACE)
-        if faces > 1:
-            return FaceView(faces=2, quality=0.0, problem=FaceProblem.MANY_FACES)
-        pose, trust = message.pose, 1.0
+        if message.quality <= 0:
+            return FaceView(faces=1, quality=0.0, problem=FaceProblem.UNREADABLE)
+        pose, trust = message.pose, _WITHOUT_POSE
         if pose is not None:
             trust, problem = face_quality(_TALL_PX, _FAIR, pose)
             if problem is not None:
@@ -46,14 +51,18 @@ class BrowserFaces:
         return FaceView(
             faces=1,
             quality=message.quality * trust,
-            expression=self._model.read_landmarks(
-                scores, _AHEAD if pose is None else (pose.yaw, pose.pitch, pose.roll)
-            ),
+            expression=self._expression(scores, _AHEAD if pose is None else (pose.yaw, pose.pitch, pose.roll)),
             eye_closure=eye_closure(scores),
             gaze=gaze(scores),
             pose=pose,
             place=message.place,
         )
+
+    def _expression(self, scores: Floats, pose: tuple[float, float, float]) -> Expression | None:
+        try:
+            return self._model.read_landmarks(scores, pose)
+        except ModelFailed:
+            return None  # missing, as of a picture whose expression cannot be read
 
 
 def load_browser_faces(models_dir: Path) -> BrowserFaces | None:

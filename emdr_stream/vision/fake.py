@@ -18,7 +18,7 @@ from emdr_stream.vision.picture import picture_head
 from emdr_stream.vision.pool_settings import FaceCounts, FaceStatistics
 from emdr_stream.vision.reading import FaceReading
 from emdr_stream.vision.refusals import lost, stopping, unavailable
-from emdr_stream.vision.seat import FaceSeat
+from emdr_stream.vision.seat import FaceSeat, StrikeBook
 from emdr_stream.wire.face import FaceView
 
 Look = Callable[[bytes, float], FaceView]
@@ -37,6 +37,7 @@ class FakeFacePool:
         self._counts = FaceCounts()
         self._seats: dict[int, FaceSeat] = {}
         self._numbers = count(1)
+        self._book = StrikeBook()
 
     async def __aenter__(self) -> Self:
         self._slot = FakeSlot(self._read, lambda: self.reading_s, self._counts, self._strike)
@@ -63,7 +64,7 @@ class FakeFacePool:
 
     def open(self, key: str) -> FaceSeat:
         number = next(self._numbers)
-        seat = self._seats[number] = FaceSeat(self, self.slot, number, key)
+        seat = self._seats[number] = FaceSeat(self, self.slot, number, key, self._book)
         return seat
 
     def statistics(self) -> FaceStatistics:
@@ -96,7 +97,7 @@ class FakeFacePool:
     def _strike(self, frame: Frame) -> None:
         seat = self._seats.get(frame.seat)
         if seat is not None:
-            seat.strikes += 1
+            seat.strike()
 
 
 class FakeSlot:

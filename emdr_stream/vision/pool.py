@@ -9,7 +9,7 @@ from typing import Self
 
 from emdr_stream.vision.line import Frame
 from emdr_stream.vision.pool_settings import FaceCounts, FaceSettings, FaceStatistics
-from emdr_stream.vision.seat import FaceSeat
+from emdr_stream.vision.seat import FaceSeat, StrikeBook
 from emdr_stream.vision.slot import WorkerSlot
 
 __all__ = ["FacePool", "FaceSeat", "FaceSettings", "FaceStatistics"]
@@ -24,6 +24,7 @@ class FacePool:
         self._slots: list[WorkerSlot] = []
         self._seats: dict[int, FaceSeat] = {}
         self._numbers = count(1)
+        self._book = StrikeBook()
         self._group = asyncio.TaskGroup()
         self._keepers: list[asyncio.Task[None]] = []
 
@@ -53,7 +54,16 @@ class FacePool:
         """Why not, in words for an operator; empty when they can."""
         if self.available:
             return ""
-        return next((slot.problem for slot in self._slots if slot.problem is not None), "the face workers are starting")
+        if self.problem is not None:
+            return self.problem
+        ended = next((slot.reason for slot in self._slots if slot.reason), "")
+        return f"the face workers are starting{f' again: one {ended}' if ended else ''}"
+
+    @property
+    def problem(self) -> str | None:
+        """What must be mended before any worker can read faces; None while one may yet be able to."""
+        problems = [slot.problem for slot in self._slots]
+        return problems[0] if problems and all(problem is not None for problem in problems) else None
 
     @property
     def no_expression(self) -> str | None:
@@ -62,10 +72,10 @@ class FacePool:
 
     def open(self, key: str) -> FaceSeat:
         """A seat for this session, with the worker that has fewest; pictures may wait there until it is ready."""
-        taken = [sum(seat.slot is slot for seat in self._seats.values()) for slot in self._slots]
+        taken = [(not slot.ready, sum(seat.slot is slot for seat in self._seats.values())) for slot in self._slots]
         slot = self._slots[taken.index(min(taken))]
         number = next(self._numbers)
-        seat = self._seats[number] = FaceSeat(self, slot, number, key)
+        seat = self._seats[number] = FaceSeat(self, slot, number, key, self._book)
         return seat
 
     def statistics(self) -> FaceStatistics:
@@ -98,4 +108,4 @@ class FacePool:
     def _strike(self, frame: Frame) -> None:
         seat = self._seats.get(frame.seat)
         if seat is not None:
-            seat.strikes += 1
+            seat.strike()

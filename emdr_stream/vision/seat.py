@@ -8,7 +8,30 @@ from emdr_stream.vision.line import Done, Frame, Line, Outcome
 from emdr_stream.vision.refusals import unavailable
 
 STRIKES: Final = 3
-"""Workers that pictures of one seat may cost: then no more of them are taken, for the others' sake."""
+"""Workers that one session's pictures may cost within STRIKES_S: then no more are taken, for the others' sake."""
+STRIKES_S: Final = 600.0
+_MOST_KEYS: Final = 10_000
+
+
+class StrikeBook:
+    """Which sessions' pictures have cost workers of late; a session that comes back on another seat is the same."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, list[float]] = {}
+
+    def add(self, key: str, now: float) -> None:
+        """A worker was lost over a picture of this session; `now` in seconds."""
+        if len(self._times) >= _MOST_KEYS:
+            self._times.pop(next(iter(self._times)))
+        self._times.setdefault(key, []).append(now)
+
+    def count(self, key: str, now: float) -> int:
+        times = [at for at in self._times.get(key, ()) if now - at < STRIKES_S]
+        if times:
+            self._times[key] = times
+        else:
+            self._times.pop(key, None)
+        return len(times)
 
 
 class Slot(Protocol):
@@ -33,16 +56,25 @@ class Room(Protocol):
 class FaceSeat:
     """One session's place. One picture at a time: submit the next when the last has its outcome, or was withdrawn."""
 
-    def __init__(self, room: Room, slot: Slot, number: int, key: str) -> None:
+    def __init__(self, room: Room, slot: Slot, number: int, key: str, book: StrikeBook) -> None:
+        """`key`: of the session, by which its strikes are counted."""
         self.slot = slot
         self.number = number
-        self.key = key
-        self.strikes = 0
-        """Workers that pictures of this seat have cost."""
+        self._key = key
+        self._book = book
         self._room = room
         self._loop = asyncio.get_running_loop()
         self._frame: Frame | None = None
         self._closed = False
+
+    @property
+    def strikes(self) -> int:
+        """Workers that pictures of this session have cost of late."""
+        return self._book.count(self._key, self._loop.time())
+
+    def strike(self) -> None:
+        """A worker was lost over a picture of this seat."""
+        self._book.add(self._key, self._loop.time())
 
     @property
     def busy(self) -> bool:

@@ -66,7 +66,7 @@ class WorkerSlot(asyncio.Protocol):
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._answers = 0
-        self._reason = ""
+        self._reason = self._ended = ""
 
     @property
     def pid(self) -> int | None:
@@ -76,6 +76,11 @@ class WorkerSlot(asyncio.Protocol):
     def busy_share(self) -> float:
         """The part of the last seconds in which the worker read pictures, 0..1."""
         return self._busy.share(self._loop.time())
+
+    @property
+    def reason(self) -> str:
+        """How the last worker here ended, while there is none; empty otherwise."""
+        return "" if self.ready else self._ended
 
     async def keep(self) -> None:
         """Have a worker here until cancelled."""
@@ -89,6 +94,7 @@ class WorkerSlot(asyncio.Protocol):
             quick_ends = 0 if self._loop.time() - began >= _STABLE_S else quick_ends + 1
             _LOG.warning("a face worker ended: starting another", extra={"problem": self._reason})
             self._counts.restarts += 1
+            self._ended = self._reason
             await asyncio.sleep(_AGAIN_S[min(quick_ends, len(_AGAIN_S) - 1)] if quick_ends else 0.0)
 
     def join(self, frame: Frame) -> None:
@@ -103,6 +109,7 @@ class WorkerSlot(asyncio.Protocol):
 
     def stop(self) -> None:
         """Answer every frame and let go of the worker; `keep` must have been cancelled."""
+        self.problem = stopping().message  # what is sent in answer to a refusal is refused too
         self._refuse_all(stopping())
 
     # what the socket calls

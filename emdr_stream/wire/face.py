@@ -10,6 +10,8 @@ from emdr_stream.wire.values import Unit, Value
 
 Signed = Annotated[float, Meta(ge=-1.0, le=1.0)]
 """A number in [-1, 1]."""
+Part = Annotated[float, Meta(ge=-2.0, le=3.0)]
+"""A part of a picture; a face may lie over its edge."""
 Degrees = Annotated[float, Meta(ge=-180.0, le=180.0)]
 MOST_FACES: Final = 2
 """Two stands for two or more: nobody counts further."""
@@ -25,6 +27,8 @@ class FaceProblem(StrEnum):
     TOO_BRIGHT = "too_bright"
     BLURRED = "blurred"
     TURNED_AWAY = "turned_away"
+    UNREADABLE = "unreadable"
+    """The browser that computed the face's scores does not trust its own picture."""
 
 
 class HeadPose(Value, kw_only=True, frozen=True):
@@ -47,9 +51,9 @@ class FacePlace(Value, kw_only=True, frozen=True):
     """Where the face is: `x`, `y` its centre as a part of the picture's width and height, from the upper left corner;
     `height`: from chin to forehead, as a part of the picture's height."""
 
-    x: float
-    y: float
-    height: float
+    x: Part
+    y: Part
+    height: Annotated[float, Meta(ge=0.0, le=4.0)]
 
 
 class Expression(Value, kw_only=True, frozen=True):

@@ -10,9 +10,10 @@ from emdr_stream.endpoints.camera_desk import CameraDesk
 from emdr_stream.endpoints.camera_traffic import CameraTraffic
 from emdr_stream.errors import ErrorCode, ProtocolError
 from emdr_stream.session.runner import SessionRunner
+from emdr_stream.store.base import RecordKind
 from emdr_stream.vision.reading import FaceReading
 from emdr_stream.wire.face import Expression, FaceProblem, FaceView, HeadPose
-from emdr_stream.wire.stream import Bye, Frame
+from emdr_stream.wire.stream import Bye, Frame, Rating
 from tests.session.world import STARTED_TS, Wire, World, attach, make_runner
 
 CALM = Expression(emotions=(0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.7), valence=0.1, arousal=-0.1)
@@ -43,6 +44,12 @@ class Seat:
         assert self.asked
         self.asked = [(image, ts_ms, done)]
         return True
+
+    def withdraw(self) -> bool:
+        taken_back = self.line and bool(self.asked)
+        if taken_back:
+            self.asked = []
+        return taken_back
 
     def close(self) -> None:
         self.closed = True
@@ -277,3 +284,107 @@ def test_a_picture_in_work_when_the_session_ends_harms_nobody() -> None:
     place.seat.look()
     assert place.wire.close_code == 1000
     assert place.answers() == [("result", 1)]
+
+
+def test_an_error_of_another_message_with_the_same_id_is_no_answer_of_the_picture() -> None:
+    place = Place()
+    place.send()
+    place.runner.take(Rating(id=1, scale="sud", value=50.0), place.world.now)
+    assert place.answers() == [("invalid_field", 1)]
+    second = place.send()
+    place.seat.look()
+    place.seat.look()
+    assert place.answers()[1:] == [("result", 1), ("result", second)]
+
+
+def test_an_error_while_the_scores_are_awaited_is_no_answer_either() -> None:
+    place = Place()
+    for _ in range(40):
+        place.show()
+    sent = place.send()
+    waiting = place.send()
+    place.seat.look()
+    place.runner.take(Rating(id=sent, scale="sud", value=50.0), place.world.now)
+    assert not place.seat.asked
+    place.world.answer()
+    place.seat.look()
+    place.world.answer()
+    assert place.answers()[-2:] == [("result", sent), ("result", waiting)]
+
+
+def test_what_an_old_socket_showed_reaches_no_other() -> None:
+    place = Place()
+    place.show()
+    place.send()
+    new = attach(place.runner, last_seq=0)
+    place.seat.look()
+    assert not [message for message in new.sent if message["type"] in {"result", "skipped"}]
+    assert place.answers() == [("result", 1)]
+
+
+def test_a_session_that_was_given_up_hears_of_no_picture() -> None:
+    place = Place()
+    place.show()
+    place.send()
+    place.runner.fence()
+    alerts, records = len(place.world.alerts), len(place.world.records)
+    for _ in range(2):
+        if place.seat.asked:
+            place.seat.look(TWO)
+    assert (len(place.world.alerts), len(place.world.records)) == (alerts, records)
+
+
+def test_a_fault_while_a_picture_is_told_closes_the_socket_as_a_samples_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place()
+    place.show()
+    place.send()
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(place.runner, "take", fail)
+    with pytest.raises(ZeroDivisionError):
+        place.seat.look()
+    assert place.wire.close_code == 1011
+
+
+def test_a_picture_that_nobody_looks_at_is_given_up_and_the_next_begun() -> None:
+    place = Place()
+    place.seat.line = True
+    sent = place.send()
+    place.world.pass_s(4.0)
+    place.desk.check(place.world.now)
+    assert place.answers() == []
+    place.world.pass_s(1.5)
+    place.desk.check(place.world.now)
+    assert place.answers() == [("overloaded", sent)]
+    place.seat.line = False
+    place.show()
+    assert place.answers()[-1] == ("result", sent + 1)
+
+
+def test_a_second_in_which_nobody_was_seen_is_recorded_too() -> None:
+    place = Place()
+    for _ in range(30):
+        place.show(NOBODY)
+    seconds = [record for record in place.world.records if record.kind is RecordKind.SECOND]
+    assert len(seconds) >= 2
+    assert seconds[-1].fields["joy"] is None
+
+
+def test_a_face_that_has_just_come_back_is_skipped_until_it_is_believed() -> None:
+    place = Place()
+    place.show()
+    place.show(NOBODY)
+    for _ in range(4):
+        place.show()
+    assert [kind for kind, _ in place.answers()] == ["result", "no_face", "no_face", "no_face", "no_face", "result"]
+
+
+def test_the_reason_of_a_picture_long_ago_explains_no_blindness() -> None:
+    place = Place()
+    place.show()
+    place.show(DARK)
+    place.world.pass_s(10.0)
+    alert = place.world.alerts[0].payload
+    assert b"signal_age_ms" in alert and b"too_dark" not in alert

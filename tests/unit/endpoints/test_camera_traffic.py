@@ -93,3 +93,14 @@ def test_a_first_picture_that_warms_up_the_worker_slows_nobody_down() -> None:
     traffic.note_cost(1.5)
     looked(traffic, {camera: 30})
     assert camera.rate_hz == 30
+
+
+def test_cameras_that_obey_do_not_make_the_rate_swing() -> None:
+    traffic = traffic_of(30, 0.0105)
+    cameras = [traffic.join() for _ in range(6)]
+    rates = []
+    looked(traffic, dict.fromkeys(cameras, 30))
+    for _ in range(30):
+        rates.append(traffic.rate_hz)
+        looked(traffic, dict.fromkeys(cameras, round(traffic.rate_hz)))
+    assert set(rates) == {13.0}

@@ -190,3 +190,19 @@ def test_after_a_gap_or_a_clock_that_jumps_all_begins_anew(jump_ms: float) -> No
     assert isnan(value(camera.show(view()), "blink_rate"))
     camera.now_ms = nan
     assert camera.show(view()).usable
+
+
+def test_nobody_is_no_calm_person_without_blinks() -> None:
+    camera = Camera()
+    camera.blink(10, every_s=3.0)
+    camera.stay(lost(), 40)
+    assert isnan(value(camera.stay(view(), 5), "blink_rate"))
+
+
+def test_attention_of_before_a_loss_is_forgotten() -> None:
+    camera = Camera()
+    camera.stay(view(), 5)
+    camera.stay(lost(), 40)
+    away = view(pose=HeadPose(yaw=60.0, pitch=0.0, roll=0.0))
+    camera.stay(away, 0.2)
+    assert value(camera.stay(away, 0.2), "attention") == 0.0

@@ -82,7 +82,8 @@ def test_several_faces_count_after_a_second_and_end_at_once() -> None:
     sight = Sight(SignalSettings())
     assert [sight.count_faces(2, ms) for ms in (0, 500, 999, 1_000, 1_500)] == [None, None, None, True, None]
     assert sight.count_faces(None, 1_600) is None and sight.state.many
-    assert sight.count_faces(0, 1_700) is False and sight.count_faces(1, 1_800) is None
+    assert sight.count_faces(0, 1_700) is None and sight.state.many, "nobody to be seen is not one alone"
+    assert sight.count_faces(1, 1_800) is False and sight.count_faces(1, 1_900) is None
 
 
 def test_it_goes_on_from_its_snapshot() -> None:
