@@ -61,6 +61,7 @@ _LOG: Final = logging.getLogger(__name__)
 _CHECK_EVERY_S: Final = 1.0
 _FAILURES_BEFORE_AWAY: Final = 2
 _LAG_EVERY_S: Final = 0.1
+_SHARE_EVERY_S: Final = 1.0
 _DRAIN_MS: Final = 2_000
 _WRITE_OUT_S: Final = 2.0
 _SPARE_CONNECTIONS: Final = 256
@@ -289,7 +290,6 @@ class Service:
         """Ask both stores once a second; sessions are told when one goes or comes."""
         while True:
             await asyncio.sleep(_CHECK_EVERY_S)
-            self._cameras.look()
             if not self._migrated:
                 await self._migrate()
             await self._check("redis", self.broker)
@@ -313,7 +313,8 @@ class Service:
             self.registry.store_changed(name, up=True)
 
     async def _watch_loop(self) -> None:
-        """Measure how late the event loop runs its timers, and notice when the worker stood still."""
+        """Measure how late the event loop runs its timers, notice when the worker stood still, share cameras' time."""
+        shared = 0.0
         while True:
             due = time.monotonic() + _LAG_EVERY_S
             await asyncio.sleep(_LAG_EVERY_S)
@@ -321,6 +322,9 @@ class Service:
             self._standing.see(now)
             self._lag_s = max(0.0, now - due)
             self.metrics.event_loop_lag(self._lag_s)
+            if now - shared >= _SHARE_EVERY_S:
+                shared = now
+                self._cameras.look()
 
     def _journal_problem(self, problem: str) -> None:
         self.metrics.alert_journal_failed()

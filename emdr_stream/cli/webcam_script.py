@@ -12,12 +12,12 @@ _TOLERANCE_MS: Final = 1.0
 
 
 def webcam_script(path: Path, fps: float, duration_s: float) -> Script:
-    """The video at its own speed, `fps` of its frames a second, from the beginning again until `duration_s` is over.
+    """The video at its own speed, `fps` pictures a second, from the beginning again until `duration_s` is over.
 
     Raises ConfigurationError for a file that is no video, or where OpenCV is missing.
     """
-    pictures = _pictures(path, fps)
     count = max(1, round(duration_s * fps))
+    pictures = _pictures(path, fps, count)
     messages = tuple(
         _shown(number, round(number * 1_000 / fps), picture)
         for number, picture in enumerate(islice(cycle(pictures), count))
@@ -29,20 +29,24 @@ def _shown(number: int, at_ms: int, picture: bytes) -> TimedFrame:
     return TimedFrame(at_ms, {"type": "frame", "id": number, "ts": at_ms, "image": picture})
 
 
-def _pictures(path: Path, fps: float) -> list[bytes]:
+def _pictures(path: Path, fps: float, most: int) -> list[bytes]:
+    """What the video shows each 1/fps seconds, at most so many: of a slower video a frame stands more than once."""
     try:
         from emdr_stream.vision.encode import jpeg
         from emdr_stream.vision.video import Video
     except ImportError as problem:
         raise ConfigurationError(f"{problem}: pip install 'emdr-stream[webcam]'") from None
-    most = Limits().pixels
+    limits = Limits()
+    pictures: list[bytes] = []
     with Video(path) as video:
-        step_ms = 1_000 / fps
-        due_ms, pictures = 0.0, []
         for frame in video.read():
-            if frame.ts_ms >= due_ms - _TOLERANCE_MS:
-                pictures.append(jpeg(frame.rgb, most))
-                due_ms += step_ms
+            due = 1 + int((frame.ts_ms + _TOLERANCE_MS) * fps / 1_000)
+            if due > len(pictures):
+                # The pictures between were still of the frame before.
+                pictures += pictures[-1:] * (due - 1 - len(pictures))
+                pictures.append(jpeg(frame.rgb, limits))
+            if len(pictures) >= most:
+                break
     if not pictures:
         raise ConfigurationError(f"{path} shows nothing: name a video file")
-    return pictures
+    return pictures[:most]

@@ -39,6 +39,8 @@ class Video:
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.frames: int | None = count if count > 0 and not self._live else None
         """How many there are, as far as the file says."""
+        self.problem: str | None = None
+        """Why `read` ended before the end of the video."""
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +55,10 @@ class Video:
             if number % every == 0:
                 there, bgr = self._capture.retrieve()
                 if not there:
+                    self.problem = f"frame {number} cannot be decoded: the rest was not read"
                     return
                 rgb = np.ascontiguousarray(bgr[:, :, ::-1], dtype=np.uint8)
                 yield VideoFrame(number, number * 1e3 / self.fps, rgb)
             number += 1
+        if number == 0:
+            self.problem = "shows nothing"
