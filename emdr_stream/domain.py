@@ -175,7 +175,8 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
 
     `values`: N_SIGNALS floats in the order of SIGNALS, NaN where missing. `ts_ms`: the client's wall clock.
     `face_present`: False when a lost face was reported; None when the source does not say. `faces`: how many
-    faces were seen, None when unknown. `quality`: 0..1, how far the source trusts its own reading.
+    faces were seen, None when unknown. `quality`: 0..1, how far the source trusts its own reading. `delay_ms`:
+    how long ago it had come when it was heard.
     """
 
     ts_ms: float
@@ -183,6 +184,7 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     face_present: bool | None = None
     faces: int | None = None
     quality: float = 1.0
+    delay_ms: int = 0
 
     @property
     def usable(self) -> bool:

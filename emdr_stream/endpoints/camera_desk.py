@@ -15,18 +15,19 @@ from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
 from emdr_stream.session.runner import SessionRunner
 from emdr_stream.telemetry.metrics import FrameOutcome, Metrics
 from emdr_stream.vision.reading import FaceReading
-from emdr_stream.wire.face import FaceProblem
 from emdr_stream.wire.refusals import error_message
 from emdr_stream.wire.stream import ErrorMessage, Frame, FrameLimits, Observed, Result, Skipped
 from emdr_stream.wire.values import Id, Timing
 
-_OUTCOMES: Final = {
-    None: FrameOutcome.READ,
-    FaceProblem.NO_FACE: FrameOutcome.NO_FACE,
-    FaceProblem.MANY_FACES: FrameOutcome.MANY_FACES,
+_SKIPPED: Final = {
+    "no_face": FrameOutcome.NO_FACE,
+    "many_faces": FrameOutcome.MANY_FACES,
+    "stale": FrameOutcome.STALE,
 }
-
-
+_WARM_LOOKS: Final = 3
+"""The first looks at a camera warm its landmarker up: they say nothing of what its pictures cost."""
+_OLD_MS: Final = 2_000.0
+"""A picture that was looked at so late shows what was: blindness is not calm, and no result is made of it."""
 _PATIENCE_S: Final = 5.0
 """Longer than a worker takes to load its models; by then the signal is stale and nearly lost."""
 
@@ -83,25 +84,23 @@ class CameraDesk:
         self._waiting: _Work | None = None
         self._next_due = 0.0
         self._closed = False
+        self._looks = 0
         self._telling = False
         """What was seen is just being told to the session."""
 
     def offer(self, frame: Frame, now: float) -> None:
         """Take a picture that came at clock time `now`, in seconds."""
-        if frame.id is None:
-            self._refuse(
-                ProtocolError(ErrorCode.INVALID_FIELD, "`id` is needed: its answer names it", param="id"), None
-            )
-            return
-        self._camera.asked += 1
-        if not self._within_rate(now):
-            self._skip(frame.id, "rate", FrameOutcome.RATE)
-            return
         try:
+            if frame.id is None:
+                raise ProtocolError(ErrorCode.INVALID_FIELD, "`id` is needed: its answer names it", param="id")
             self._inspect(frame.image)
         except ProtocolError as problem:
             self._metrics.frame(FrameOutcome.REJECTED)
             self._refuse(problem, frame.id)
+            return
+        self._camera.asked += 1
+        if not self._within_rate(now):
+            self._skip(frame.id, "rate", FrameOutcome.RATE)
             return
         work = _Work(frame, now)
         if self._work is None:
@@ -162,6 +161,7 @@ class CameraDesk:
         if work is None or work.reading is None or answer.re != work.frame.id:
             return
         if self._telling or not isinstance(answer, ErrorMessage):
+            self._metrics.frame(_outcome(answer, work.reading))
             self._work = None
             self._go_on()
 
@@ -214,15 +214,22 @@ class CameraDesk:
             self._work = None
             self._go_on()
             return
+        self._looks += 1
+        if self._looks > _WARM_LOOKS:
+            self._traffic.note_cost((outcome.decode_ms + outcome.face_ms + outcome.expression_ms) / 1_000)
+        delay_ms = (self._clock() - work.received) * 1_000
+        if delay_ms > _OLD_MS and work.frame.id is not None:
+            self._skip(work.frame.id, "stale", FrameOutcome.STALE)
+            self._work = None
+            self._go_on()
+            return
         work.reading = outcome
-        self._traffic.note_cost((outcome.decode_ms + outcome.face_ms + outcome.expression_ms) / 1_000)
-        self._metrics.frame(_OUTCOMES.get(outcome.view.problem, FrameOutcome.UNUSABLE))
         self._metrics.looked(outcome.decode_ms, outcome.face_ms, outcome.expression_ms)
         frame = work.frame
         self._telling = True
         try:
-            # At the time it came, not now: what a worker needs to look is no delay of the client's clock.
-            self._runner.look(Observed(id=frame.id, ts=frame.ts, face=outcome.view), work.received)
+            seen = Observed(id=frame.id, ts=frame.ts, face=outcome.view, delay_ms=int(delay_ms))
+            self._runner.look(seen, work.received)
         except Exception:
             # As a sample's would: the client comes back to a session that was saved before.
             if self._runner.socket is not None:
@@ -238,3 +245,9 @@ class CameraDesk:
     def _refuse(self, problem: ProtocolError, re: Id | None) -> None:
         self._metrics.error(problem.code)
         self._runner.send(error_message(problem, re))
+
+
+def _outcome(answer: Result | Skipped | ErrorMessage, reading: FaceReading) -> FrameOutcome:
+    if isinstance(answer, Result):
+        return FrameOutcome.READ if reading.view.problem is None else FrameOutcome.UNUSABLE
+    return _SKIPPED[answer.reason] if isinstance(answer, Skipped) else FrameOutcome.REJECTED

@@ -15,8 +15,8 @@ _WEIGHT: Final = 0.05
 """Of the newest cost in the mean: some forty pictures."""
 _FIRST_COST_S: Final = 0.01
 """What a picture costs until it is known: landmarker, decoding and expression on a core of 2026."""
-_DEAREST_S: Final = 0.1
-"""A single picture counts as no more: a worker's first one, which warms up its networks, says nothing of the others."""
+_DEAREST_S: Final = 0.5
+"""A single picture counts as no more: one that hangs is no measure of the others."""
 _OBEYS: Final = 0.9
 _CALM_LOOKS: Final = 5
 """So many looks in a row must allow a higher rate before it rises; it falls at once."""
@@ -25,11 +25,13 @@ _CALM_LOOKS: Final = 5
 class Camera:
     """One camera's pictures since the last look. `rate_hz`: what it may send now."""
 
-    __slots__ = ("asked", "rate_hz")
+    __slots__ = ("asked", "rate_hz", "wanted_hz")
 
     def __init__(self, rate_hz: float) -> None:
         self.rate_hz = rate_hz
         self.asked = 0
+        self.wanted_hz: float | None = None
+        """What it wants, as of the last look; None before the first."""
 
 
 class CameraTraffic:
@@ -43,6 +45,7 @@ class CameraTraffic:
         """Mean time of a worker for a picture."""
         self.cameras: list[Camera] = []
         self._calm = 0
+        self._noted = False
 
     def join(self) -> Camera:
         """One more camera, at the present rate; it is to be given to `leave`."""
@@ -55,11 +58,15 @@ class CameraTraffic:
 
     def note_cost(self, seconds: float) -> None:
         """A picture took a worker this long."""
+        self._noted = True
         self.cost_s += _WEIGHT * (min(seconds, _DEAREST_S) - self.cost_s)
 
     def has_room(self, least_hz: float) -> bool:
-        """Whether one more camera could have `least_hz` without the others falling below it."""
-        return self.capacity_hz >= least_hz * (len(self.cameras) + 1)
+        """Whether one more camera could have `least_hz` without the others falling below it, or what they want."""
+        taken = sum(
+            least_hz if camera.wanted_hz is None else min(camera.wanted_hz, least_hz) for camera in self.cameras
+        )
+        return self.capacity_hz >= taken + least_hz
 
     @property
     def capacity_hz(self) -> float:
@@ -68,8 +75,13 @@ class CameraTraffic:
 
     def look(self, passed_s: float) -> bool:
         """Share anew after `passed_s` seconds; True when the rate has changed."""
-        demands = [self._wanted(camera.asked / passed_s, camera.rate_hz) for camera in self.cameras]
+        if not self._noted:  # what pictures cost long ago, or cost others, is slowly forgotten
+            self.cost_s += _WEIGHT * (_FIRST_COST_S - self.cost_s)
+        self._noted = False
+        demands = []
         for camera in self.cameras:
+            camera.wanted_hz = self._wanted(camera.asked / passed_s, camera.rate_hz)
+            demands.append(camera.wanted_hz)
             camera.asked = 0
         wanted = _step_below(min(self.limit_hz, fair_rate(demands, self.capacity_hz)), self.limit_hz)
         if wanted > self.rate_hz:

@@ -15,6 +15,7 @@ _NOTHING: Final = (MISSING,) * N_SIGNALS
 _NO_EMOTIONS: Final = (MISSING,) * len(EMOTIONS)
 _UNSEEN: Final = frozenset({FaceProblem.NO_FACE, FaceProblem.MANY_FACES})
 _LONGEST_GAP_MS: Final = 2_000.0
+_CLOCK_JUMP_MS: Final = 5_000.0
 
 _BELIEVED_MS: Final = 250.0
 """How long a face that was lost must be seen again before it counts. A detector that looks at an empty chair takes a
@@ -79,8 +80,12 @@ class FaceSignals:
         self._seen_ms = 0.0
         self._restart(0.0)
 
-    def observe(self, view: FaceView, ts_ms: float) -> Observation:
-        """What the look at `ts_ms` says of the client; a problem leaves every value missing."""
+    def is_older(self, ts_ms: float) -> bool:
+        """Whether a look at `ts_ms` comes after a newer one; much older ones are a clock that was set anew."""
+        return self._newest_ms is not None and 0.0 <= self._newest_ms - ts_ms < _CLOCK_JUMP_MS
+
+    def observe(self, view: FaceView, ts_ms: float, delay_ms: int = 0) -> Observation:
+        """What the look at `ts_ms` says of the client; a problem leaves every value missing. `delay_ms`: see there."""
         gap_ms = 0.0 if self._newest_ms is None else ts_ms - self._newest_ms
         if self._newest_ms is None or not 0.0 <= gap_ms <= _LONGEST_GAP_MS:
             self.forget()
@@ -91,13 +96,15 @@ class FaceSignals:
         if not believed:
             self._lose(view)
             present = False if view.problem is None else _presence(view)
-            return Observation(ts_ms, _NOTHING, present, view.faces if present is not False else 0, view.quality)
+            return Observation(
+                ts_ms, _NOTHING, present, view.faces if present is not False else 0, view.quality, delay_ms
+            )
         if ts_ms - self._seen_ms > _FORGOTTEN_MS:
             self._restart(ts_ms)
         self._seen_ms = ts_ms
         if gap_ms:
             self._interval_ms += _INTERVAL_WEIGHT * (gap_ms - self._interval_ms) if self._interval_ms else gap_ms
-        return Observation(ts_ms, self._values(view, ts_ms, gap_ms), True, view.faces, view.quality)
+        return Observation(ts_ms, self._values(view, ts_ms, gap_ms), True, view.faces, view.quality, delay_ms)
 
     def _restart(self, ts_ms: float) -> None:
         """What takes time to see is seen from now on: nobody blinks, or is calm, while nobody is there."""

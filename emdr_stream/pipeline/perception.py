@@ -90,7 +90,7 @@ class Perception:
         shows_face = first == first or observation.shows_face
         if observation.face_present is False or not (shows_face or observation.usable):
             return Intake.UNUSABLE
-        sample_ms = self.timeline.to_session(observation.ts_ms, at_ms)
+        sample_ms = self.timeline.to_session(observation.ts_ms, at_ms - observation.delay_ms)
         if sample_ms > at_ms:
             sample_ms = float(at_ms)
         tick = int(sample_ms * _TICKS_PER_MS)

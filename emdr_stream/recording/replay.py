@@ -186,6 +186,8 @@ class _Replay:
         last_seq = told.last_seq
         if self._connected and last_seq is None:
             last_seq = self._seq
+        if self._connected:
+            self._take(self._core.settle(at_ms), at_ms)
         self._connected = True
         return self._core.connected(at_ms, epoch=self._epoch, resume_token=_NO_TOKEN, last_seq=last_seq)
 

@@ -101,6 +101,10 @@ class SessionCore:
         ledger.keep("session", at_ms, action=action, source=self.facts.source)
         return ledger.taken()
 
+    def settle(self, at_ms: int) -> list[Effect]:
+        """What fell due before another socket takes over; nothing of a detached session, which may yet go on."""
+        return [] if self._state.status is Status.DETACHED else self.advance(at_ms)
+
     def disconnected(self, at_ms: int) -> list[Effect]:
         """The socket is gone."""
         at_ms = self._reach(at_ms)

@@ -124,7 +124,10 @@ class Hearing:
             raise _wrong_source(self._facts.source)
         check_time(message.ts)
         if self._state.status is not Status.DETACHED:
-            observation = self._face.observe(view, message.ts)
+            if self._face.is_older(message.ts):
+                self.last_intake = self._seeing.pass_over(message.id)
+                return
+            observation = self._face.observe(view, message.ts, message.delay_ms)
             problem = view.problem
             if problem is None and observation.face_present is False:
                 problem = FaceProblem.NO_FACE  # a face that has just come back, and may be a shadow

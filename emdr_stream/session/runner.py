@@ -103,6 +103,8 @@ class SessionRunner:
         self, socket: Socket, codec: Codec[Any], *, epoch: int, resume_token: str, last_seq: int | None = None
     ) -> None:
         """A client's socket is there; an earlier one is closed with 4409."""
+        # What fell due is the old socket's to hear, and stands before the new one's welcome in the record.
+        self._carry_out(self.core.settle(self.now_ms()), self.now_ms())
         if self.socket is not None:
             self.socket.close(CloseCode.REPLACED, "another socket took the session over")
         self.socket, self.frames, self._codec = socket, None, codec
@@ -162,11 +164,13 @@ class SessionRunner:
         self._carry_out(effects, at_ms)
 
     def look(self, seen: Observed, received: float) -> None:
-        """What was seen in a picture that came at clock time `received`, in seconds; said after the look, so now."""
-        if self._clock() - self._standing.seen_s > GAP_S:
+        """What was seen in a picture that came at clock time `received`, in seconds: heard now, timed from then on."""
+        now = self._clock()
+        if now - self._standing.seen_s > GAP_S:
             self._standing.hold(partial(self.look, seen, received))
         elif not self.fenced:
-            self.take(seen, received)
+            self.take(seen, now)
+            self._received = received
 
     def _take_later(self, message: Heard) -> None:
         """The worker stood still, and the session is still its own: what came meanwhile is taken as of now."""

@@ -109,6 +109,13 @@ class Seeing:
             self._ledger.out.append(Send(Skipped(re=re, reason="stale")))
         return intake
 
+    def pass_over(self, re: Id | None) -> Intake:
+        """A picture that is older than one that came before shows nothing of now."""
+        self._state.tally.too_late += 1
+        if re is not None and self._care.facts.source is Source.FRAME:
+            self._ledger.out.append(Send(Skipped(re=re, reason="stale")))
+        return Intake.TOO_LATE
+
     def check_sight(self, at_ms: int) -> None:
         """Tell of a change in the status of the signal; losing it pauses."""
         if self._sight.update(at_ms):

@@ -47,6 +47,8 @@ class FrameOutcome(StrEnum):
     MANY_FACES = "many_faces"
     UNUSABLE = "unusable"
     """A face is there, too small, dark, bright, blurred or turned away to be read."""
+    STALE = "stale"
+    """Older than one that came before, or looked at too late."""
     SUPERSEDED = "superseded"
     """A newer one came while it waited."""
     RATE = "rate"

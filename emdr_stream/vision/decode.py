@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from emdr_stream.domain import Limits
 from emdr_stream.errors import ImageRejected
-from emdr_stream.vision.head import SEND, PictureHead, damaged
+from emdr_stream.vision.head import SEND, PictureFormat, PictureHead, damaged
 from emdr_stream.vision.picture import picture_head
+from emdr_stream.vision.png import refuse_long_pixels
 
 Rgb: TypeAlias = NDArray[np.uint8]
 """Pixels, uint8 [height, width, 3], contiguous; red, green, blue."""
@@ -36,6 +37,8 @@ def decode(image: bytes, limits: Limits, *, halved: bool = False) -> Rgb:
     `halved`: at half of the width and height, rounded up, which for a JPEG costs a third. Raises ImageRejected.
     """
     head = picture_head(image, limits)
+    if head.format is PictureFormat.PNG:
+        refuse_long_pixels(image)
     try:
         pixels = cv2.imdecode(np.frombuffer(image, np.uint8), _HALVED if halved else _WHOLE)
     except cv2.error:  # its text may quote the file

@@ -113,11 +113,13 @@ class Landmarks(Incoming, tag="landmarks", kw_only=True, frozen=True):
 class Observed(Incoming, tag="observation", kw_only=True, frozen=True):
     """What was seen in a `frame` or a `landmarks` message: it stands for them before the core and in recordings.
 
-    No client sends it. `face`: null where nobody looked, because the session has another source.
+    No client sends it. `face`: null where nobody looked, because the session has another source. `delay_ms`: how long
+    before it was heard the message had come, milliseconds: what a look takes is no delay of the client's clock.
     """
 
     ts: float
     face: FaceView | None = None
+    delay_ms: Annotated[int, Meta(ge=0)] = 0
 
 
 class SetMark(Incoming, tag="set", kw_only=True, frozen=True):

@@ -388,3 +388,58 @@ def test_the_reason_of_a_picture_long_ago_explains_no_blindness() -> None:
     place.world.pass_s(10.0)
     alert = place.world.alerts[0].payload
     assert b"signal_age_ms" in alert and b"too_dark" not in alert
+
+
+def test_the_first_looks_say_nothing_of_what_a_camera_costs() -> None:
+    place = Place()
+    before = place.traffic.cost_s
+    for _ in range(3):
+        place.send()
+        _, _, done = place.seat.asked.pop()
+        done(FaceReading(FACE, 1.0, 900.0, 0.5))
+    assert place.traffic.cost_s == before
+    place.send()
+    _, _, done = place.seat.asked.pop()
+    done(FaceReading(FACE, 1.0, 90.0, 0.5))
+    assert place.traffic.cost_s > before
+
+
+def test_a_picture_that_was_looked_at_too_late_shows_nothing() -> None:
+    place = Place()
+    place.show()
+    place.send()
+    place.world.pass_s(2.5)
+    place.seat.look()
+    assert place.answers()[-1] == ("stale", 2)
+    assert [signal["status"] for signal in place.wire.all("signal")] == ["stale"]
+
+
+def test_a_look_that_takes_long_does_not_turn_time_back() -> None:
+    place = Place()
+    place.show()
+    place.world.pass_s(0.9)
+    place.send()
+    place.world.pass_s(1.5)
+    place.seat.look()
+    assert [signal["status"] for signal in place.wire.all("signal")] == ["stale", "ok"]
+    assert place.wire.all("signal")[-1]["age_ms"] == 1_500
+
+
+def test_pictures_that_are_refused_take_no_share() -> None:
+    place = Place()
+    for _ in range(5):
+        place.send(b"bomb")
+    assert place.traffic.cameras[0].asked == 0
+
+
+def test_each_answer_is_counted_as_what_it_was() -> None:
+    place = Place()
+    place.show()
+    place.show(NOBODY)
+    place.show(DARK)
+    place.send(b"bomb")
+    place.desk.offer(Frame(id="old", ts=float(STARTED_TS), image=b"face"), place.world.now)
+    place.seat.look()
+    text = place.world.metrics.render().decode()
+    for outcome in ("read", "no_face", "unusable", "rejected", "stale"):
+        assert f'emdr_frames_total{{outcome="{outcome}"}} 1.0' in text, outcome

@@ -87,12 +87,21 @@ def test_a_limit_below_every_step_is_kept() -> None:
     assert camera.rate_hz == 7
 
 
-def test_a_first_picture_that_warms_up_the_worker_slows_nobody_down() -> None:
-    traffic = CameraTraffic(30, workers=1)
-    camera = traffic.join()
-    traffic.note_cost(1.5)
-    looked(traffic, {camera: 30})
-    assert camera.rate_hz == 30
+def test_what_pictures_cost_long_ago_is_forgotten_while_none_come() -> None:
+    traffic = traffic_of(30, 0.084)
+    for _ in range(3):
+        traffic.join()
+    assert not traffic.has_room(5)
+    looked(traffic, {}, times=120)
+    assert traffic.has_room(5)
+
+
+def test_idle_cameras_keep_nobody_out() -> None:
+    traffic = traffic_of(30, 0.05)  # seventeen a second
+    idle = [traffic.join() for _ in range(10)]
+    assert not traffic.has_room(5)
+    looked(traffic, dict.fromkeys(idle, 0))
+    assert traffic.has_room(5)
 
 
 def test_cameras_that_obey_do_not_make_the_rate_swing() -> None:

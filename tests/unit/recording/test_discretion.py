@@ -26,7 +26,7 @@ def test_messages_for_the_connection_are_not_recorded(told: ClientMessage) -> No
 def test_a_frame_is_recorded_without_its_picture() -> None:
     recorded = kept(Frame(id=4, ts=9.0, image=b"\xff\xd8picture"))
     assert recorded == Observed(id=4, ts=9.0)
-    assert message_line(1, recorded).endswith(b'"msg":{"face":null,"id":4,"ts":9.0,"type":"observation"}}')
+    assert message_line(1, recorded).endswith(b'"msg":{"delay_ms":0,"face":null,"id":4,"ts":9.0,"type":"observation"}}')
 
 
 @pytest.mark.parametrize(

@@ -420,3 +420,11 @@ def test_a_scenario_is_replayed_twice_alike() -> None:
     lines = scenario(*sample_lines(100, 20_000), **SHORT)
     first, second = (list(replay(lines, model=SumModel(), resume_after_s=1.0)) for _ in range(2))
     assert first == second
+
+
+def test_a_signal_told_just_before_another_socket_takes_over_is_replayed(tmp_path: Path) -> None:
+    steps: Steps = [(0, connect()), *samples(100, 2_000), (5_000, connect(epoch=2, last_seq=0)), *samples(5_100, 6_000)]
+    lines = record(tmp_path, steps, tick_ms=10)
+    out = out_lines(lines)
+    assert "stale" in {line["msg"]["status"] for line in messages(out, "signal")}
+    assert list(replay(lines, model=None)) == out

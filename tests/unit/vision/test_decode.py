@@ -1,5 +1,7 @@
 """Pixels of a picture: its own and nobody else's, whole or at half size, or none."""
 
+import struct
+import zlib
 from itertools import pairwise
 
 import cv2
@@ -102,3 +104,35 @@ def test_a_mutated_picture_gives_pixels_of_its_size_or_a_refusal(name: str, data
     except ImageRejected:
         return
     assert pixels.ndim == 3 and pixels.shape[2] == 3
+
+
+def png_of(header: bytes, pixels: bytes) -> bytes:
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(pixels, 9)), (b"IEND", b"")]
+    framed = [struct.pack(">I", len(b)) + n + b + struct.pack(">I", zlib.crc32(n + b)) for n, b in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+@pytest.mark.parametrize("interlaced", [0, 1])
+def test_pixels_that_inflate_to_more_than_the_header_says_are_refused_before_a_decoder_inflates_them(
+    interlaced: int,
+) -> None:
+    header = struct.pack(">IIBBBBB", 1280, 720, 8, 2, 0, 0, interlaced)
+    bomb = png_of(header, bytes(100_000_000))
+    assert len(bomb) < Limits().message_bytes
+    with pytest.raises(ImageRejected, match="more than its header says"):
+        decode(bomb, Limits())
+
+
+@pytest.mark.parametrize("interlaced", [0, 1])
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (37, 33), (40, 64), (33, 41)])
+def test_pixels_of_just_the_right_size_are_decoded(width: int, height: int, interlaced: int) -> None:
+    def lines(columns: int, rows: int) -> int:
+        return rows * (1 + 3 * columns) if columns and rows else 0
+
+    passes = [(-(-(width - x) // a), -(-(height - y) // d)) for x, y, a, d in ADAM7]
+    size = sum(lines(max(0, c), max(0, r)) for c, r in passes) if interlaced else lines(width, height)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, interlaced)
+    assert decode(png_of(header, bytes(size)), Limits()).shape == (height, width, 3)
+
+
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
