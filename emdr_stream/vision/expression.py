@@ -24,9 +24,16 @@ FEATURES: Final = "features"
 PRESENT: Final = "present"
 EMOTIONS_OUT: Final = "emotions"
 AFFECT_OUT: Final = "affect"
+WEB_EMOTIONS_OUT: Final = "web_emotions"
 
-OUTPUTS: Final[Shapes] = {EMOTIONS_OUT: (None, len(EMOTIONS)), AFFECT_OUT: (None, 2)}
-"""Calibrated probabilities in the order of EMOTIONS; valence and arousal in [-1, 1]."""
+OUTPUTS: Final[Shapes] = {
+    EMOTIONS_OUT: (None, len(EMOTIONS)),
+    AFFECT_OUT: (None, 2),
+    WEB_EMOTIONS_OUT: (None, len(EMOTIONS)),
+}
+"""Calibrated probabilities in the order of EMOTIONS, for a camera before which any class is about as likely as another;
+valence and arousal in [-1, 1]; the probabilities for a photograph from the web, where most faces are neutral or joyful,
+which the service does not use."""
 FACE_INPUTS: Final[Shapes] = {PIXELS: (None, SIDE, SIDE), FEATURES: (None, N_FEATURES), PRESENT: (None, 1)}
 """The crop, 0..255; the row of geometry.face_features; 1 where there is such a row, 0 for a face without landmarks."""
 LANDMARKS_INPUTS: Final[Shapes] = {FEATURES: (None, N_BLENDSHAPES + N_POSE)}
@@ -40,11 +47,13 @@ _NO_FEATURES: Final = np.zeros((1, N_FEATURES), np.float32)
 class OnnxExpression:
     """Both readers of expressions, on the calling thread."""
 
-    __slots__ = ("_faces", "_landmarks")
+    __slots__ = ("_faces", "_landmarks", "_web")
 
-    def __init__(self, faces: OnnxGraph, landmarks: OnnxGraph) -> None:
+    def __init__(self, faces: OnnxGraph, landmarks: OnnxGraph, *, web: bool = False) -> None:
+        """`web`: read photographs from the web rather than a camera's pictures."""
         self._faces = faces
         self._landmarks = landmarks
+        self._web = web
 
     @property
     def version(self) -> str:
@@ -65,7 +74,7 @@ class OnnxExpression:
         crop = aligned_crop(rgb, landmarks)
         features = face_features(landmarks, blendshapes, matrix, rgb.shape[1], rgb.shape[0])
         inputs = {PIXELS: crop[None].astype(np.float32), FEATURES: features[None], PRESENT: _PRESENT}
-        return _expression(self._faces, inputs)
+        return _expression(self._faces, inputs, self._web)
 
     def read_crop(self, crop: Pixels) -> Expression:
         """What a crop [48, 48] of a face shows by its pixels alone: a face in which no landmarks were found.
@@ -73,7 +82,7 @@ class OnnxExpression:
         Raises ModelFailed.
         """
         inputs = {PIXELS: crop[None].astype(np.float32), FEATURES: _NO_FEATURES, PRESENT: _ABSENT}
-        return _expression(self._faces, inputs)
+        return _expression(self._faces, inputs, self._web)
 
     def read_landmarks(self, blendshapes: Floats, pose: tuple[float, float, float]) -> Expression:
         """What a face shows by its blendshapes [52] and pose (yaw, pitch, roll in degrees, as in HeadPose) alone.
@@ -84,11 +93,11 @@ class OnnxExpression:
         row[0, :N_BLENDSHAPES] = blendshapes
         row[0, N_BLENDSHAPES:] = pose
         row[0, N_BLENDSHAPES:] *= POSE_SCALE
-        return _expression(self._landmarks, {FEATURES: row})
+        return _expression(self._landmarks, {FEATURES: row}, self._web)
 
 
-def load_expression(models_dir: Path | None = None) -> OnnxExpression | None:
-    """The readers of expressions in the folder of models, the package's own when None.
+def load_expression(models_dir: Path | None = None, *, web: bool = False) -> OnnxExpression | None:
+    """The readers of expressions in the folder of models, the package's own when None; `web`: as OnnxExpression.
 
     None when `current.json` names no `face_expression`. Raises ModelRefused when a model is named and unfit.
     """
@@ -101,12 +110,12 @@ def load_expression(models_dir: Path | None = None) -> OnnxExpression | None:
         raise ModelRefused(
             f"{folder / CURRENT} names {FACE_EXPRESSION} but no {LANDMARKS_EXPRESSION}: restore both from the release"
         )
-    return OnnxExpression(faces, landmarks)
+    return OnnxExpression(faces, landmarks, web=web)
 
 
-def _expression(graph: OnnxGraph, inputs: Mapping[str, Floats]) -> Expression:
-    emotions, affect = graph.run(inputs)
-    chances = emotions[0].tolist()
+def _expression(graph: OnnxGraph, inputs: Mapping[str, Floats], web: bool) -> Expression:
+    camera, affect, photograph = graph.run(inputs)
+    chances = (photograph if web else camera)[0].tolist()
     valence, arousal = affect[0].tolist()
     # One NaN makes the sum NaN: a broken reading is never a face.
     if not abs(sum(chances) - 1.0) < 1e-3 or valence != valence or arousal != arousal:

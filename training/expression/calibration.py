@@ -1,7 +1,8 @@
 """What a network says of faces that it was not trained on goes in, the corrections of its answers come out.
 
-Two heads are joined, a part of the training data's prior is taken out, and one temperature is fitted; everything is
-chosen on FER+ (valid).
+Two heads are joined, a part of the training data's prior is taken out, and one temperature is fitted: once for web
+faces, chosen on FER+ (valid), and once for faces before a camera, where nobody knows how often each class occurs,
+chosen on FER+ (valid) and on generated faces together.
 """
 
 from dataclasses import dataclass, replace
@@ -10,16 +11,31 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from emdr_stream.domain import EMOTIONS
 from training.expression.dataset import Faces
 from training.expression.faces import UNSURE
 from training.expression.landmarks import Floats
 from training.expression.network import N_CLASSES
+
+JOY: Final = EMOTIONS.index("joy")
+NEUTRAL: Final = EMOTIONS.index("neutral")
+SURPRISE: Final = EMOTIONS.index("surprise")
+GRIEVED: Final = [EMOTIONS.index(name) for name in ("sadness", "anger", "fear", "disgust")]
+POSITIVE, CALM, DISTRESS = 0, 1, 2
+GROUP: Final = np.array([{JOY: POSITIVE, NEUTRAL: CALM}.get(i, DISTRESS) for i in range(len(EMOTIONS))])
+"""[7] the three of each of EMOTIONS; that of surprise is not used."""
 
 INTENT_GRID: Final = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0, 1.5)
 PRIOR_GRID: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 TEMPERATURE_GRID: Final = tuple(np.geomspace(0.3, 3.0, 61).tolist())
 WEB_ERROR: Final = 0.04
 """Of the 0.05 that may be on the web: the rest of what another camera needs."""
+CAMERA_INTENTS: Final = (0.0, 0.3, 0.5, 1.0, 2.0, 4.0)
+CAMERA_POWERS: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+CAMERA_DISTRESS: Final = 0.88
+"""Recall of distress that a camera's answer must have where it is chosen: a missed distress is the worse harm."""
+CAMERA_ERROR: Final = 0.10
+"""As WEB_ERROR, on faces from elsewhere: what is allowed on the performers."""
 _BINS: Final = 15
 
 
@@ -47,6 +63,14 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibrations:
+    """Of both answers: a camera's, and a web face's."""
+
+    camera: Calibration
+    web: Calibration
+
+
+@dataclass(frozen=True, slots=True)
 class Answers:
     """A network's [n, N_OUT] on faces; what most raters saw in them [n], UNSURE where two classes share the first
     place; what was meant [n], UNSURE where nobody knows."""
@@ -71,11 +95,37 @@ def calibrate(web: Answers, prior: Floats, floor: float) -> Calibration:
     what raters saw is read, the one with the best sum of mean recalls of both truths is taken (or the most accurate
     one, where none reaches the floor), and then a temperature.
     """
-    log_prior = tuple(float(x) for x in np.log(np.maximum(prior, 1e-4)) - np.log(np.maximum(prior, 1e-4)).mean())
+    log_prior = _centred_log(prior)
     tried = [_tried(Calibration(intent, power, 1.0, log_prior), web) for intent in INTENT_GRID for power in PRIOR_GRID]
     enough = [t for t in tried if t[0] >= floor]
     chosen = max(enough, key=lambda t: t[1]) if enough else max(tried, key=lambda t: t[0])
-    return with_temperature(chosen[2], web)
+    return with_temperature(chosen[2], web, WEB_ERROR)
+
+
+def calibrate_camera(web: Answers, other: Answers, prior: Floats) -> Calibration:
+    """Choose the corrections for a camera, whose classes count alike: on what was meant by web faces, and on `other`
+    faces from elsewhere, neither trained on.
+
+    Of the combinations with which both sets' distress is found as often as CAMERA_DISTRESS (or those that find most,
+    where none does), the one with the best sum of both mean recalls is taken; then, on `other`, a temperature.
+    """
+    log_prior = _centred_log(prior)
+    known = web.intent != UNSURE
+    sets = ((web.said[known], web.intent[known]), (other.said, other.intent))
+    tried = []
+    for intent in CAMERA_INTENTS:
+        for power in CAMERA_POWERS:
+            candidate = Calibration(intent, power, 1.0, log_prior)
+            chances = [(candidate.chances(said), true) for said, true in sets]
+            found = min(three_recalls(*one)[DISTRESS] for one in chances)
+            recalls = sum(mean_recall(said.argmax(1), true) for said, true in chances)
+            tried.append((min(found, CAMERA_DISTRESS), recalls, candidate))
+    return with_temperature(max(tried, key=lambda t: t[:2])[2], replace(other, label=other.intent), CAMERA_ERROR)
+
+
+def _centred_log(prior: Floats) -> tuple[float, ...]:
+    logs = np.log(np.maximum(prior, 1e-4))
+    return tuple(float(x) for x in logs - logs.mean())
 
 
 def _tried(candidate: Calibration, web: Answers) -> tuple[float, float, Calibration]:
@@ -85,8 +135,8 @@ def _tried(candidate: Calibration, web: Answers) -> tuple[float, float, Calibrat
     return float((read == web.label)[seen].mean()), recalls, candidate
 
 
-def with_temperature(chosen: Calibration, web: Answers) -> Calibration:
-    """The same with the highest temperature that keeps the calibration error on the web faces within WEB_ERROR, or
+def with_temperature(chosen: Calibration, web: Answers, error: float) -> Calibration:
+    """The same with the highest temperature that keeps the calibration error on some faces within `error`, or
     else with the one of the least: as unsure as they allow, for another camera deserves less trust."""
 
     def tried(temperature: float) -> Calibration:
@@ -94,7 +144,7 @@ def with_temperature(chosen: Calibration, web: Answers) -> Calibration:
 
     seen = web.label != UNSURE
     errors = {t: calibration_error(tried(t).chances(web.said[seen]), web.label[seen]) for t in TEMPERATURE_GRID}
-    within = [t for t, error in errors.items() if error <= WEB_ERROR]
+    within = [t for t, one in errors.items() if one <= error]
     return tried(max(within, default=min(errors, key=errors.__getitem__)))
 
 
@@ -129,6 +179,15 @@ def macro_f1(read: NDArray[np.int64], label: NDArray[np.int64]) -> float:
 def mean_recall(read: NDArray[np.int64], label: NDArray[np.int64]) -> float:
     """The mean recall of the classes that occur in `label`."""
     return float(np.mean([(read[label == c] == c).mean() for c in np.unique(label)]))
+
+
+def three_recalls(chances: Floats, label: NDArray[np.int64]) -> list[float]:
+    """The recalls of POSITIVE (joy), CALM (neutral) and DISTRESS (sadness, anger, fear, disgust), each of which must
+    occur. Faces of surprise, which is either, are left out, and so is its probability."""
+    kept = label != SURPRISE
+    groups = np.stack([chances[:, JOY], chances[:, NEUTRAL], chances[:, GRIEVED].sum(1)], 1)[kept]
+    true, read = GROUP[label[kept]], groups.argmax(1)
+    return [float((read[true == i] == i).mean()) for i in (POSITIVE, CALM, DISTRESS)]
 
 
 def concordance(said: Floats, true: Floats) -> float:

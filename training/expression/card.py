@@ -56,9 +56,11 @@ def _against(target: Target, ours: float | None) -> str:
 def _classes(report: dict[str, Json], reader: str) -> str:
     head = " | ".join(EMOTIONS)
     lines = [f"| recall / precision | n | accuracy | {head} |", "|---" * (len(EMOTIONS) + 3) + "|"]
-    for name, title in _NAMES.items():
-        part: Any = report[name]
-        said = part[reader]
+    parts: dict[str, Any] = report
+    rows = [(title, parts[name][reader]) for name, title in _NAMES.items()]
+    if reader == "ours":
+        rows.insert(1, ("FER+ test, read as a camera's", parts[FERPLUS]["camera"]))
+    for title, said in rows:
         cells = []
         for emotion in EMOTIONS:
             known = emotion in said["recall"]

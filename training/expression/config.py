@@ -31,6 +31,9 @@ class Recipe:
     feature_noise: float
     smoothing: float
     intent: float
+    taught_seen: float
+    taught_meant: float
+    adjusted: float
     affect: float
     alone: float
 

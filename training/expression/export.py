@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from emdr_stream.inference.graphs import Shapes, load_graph
 from emdr_stream.vision.crop import SIDE
 from emdr_stream.vision.expression import (
-    AFFECT_OUT,
     EMOTIONS_OUT,
     FACE_EXPRESSION,
     FACE_INPUTS,
@@ -29,9 +28,10 @@ from emdr_stream.vision.expression import (
     OUTPUTS,
     PIXELS,
     PRESENT,
+    WEB_EMOTIONS_OUT,
 )
 from emdr_stream.vision.geometry import N_BLENDSHAPES, N_FEATURES, N_POSE
-from training.expression.calibration import Calibration
+from training.expression.calibration import Calibration, Calibrations
 from training.expression.landmarks import Floats
 from training.expression.network import N_CLASSES, ExpressionNetwork
 from training.expression.plain import LandmarksNetwork
@@ -40,6 +40,7 @@ from training.package import Json, put_in_use
 OPSET: Final = 17
 TOLERANCE: Final = 1e-4
 _ROWS: Final = 6
+Said = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Made:
 
 
 class Corrected(nn.Module):
-    """Logits of the network to calibrated probabilities [n, 7] and affect [n, 2]."""
+    """Logits of the network to calibrated probabilities [n, 7]."""
 
     log_prior: Tensor
 
@@ -64,42 +65,55 @@ class Corrected(nn.Module):
         self.hedge = calibration.hedge
         self.register_buffer("log_prior", torch.tensor(calibration.log_prior) * calibration.prior_power)
 
-    def forward(self, said: Tensor) -> tuple[Tensor, Tensor]:
-        """[n, N_OUT] to both outputs."""
+    def forward(self, said: Tensor) -> Tensor:
+        """[n, N_OUT] to [n, 7]."""
         joined = (said[:, :N_CLASSES] + self.intent * said[:, N_CLASSES : 2 * N_CLASSES]) / (1 + self.intent)
         chances = torch.softmax((joined - self.log_prior) / self.temperature, 1)
-        return chances * (1 - self.hedge) + self.hedge / N_CLASSES, torch.tanh(said[:, 2 * N_CLASSES :])
+        return chances * (1 - self.hedge) + self.hedge / N_CLASSES
+
+
+class Answered(nn.Module):
+    """Logits of the network to every output, in the order of OUTPUTS."""
+
+    def __init__(self, calibrations: Calibrations) -> None:
+        super().__init__()
+        self.camera = Corrected(calibrations.camera)
+        self.web = Corrected(calibrations.web)
+
+    def forward(self, said: Tensor) -> Said:
+        """[n, N_OUT] to probabilities, affect [n, 2], and probabilities of a web face."""
+        return self.camera(said), torch.tanh(said[:, 2 * N_CLASSES :]), self.web(said)
 
 
 class FaceGraph(nn.Module):
     """What is exported of the network that sees pixels."""
 
-    def __init__(self, network: ExpressionNetwork, calibration: Calibration) -> None:
+    def __init__(self, network: ExpressionNetwork, calibrations: Calibrations) -> None:
         super().__init__()
         self.network = network
-        self.corrected = Corrected(calibration)
+        self.answered = Answered(calibrations)
 
-    def forward(self, pixels: Tensor, features: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pixels: Tensor, features: Tensor, present: Tensor) -> Said:
         """`pixels` [n, 48, 48], `features` [n, N_FEATURES], `present` [n, 1]."""
-        said: tuple[Tensor, Tensor] = self.corrected(self.network(pixels.unsqueeze(1), features, present))
+        said: Said = self.answered(self.network(pixels.unsqueeze(1), features, present))
         return said
 
 
 class LandmarksGraph(nn.Module):
     """What is exported of the network without pixels."""
 
-    def __init__(self, network: LandmarksNetwork, calibration: Calibration) -> None:
+    def __init__(self, network: LandmarksNetwork, calibrations: Calibrations) -> None:
         super().__init__()
         self.network = network
-        self.corrected = Corrected(calibration)
+        self.answered = Answered(calibrations)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor) -> Said:
         """`features` [n, 55]."""
-        said: tuple[Tensor, Tensor] = self.corrected(self.network(features))
+        said: Said = self.answered(self.network(features))
         return said
 
 
-def export_faces(models: Path, network: ExpressionNetwork, calibration: Calibration, made: Made) -> Path:
+def export_faces(models: Path, network: ExpressionNetwork, calibrations: Calibrations, made: Made) -> Path:
     """Write `face_expression`, load it as the service does, and put it in use. Raises ModelRefused."""
     draw = np.random.default_rng(7)
     present = np.ones((_ROWS, 1), np.float32)
@@ -109,16 +123,16 @@ def export_faces(models: Path, network: ExpressionNetwork, calibration: Calibrat
         FEATURES: draw.uniform(0, 0.6, (_ROWS, N_FEATURES)).astype(np.float32).round(4) * present,
         PRESENT: present,
     }
-    graph = FaceGraph(network.eval(), calibration).eval()
-    return _write(models, FACE_EXPRESSION, graph, rows, FACE_INPUTS, calibration, made)
+    graph = FaceGraph(network.eval(), calibrations).eval()
+    return _write(models, FACE_EXPRESSION, graph, rows, FACE_INPUTS, calibrations, made)
 
 
-def export_landmarks(models: Path, network: LandmarksNetwork, calibration: Calibration, made: Made) -> Path:
+def export_landmarks(models: Path, network: LandmarksNetwork, calibrations: Calibrations, made: Made) -> Path:
     """Write `face_landmarks_expression`, load it as the service does, and put it in use. Raises ModelRefused."""
     draw = np.random.default_rng(8)
     features = draw.uniform(0, 0.8, (_ROWS, N_BLENDSHAPES + N_POSE)).astype(np.float32).round(4)
-    graph = LandmarksGraph(network.eval(), calibration).eval()
-    return _write(models, LANDMARKS_EXPRESSION, graph, {FEATURES: features}, LANDMARKS_INPUTS, calibration, made)
+    graph = LandmarksGraph(network.eval(), calibrations).eval()
+    return _write(models, LANDMARKS_EXPRESSION, graph, {FEATURES: features}, LANDMARKS_INPUTS, calibrations, made)
 
 
 def _pattern(n: int, draw: np.random.Generator) -> Floats:
@@ -139,7 +153,7 @@ def _write(
     graph: nn.Module,
     rows: dict[str, Floats],
     inputs: Shapes,
-    calibration: Calibration,
+    calibrations: Calibrations,
     made: Made,
 ) -> Path:
     folder = models / name / made.version
@@ -147,10 +161,10 @@ def _write(
     content = _onnx(graph, rows, inputs)
     (folder / "model.onnx").write_bytes(content)
     with torch.inference_mode():
-        emotions, affect = graph(*(torch.from_numpy(rows[key]) for key in inputs))
+        said = graph(*(torch.from_numpy(rows[key]) for key in inputs))
     vectors: dict[str, Json] = {
         "inputs": {key: _listed(value) for key, value in rows.items()},
-        "outputs": {EMOTIONS_OUT: _listed(emotions.numpy()), AFFECT_OUT: _listed(affect.numpy())},
+        "outputs": {name: _listed(one.numpy()) for name, one in zip(OUTPUTS, said, strict=True)},
         "tolerance": TOLERANCE,
     }
     vector_bytes = (json.dumps(vectors) + "\n").encode()
@@ -165,19 +179,23 @@ def _write(
         "inputs": {key: list(shape) for key, shape in inputs.items()},
         "outputs": {key: list(shape) for key, shape in OUTPUTS.items()},
         "training": {"command": made.command, "seed": made.seed, "data": made.data},
-        "calibration": {
-            "intent": calibration.intent,
-            "prior_power": calibration.prior_power,
-            "temperature": calibration.temperature,
-            "hedge": calibration.hedge,
-            "log_prior": list(calibration.log_prior),
-        },
+        "calibration": {EMOTIONS_OUT: _plain(calibrations.camera), WEB_EMOTIONS_OUT: _plain(calibrations.web)},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     # The stored answers are torch's: loading compares ONNX Runtime with them.
     load_graph(folder, inputs=inputs, outputs=OUTPUTS)
     put_in_use(models, made.version, name)
     return folder
+
+
+def _plain(calibration: Calibration) -> dict[str, Json]:
+    return {
+        "intent": calibration.intent,
+        "prior_power": calibration.prior_power,
+        "temperature": calibration.temperature,
+        "hedge": calibration.hedge,
+        "log_prior": list(calibration.log_prior),
+    }
 
 
 def _onnx(graph: nn.Module, rows: dict[str, Floats], inputs: Shapes) -> bytes:

@@ -7,20 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emdr_stream.domain import EMOTIONS
-from training.expression.calibration import calibration_error, concordance, macro_f1
+from training.expression.calibration import (
+    GROUP,
+    JOY,
+    NEUTRAL,
+    SURPRISE,
+    calibration_error,
+    concordance,
+    macro_f1,
+    three_recalls,
+)
 from training.expression.landmarks import Floats
 from training.expression.looks import CKPLUS, FERPLUS, PERFORMERS, STILLS, SYNTHETIC, Looks
 from training.package import Json
 
-_JOY: Final = EMOTIONS.index("joy")
-_NEUTRAL: Final = EMOTIONS.index("neutral")
-_SURPRISE: Final = EMOTIONS.index("surprise")
 _SAD_OR_AFRAID: Final = (EMOTIONS.index("sadness"), EMOTIONS.index("fear"))
-_DISTRESS: Final = [EMOTIONS.index(name) for name in ("sadness", "anger", "fear", "disgust")]
-POSITIVE, CALM, DISTRESS = 0, 1, 2
 
-READERS: Final = ("ours", "fer", "blind")
-"""The model that sees pixels, the peer, and our model that sees blendshapes and pose alone."""
+READERS: Final = ("ours", "fer", "blind", "camera")
+"""The model that sees pixels, the peer, our model that sees blendshapes and pose alone; on web faces, which the first
+and the third read as such, also what the model that sees pixels says of them as of a camera's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +76,12 @@ def three_way(chances: Floats, label: NDArray[np.int64]) -> dict[str, Json]:
 
     Pictures of surprise, which is either, are left out, and so is its probability.
     """
-    kept = label != _SURPRISE
-    groups = np.stack([chances[:, _JOY], chances[:, _NEUTRAL], chances[:, _DISTRESS].sum(1)], 1)[kept]
-    group = np.full(len(EMOTIONS), DISTRESS)
-    group[_JOY], group[_NEUTRAL] = POSITIVE, CALM
-    true, read = group[label[kept]], groups.argmax(1)
+    kept = label != SURPRISE
+    recalls = three_recalls(chances, label)
     names = ("positive", "neutral", "distress")
-    recall = {f"{name}_recall": round(float((read[true == i] == i).mean()), 4) for i, name in enumerate(names)}
-    return {"n": int(kept.sum()), "accuracy": round(float((read == true).mean()), 4), **recall}
+    recall = {f"{name}_recall": round(found, 4) for name, found in zip(names, recalls, strict=True)}
+    counts = np.bincount(GROUP[label[kept]], minlength=3)
+    return {"n": int(kept.sum()), "accuracy": round(float(counts @ recalls / kept.sum()), 4), **recall}
 
 
 def by_set(sets: dict[str, Looks]) -> dict[str, Json]:
@@ -112,7 +115,7 @@ def _of_reader(name: str, looks: Looks, chances: Floats) -> dict[str, Json]:
         part["agreed"] = figures(chances[agreed], looks.label[agreed]).plain()
     if name == CKPLUS:
         # The set has no neutral face and the six others are known: the second reading leaves neutral out.
-        six = np.delete(chances, _NEUTRAL, axis=1)
+        six = np.delete(chances, NEUTRAL, axis=1)
         part["accuracy_of_six"] = round(float((six.argmax(1) == looks.label).mean(where=kept)), 4)
     if name == PERFORMERS:
         part["performed"] = part.copy()
@@ -125,8 +128,8 @@ def _of_reader(name: str, looks: Looks, chances: Floats) -> dict[str, Json]:
 def grimaces(chances: Floats, looks: Looks) -> dict[str, Json]:
     """Of performers whom raters saw as sad or afraid: the mean P(joy), and how many were read as joyful."""
     sad = np.isin(looks.seen, _SAD_OR_AFRAID)
-    joy = chances[sad, _JOY]
-    read = (chances[sad].argmax(1) == _JOY).mean()
+    joy = chances[sad, JOY]
+    read = (chances[sad].argmax(1) == JOY).mean()
     return {"n": int(sad.sum()), "mean_joy": round(float(joy.mean()), 4), "read_as_joy": round(float(read), 4)}
 
 

@@ -28,20 +28,19 @@ from training.expression.faces import (
     read_rgb,
 )
 from training.expression.landmarks import ENLARGED, Floats, Landmarker, Reading, padded, plain_landmarks
-from training.expression.peers import Fer
+from training.expression.peers import Fer, box
 
 Tick = Callable[[int, int], None]
 
 STILLS: Final = "stills"
-BOX: Final = 0.85
-"""Side of the square that `fer` is given, in sides of the landmarks' square: about what its own detector finds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Looks:
     """n pictures of one set. `label`, `seen` [n]: index into EMOTIONS, UNSURE when it has none; `seen` is what raters
-    saw of what was performed. `ours`, `blind` (without pixels), `fer` [n, 7]; `affect` [n, 2] ours, `felt` [n, 2] true,
-    NaN when unknown; `found` [n]: whether the landmarker found a face; `names` of the files."""
+    saw of what was performed. `ours`, `blind` (without pixels), `fer` [n, 7]; `camera` [n, 7]: ours as a camera's,
+    where `ours` is as a web photograph's; `affect` [n, 2] ours, `felt` [n, 2] true, NaN when unknown; `found` [n]:
+    whether the landmarker found a face; `names` of the files."""
 
     names: list[str]
     label: NDArray[np.int64]
@@ -50,6 +49,7 @@ class Looks:
     ours: Floats
     blind: Floats
     fer: Floats | None
+    camera: Floats | None
     affect: Floats
     felt: Floats
     agreed: NDArray[np.bool_]
@@ -65,6 +65,7 @@ class Looks:
             ours=self.ours[rows],
             blind=self.blind[rows],
             fer=None if self.fer is None else self.fer[rows],
+            camera=None if self.camera is None else self.camera[rows],
             affect=self.affect[rows],
             felt=self.felt[rows],
             agreed=self.agreed[rows],
@@ -87,8 +88,10 @@ class _Shown:
 class Observer:
     """Looks at pictures with everything that is compared."""
 
-    def __init__(self, expression: OnnxExpression, landmarker: Landmarker, fer: Fer | None) -> None:
-        self._expression = expression
+    def __init__(self, camera: OnnxExpression, web: OnnxExpression, landmarker: Landmarker, fer: Fer | None) -> None:
+        """`web`: reads FERPLUS, whose prior is known to be that of photographs from the web; `camera` the rest."""
+        self._camera = camera
+        self._web = web
         self._landmarker = landmarker
         self._fer = fer
 
@@ -97,10 +100,10 @@ class Observer:
         shown = list(_shown(data, name))
         rows = []
         for n, one in enumerate(shown):
-            rows.append(self._look(one))
+            rows.append(self._look(one, self._web if name == FERPLUS else self._camera))
             if n % 50 == 49 or n + 1 == len(shown):
                 tick(n + 1, len(shown))
-        found, ours, blind, fer = (list(column) for column in zip(*rows, strict=True))
+        found, ours, blind, fer, camera = (list(column) for column in zip(*rows, strict=True))
         return Looks(
             [one.name for one in shown],
             np.array([one.label for one in shown]),
@@ -109,24 +112,28 @@ class Observer:
             np.array([e.emotions for e in ours], np.float32),
             np.array([e.emotions for e in blind], np.float32),
             None if self._fer is None else np.stack(fer),
+            np.array([e.emotions for e in camera], np.float32) if name == FERPLUS else None,
             np.array([(e.valence, e.arousal) for e in ours], np.float32),
             np.array([one.felt for one in shown], np.float32),
             np.array([one.agreed for one in shown], np.bool_),
         )
 
-    def _look(self, one: _Shown) -> tuple[bool, Expression, Expression, Floats | None]:
+    def _look(
+        self, one: _Shown, reader: OnnxExpression
+    ) -> tuple[bool, Expression, Expression, Floats | None, Expression]:
         picture = one.picture()
         rgb, reading = self._read(picture, one.small)
         if reading is None:
             grey = aligned_crop(rgb, plain_landmarks())
             even = Expression(emotions=(1 / 7,) * 7, valence=0.0, arousal=0.0)
             fer = None if self._fer is None else self._fer.read_crop(np.asarray(rgb.mean(2), np.uint8))
-            return False, self._expression.read_crop(grey), even, fer
+            return False, reader.read_crop(grey), even, fer, self._camera.read_crop(grey)
         landmarks, blendshapes, matrix = reading
-        ours = self._expression.read(rgb, landmarks, blendshapes, matrix)
-        blind = self._expression.read_landmarks(blendshapes, head_pose(matrix))
-        fer = None if self._fer is None else self._fer.read(rgb, _box(rgb, landmarks))
-        return True, ours, blind, fer
+        ours = reader.read(rgb, landmarks, blendshapes, matrix)
+        camera = ours if reader is self._camera else self._camera.read(rgb, landmarks, blendshapes, matrix)
+        blind = reader.read_landmarks(blendshapes, head_pose(matrix))
+        fer = None if self._fer is None else self._fer.read(rgb, box(rgb, landmarks))
+        return True, ours, blind, fer, camera
 
     def _read(self, picture: Pixels, small: bool) -> tuple[Pixels, Reading | None]:
         """The picture that was read, enlarged and framed where it is small, and the reading of it."""
@@ -138,14 +145,6 @@ class Observer:
             if reading is not None:
                 return large, reading
         return padded(picture, ENLARGED[0][0], 0), None
-
-
-def _box(rgb: Pixels, landmarks: Floats) -> tuple[int, int, int, int]:
-    points = landmarks[:, :2] * np.array([rgb.shape[1], rgb.shape[0]], np.float32)
-    low, high = points.min(0), points.max(0)
-    side = float((high - low).max()) * BOX
-    x, y = (low + high) / 2 - side / 2
-    return int(x), int(y), int(side), int(side)
 
 
 def _shown(data: Path, name: str) -> Iterator[_Shown]:

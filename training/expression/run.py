@@ -15,17 +15,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.expression.calibration import Answers, Calibration, answers, calibrate, calibration_error, macro_f1
+from training.expression.calibration import (
+    Answers,
+    Calibration,
+    Calibrations,
+    answers,
+    calibrate,
+    calibrate_camera,
+    calibration_error,
+    macro_f1,
+    mean_recall,
+)
 from training.expression.config import Recipe
 from training.expression.dataset import Faces, synthetic_faces, web_faces
 from training.expression.export import Made, export_faces, export_landmarks
 from training.expression.faces import TRAIN, UNSURE, VALID
 from training.expression.network import ExpressionNetwork
-from training.expression.plain import landmarks_outputs, train_landmarks
+from training.expression.peers import Fer
+from training.expression.plain import LandmarksNetwork, landmarks_outputs, train_landmarks
 from training.expression.train import built, outputs, train
 from training.run import Progress, counted
 
 FIRST: Final = "first"
+SECOND: Final = "second"
 SHIPPED: Final = "small"
 LANDMARKS: Final = "landmarks"
 FLOOR: Final = 0.815
@@ -47,12 +59,14 @@ class Material:
     prior: NDArray[np.float32]
 
 
-def gather(data: Path, landmarker: Path, cache: Path, progress: Progress) -> Material:
+def gather(data: Path, landmarker: Path, cache: Path, teacher: Fer, progress: Progress) -> Material:
     """Read the trainable sets. Raises OSError when a set is missing."""
     tick = counted(progress, "finding landmarks of web faces")
-    web = web_faces(data, landmarker, cache, TRAIN, tick)
+    web = web_faces(data, landmarker, cache, TRAIN, tick, teacher)
     valid = web_faces(data, landmarker, cache, VALID, tick)
-    generated = synthetic_faces(data, landmarker, cache, counted(progress, "finding landmarks of generated faces"))
+    generated = synthetic_faces(
+        data, landmarker, cache, counted(progress, "finding landmarks of generated faces"), teacher
+    )
     kept = np.arange(len(generated)) % FOLDS == 0
     used = generated.take(~kept)
     faces = web.joined(used)
@@ -60,20 +74,28 @@ def gather(data: Path, landmarker: Path, cache: Path, progress: Progress) -> Mat
 
 
 def make(
-    recipes: dict[str, Recipe], data: Path, landmarker: Path, cache: Path, models: Path, made: Made, progress: Progress
+    recipes: dict[str, Recipe],
+    data: Path,
+    landmarker: Path,
+    cache: Path,
+    teacher: Fer,
+    models: Path,
+    made: Made,
+    progress: Progress,
 ) -> dict[str, float]:
     """Train, calibrate, export and put in use. Returns the figures on what was chosen on, by name."""
-    material = gather(data, landmarker, cache, progress)
+    material = gather(data, landmarker, cache, teacher, progress)
     first = _trained(FIRST, recipes, None, material, cache, progress)
-    network = _trained(SHIPPED, recipes, first, material, cache, progress)
+    second = _trained(SECOND, recipes, first, material, cache, progress)
+    network = _trained(SHIPPED, recipes, second, material, cache, progress)
     web = answers(outputs(network, material.web), material.web)
-    calibration = calibrate(web, material.prior, FLOOR)
-    export_faces(models, network, calibration, made)
+    other = answers(outputs(network, material.other), material.other)
+    calibrations = Calibrations(calibrate_camera(web, other, material.prior), calibrate(web, material.prior, FLOOR))
+    export_faces(models, network, calibrations, made)
     blind = train_landmarks(recipes[LANDMARKS], material.faces)
     hedged = _calibrated_landmarks(blind, material)
     export_landmarks(models, blind, hedged, made)
-    other = answers(outputs(network, material.other), material.other)
-    return {**_judged("valid", web, calibration), **_judged("fold", other, calibration)}
+    return {**_judged("valid", web, calibrations.web), **_judged("fold", other, calibrations.camera)}
 
 
 def _judged(name: str, faces: Answers, calibration: Calibration) -> dict[str, float]:
@@ -82,14 +104,17 @@ def _judged(name: str, faces: Answers, calibration: Calibration) -> dict[str, fl
     return {
         f"{name}_accuracy": float((chances.argmax(1) == label).mean()),
         f"{name}_macro_f1": macro_f1(chances.argmax(1), label),
+        f"{name}_mean_recall": mean_recall(chances.argmax(1), label),
         f"{name}_ece": calibration_error(chances, label),
     }
 
 
-def _calibrated_landmarks(network: torch.nn.Module, material: Material) -> Calibration:
+def _calibrated_landmarks(network: LandmarksNetwork, material: Material) -> Calibrations:
     found = material.web.take(material.web.found)
     web = answers(landmarks_outputs(network, found.features), found)
-    return dataclasses.replace(calibrate(web, material.prior, LANDMARKS_FLOOR), hedge=LANDMARKS_HEDGE)
+    other = answers(landmarks_outputs(network, material.other.features), material.other)
+    chosen = (calibrate_camera(web, other, material.prior), calibrate(web, material.prior, LANDMARKS_FLOOR))
+    return Calibrations(*(dataclasses.replace(one, hedge=LANDMARKS_HEDGE) for one in chosen))
 
 
 def _trained(

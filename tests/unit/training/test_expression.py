@@ -6,21 +6,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="torch is in no lock file: pip install torch")
+
 from emdr_stream.domain import EMOTIONS
+from emdr_stream.vision.expression import load_expression
 from training.expression.calibration import (
     Answers,
     Calibration,
+    Calibrations,
     calibrate,
+    calibrate_camera,
     calibration_error,
     concordance,
     macro_f1,
+    three_recalls,
     with_temperature,
 )
 from training.expression.config import load_recipes
 from training.expression.dataset import in_padded, web_faces
+from training.expression.export import Made, export_faces, export_landmarks
 from training.expression.faces import TEST, TRAINED_ON, UNSURE, FerPlus, Picture, read_ferplus, read_pictures
 from training.expression.figures import figures, three_way
 from training.expression.landmarks import padded, plain_landmarks
+from training.expression.plain import LandmarksNetwork
+from training.expression.train import built
 
 JOY, SADNESS, ANGER, FEAR, SURPRISE, DISGUST, NEUTRAL = range(7)
 
@@ -94,7 +103,7 @@ def test_the_temperature_undoes_what_is_too_sure() -> None:
     logits[:, :7] += draw.gumbel(size=(4000, 7))
     web = Answers(logits * 3, true, true)
     flat = Calibration(0.0, 0.0, 1.0, (0.0,) * 7)
-    fitted = with_temperature(flat, web)
+    fitted = with_temperature(flat, web, 0.04)
     assert fitted.temperature > 2
     before, after = (calibration_error(c.chances(web.said), web.label) for c in (flat, fitted))
     assert after < before / 2
@@ -113,6 +122,18 @@ def test_a_rare_class_is_helped_as_far_as_the_floor_allows() -> None:
     read = chosen.logits(web.said).argmax(1)
     assert (read[-4:] == FEAR).all()
     assert (read == web.label).mean() >= 0.95
+
+
+def test_before_a_camera_distress_is_found_although_the_web_shows_little_of_it() -> None:
+    """What half of the sad faces say is nearly neutral: on the web that is the better guess, before a camera not."""
+    prior = np.array([0.25, 0.1, 0.08, 0.05, 0.1, 0.02, 0.4], np.float32)
+    web = said_of([JOY] * 60 + [SADNESS] * 20 + [NEUTRAL] * 90, 4.0)
+    web.said[60:70, NEUTRAL] = web.said[60:70, 7 + NEUTRAL] = 4.3
+    flat = Calibration(0.0, 0.0, 1.0, (0.0,) * 7)
+    assert three_recalls(flat.chances(web.said), web.label) == [1.0, 1.0, 0.5]
+    camera = calibrate_camera(web, web, prior)
+    assert camera.prior_power > 0
+    assert three_recalls(camera.chances(web.said), web.label) == [1.0, 1.0, 1.0]
 
 
 def test_the_figures_are_those_of_a_hand_calculation() -> None:
@@ -153,18 +174,18 @@ def test_the_recipes_are_whole(tmp_path: Path) -> None:
 
 
 def test_an_exported_network_says_what_torch_says(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="torch is in no lock file: pip install torch")
-    from emdr_stream.vision.expression import load_expression
-    from training.expression.export import Made, export_faces, export_landmarks
-    from training.expression.plain import LandmarksNetwork
-    from training.expression.train import built
-
     made = Made("1", "a command", 1, "no data")
-    calibration = Calibration(0.5, 0.3, 1.2, (0.5, 0.0, -0.5, -1.0, 0.0, -1.0, 2.0))
+    camera = Calibration(0.5, 0.3, 1.2, (0.5, 0.0, -0.5, -1.0, 0.0, -1.0, 2.0))
+    calibrations = Calibrations(camera, Calibration(0.0, 0.0, 0.7, (0.0,) * 7))
     # Loading compares with what torch said of the stored rows, within the tolerance.
-    folder = export_faces(tmp_path, built(load_recipes()["small"]), calibration, made)
-    export_landmarks(tmp_path, LandmarksNetwork(16, 0.1), calibration, made)
-    assert load_expression(tmp_path) is not None
-    manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["calibration"]["temperature"] == 1.2
-    assert len(manifest["calibration"]["log_prior"]) == len(EMOTIONS)
+    folder = export_faces(tmp_path, built(load_recipes()["small"]), calibrations, made)
+    export_landmarks(tmp_path, LandmarksNetwork(16, 0.1), calibrations, made)
+    reader, web = load_expression(tmp_path), load_expression(tmp_path, web=True)
+    assert reader is not None
+    assert web is not None
+    crop = np.random.default_rng(2).integers(0, 255, (48, 48)).astype(np.uint8)
+    # The web's answer has no correction here, the camera's holds neutral back.
+    assert reader.read_crop(crop).emotions[NEUTRAL] < web.read_crop(crop).emotions[NEUTRAL]
+    stored = json.loads((folder / "manifest.json").read_text())["calibration"]
+    assert (stored["emotions"]["temperature"], stored["web_emotions"]["temperature"]) == (1.2, 0.7)
+    assert len(stored["emotions"]["log_prior"]) == len(EMOTIONS)

@@ -18,6 +18,7 @@ from emdr_stream.inference.models import verify_models
 from emdr_stream.pipeline.features import FEATURE_NAMES
 from emdr_stream.vision.crop import SIDE, Floats, Pixels
 from emdr_stream.vision.expression import (
+    EMOTIONS_OUT,
     FACE_EXPRESSION,
     FACE_INPUTS,
     FEATURES,
@@ -25,6 +26,7 @@ from emdr_stream.vision.expression import (
     OUTPUTS,
     PIXELS,
     PRESENT,
+    WEB_EMOTIONS_OUT,
     OnnxExpression,
     load_expression,
 )
@@ -154,8 +156,10 @@ def test_the_manifest_says_how_the_answers_are_calibrated() -> None:
     for name in (FACE_EXPRESSION, LANDMARKS_EXPRESSION):
         folder = default_models_dir() / name / json.loads((default_models_dir() / "current.json").read_text())[name]
         calibration = json.loads((folder / "manifest.json").read_text())["calibration"]
-        assert 0.2 < calibration["temperature"] < 5
-        assert len(calibration["log_prior"]) == len(EMOTIONS)
+        assert calibration.keys() == {EMOTIONS_OUT, WEB_EMOTIONS_OUT}
+        for answer in calibration.values():
+            assert 0.2 < answer["temperature"] < 5
+            assert len(answer["log_prior"]) == len(EMOTIONS)
 
 
 def test_a_batch_says_what_single_faces_say(expression: OnnxExpression) -> None:
