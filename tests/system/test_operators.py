@@ -62,7 +62,7 @@ def test_healthz_and_readyz_say_yes(plain: Service) -> None:
     assert alive[0] == ready[0] == 200
     assert json.loads(alive[2])["alive"] is True
     parts = json.loads(ready[2])["parts"]
-    assert {name for name, part in parts.items() if part["ok"]} >= {"models", "redis", "postgres", "journal", "sessions"}
+    assert {name for name, part in parts.items() if part["ok"]} >= {"models", "redis", "postgres", "journal"}
     assert all(part["ok"] or (part["why"] and not part["required"]) for part in parts.values())
     assert "expression" in parts["expressions"]["why"] or parts["expressions"]["ok"]
 
