@@ -62,7 +62,7 @@ class Cameras:
     def check(self, source: Source) -> None:
         """Raises FatalProtocolError when a session of this source cannot be taken."""
         if source is Source.LANDMARKS and self._landmarks is None:
-            raise _unavailable(source, "its model or the extra `webcam` is not installed")
+            raise _unavailable(source, "its model is not installed")
         if source is not Source.FRAME:
             return
         if self._pool.problem is not None:

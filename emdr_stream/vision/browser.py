@@ -6,6 +6,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from emdr_stream.errors import ModelFailed
+from emdr_stream.vision.expression import load_expression
 from emdr_stream.vision.found import FaceLight
 from emdr_stream.vision.pose import Floats, eye_closure, gaze
 from emdr_stream.vision.quality import face_quality
@@ -66,10 +67,6 @@ class BrowserFaces:
 
 
 def load_browser_faces(models_dir: Path) -> BrowserFaces | None:
-    """None where the model, or a package that it needs, is missing. Raises ModelRefused for one that is unfit."""
-    try:
-        from emdr_stream.vision.expression import load_expression
-    except ImportError:
-        return None
+    """None where the model is missing. Raises ModelRefused for one that is unfit."""
     model = load_expression(models_dir)
     return None if model is None else BrowserFaces(model)

@@ -6,7 +6,6 @@ Kept in memory alone. The only module of the models' side that knows OpenCV: its
 import math
 from typing import Final, TypeAlias
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -37,6 +36,8 @@ def aligned_crop(rgb: Pixels, landmarks: Floats, side: int = SIDE) -> Pixels:
 
     `landmarks` [478, 3], of which x and y count, in parts of the picture's width and height.
     """
+    import cv2  # here, so that who reads no pictures needs no OpenCV
+
     turn, shift = _placement(rgb, landmarks, side)
     # The warp reads four pixels for each of its own: a large face is drawn large first, then averaged down.
     scale = math.sqrt(abs(turn[0, 0] * turn[1, 1] - turn[0, 1] * turn[1, 0]))
@@ -62,6 +63,8 @@ def _grey_around(rgb: Pixels, turn: Doubles, shift: Doubles, side: int) -> tuple
     # Two pixels more for the interpolation; never empty, wherever the face is said to be.
     x1, x2 = _clipped(left - 2, width - 1), _clipped(right + 3, width - 1) + 1
     y1, y2 = _clipped(top - 2, height - 1), _clipped(bottom + 3, height - 1) + 1
+    import cv2
+
     return np.asarray(cv2.cvtColor(rgb[y1:y2, x1:x2], cv2.COLOR_RGB2GRAY), np.uint8), np.array([x1, y1], np.float64)
 
 
