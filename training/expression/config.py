@@ -31,9 +31,6 @@ class Recipe:
     feature_noise: float
     smoothing: float
     intent: float
-    taught_seen: float
-    taught_meant: float
-    adjusted: float
     affect: float
     alone: float
 

@@ -24,8 +24,6 @@ from training.expression.faces import (
     read_rgb,
 )
 from training.expression.landmarks import ENLARGED, Floats, Tick, padded, plain_landmarks, read_all
-from training.expression.peers import Fer, box, cropped
-from training.expression.teacher import taught
 
 WIDE: Final = 64
 """Pixels of a training crop's side: the crop of the service with room for turning, shifting and scaling."""
@@ -37,8 +35,7 @@ class Faces:
     """n faces. `edged`, `framed` [n, WIDE, WIDE]: crops with the edge repeated, or a grey frame, beyond it.
     `features` [n, N_FEATURES], `found` [n]; `votes` [n, 7]: soft target, sums to 1; `intent` [n]: the class that was
     searched for or ordered when the picture was made, UNSURE when unknown; `affect` [n, 2]: valence, arousal, NaN when
-    it must come from the votes; `generated` [n]: whether nobody ever had this face; `taught` [n, 7]: what a teacher
-    says, the votes where there is none."""
+    it must come from the votes; `generated` [n]: whether nobody ever had this face."""
 
     edged: Pixels
     framed: Pixels
@@ -48,7 +45,6 @@ class Faces:
     intent: NDArray[np.int64]
     affect: Floats
     generated: NDArray[np.bool_]
-    taught: Floats
 
     def __len__(self) -> int:
         return len(self.edged)
@@ -62,7 +58,7 @@ class Faces:
         return Faces(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in Faces.__slots__))
 
 
-def web_faces(data: Path, landmarker: Path, cache: Path, split: int, tick: Tick, teacher: Fer | None = None) -> Faces:
+def web_faces(data: Path, landmarker: Path, cache: Path, split: int, tick: Tick) -> Faces:
     """FER+'s faces of TRAIN or VALID on which a class of the seven has votes. Raises ValueError for TEST."""
     if split == TEST:
         raise ValueError("the test split is read by the evaluation alone")
@@ -96,11 +92,10 @@ def web_faces(data: Path, landmarker: Path, cache: Path, split: int, tick: Tick,
         intent,
         np.full((len(rows), 2), np.nan, "f"),
         np.zeros(len(rows), np.bool_),
-        votes if teacher is None else taught(teacher, list(web.images[rows])),
     )
 
 
-def synthetic_faces(data: Path, landmarker: Path, cache: Path, tick: Tick, teacher: Fer | None = None) -> Faces:
+def synthetic_faces(data: Path, landmarker: Path, cache: Path, tick: Tick) -> Faces:
     """The half of the synthetic faces that may train, those without a label of affect included."""
     pictures = read_pictures(data, SYNTHETIC)
     readings = read_all([partial(read_rgb, picture.path) for picture in pictures], len(pictures), landmarker, False,
@@ -108,19 +103,17 @@ def synthetic_faces(data: Path, landmarker: Path, cache: Path, tick: Tick, teach
     rows = [i for i, picture in enumerate(pictures) if not picture.held_out and readings.found[i]]
     edged = np.empty((len(rows), WIDE, WIDE), np.uint8)
     features = np.empty((len(rows), N_FEATURES), np.float32)
-    alone = []
     for n, i in enumerate(rows):
         rgb = read_rgb(pictures[i].path)
         edged[n] = aligned_crop(rgb, readings.landmarks[i], WIDE)
         read = (readings.landmarks[i], readings.blendshapes[i], readings.matrices[i])
-        alone.append(cropped(rgb, box(rgb, readings.landmarks[i])))
         features[n] = face_features(*read, rgb.shape[1], rgb.shape[0])
     intent = np.array([pictures[i].label for i in rows], np.int64)
     affect = np.array([pictures[i].affect or (np.nan, np.nan) for i in rows], np.float32)
     votes = np.eye(N_CLASSES, dtype=np.float32)[intent]
-    known = np.ones(len(rows), np.bool_)
-    said = votes if teacher is None else taught(teacher, alone)
-    return Faces(edged, edged, features, known, votes, intent, affect, known, said)
+    return Faces(
+        edged, edged, features, np.ones(len(rows), np.bool_), votes, intent, affect, np.ones(len(rows), np.bool_)
+    )
 
 
 def _picked(images: Pixels, i: int) -> Pixels:

@@ -28,11 +28,13 @@ from training.expression.faces import (
     read_rgb,
 )
 from training.expression.landmarks import ENLARGED, Floats, Landmarker, Reading, padded, plain_landmarks
-from training.expression.peers import Fer, box
+from training.expression.peers import Fer
 
 Tick = Callable[[int, int], None]
 
 STILLS: Final = "stills"
+BOX: Final = 0.85
+"""Side of the square that `fer` is given, in sides of the landmarks' square: about what its own detector finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class Observer:
         ours = reader.read(rgb, landmarks, blendshapes, matrix)
         camera = ours if reader is self._camera else self._camera.read(rgb, landmarks, blendshapes, matrix)
         blind = reader.read_landmarks(blendshapes, head_pose(matrix))
-        fer = None if self._fer is None else self._fer.read(rgb, box(rgb, landmarks))
+        fer = None if self._fer is None else self._fer.read(rgb, _box(rgb, landmarks))
         return True, ours, blind, fer, camera
 
     def _read(self, picture: Pixels, small: bool) -> tuple[Pixels, Reading | None]:
@@ -145,6 +147,14 @@ class Observer:
             if reading is not None:
                 return large, reading
         return padded(picture, ENLARGED[0][0], 0), None
+
+
+def _box(rgb: Pixels, landmarks: Floats) -> tuple[int, int, int, int]:
+    points = landmarks[:, :2] * np.array([rgb.shape[1], rgb.shape[0]], np.float32)
+    low, high = points.min(0), points.max(0)
+    side = float((high - low).max()) * BOX
+    x, y = (low + high) / 2 - side / 2
+    return int(x), int(y), int(side), int(side)
 
 
 def _shown(data: Path, name: str) -> Iterator[_Shown]:

@@ -34,20 +34,16 @@ def targets(recipe: Recipe, faces: Faces, rows: NDArray[np.int64]) -> Targets:
     votes = votes * (1 - recipe.smoothing) + smooth
     intent = functional.one_hot(known.clamp(min=0), N_CLASSES).float() * (1 - recipe.smoothing) + smooth
     intent = torch.where((known < 0)[:, None], votes, intent)
-    taught = torch.from_numpy(faces.taught[rows])
-    intent = intent + recipe.taught_meant * (taught - intent)
-    votes = votes + recipe.taught_seen * (taught - votes)
     weight = torch.where(torch.from_numpy(faces.generated[rows]), recipe.generated, 1.0)
     return votes, intent, affect, weight
 
 
-def of_head(recipe: Recipe, said: Tensor, wanted: Targets, drawn: Tensor) -> Tensor:
-    """The loss of one head's answers [k, N_OUT]; `drawn` [7]: of `drawn_prior`."""
+def of_head(recipe: Recipe, said: Tensor, wanted: Targets) -> Tensor:
+    """The loss of one head's answers [k, N_OUT]."""
     votes, intent, affect, weight = wanted
     share = weight / weight.sum()
     seen = (functional.cross_entropy(said[:, :N_CLASSES], votes, reduction="none") * share).sum()
-    uneven = said[:, N_CLASSES : 2 * N_CLASSES] + drawn
-    meant = (functional.cross_entropy(uneven, intent, reduction="none") * share).sum()
+    meant = (functional.cross_entropy(said[:, N_CLASSES : 2 * N_CLASSES], intent, reduction="none") * share).sum()
     felt = torch.tanh(said[:, 2 * N_CLASSES :])
     distance = (felt - affect).square().mean() * 4 + (1 - _concordance(felt, affect)).mean() * 0.5
     return seen + recipe.intent * meant + recipe.affect * distance
@@ -69,14 +65,6 @@ def chances(recipe: Recipe, faces: Faces) -> NDArray[np.float64]:
         weights = faces.votes[part] @ (np.maximum(counts, 1.0) ** -recipe.balance)
         chances[part] = share * weights / weights.sum()
     return chances / chances.sum()
-
-
-def drawn_prior(recipe: Recipe, faces: Faces, odds: NDArray[np.float64]) -> Tensor:
-    """[7] logarithms of how often each class is meant among the faces as they are drawn, times `adjusted`: added to
-    the logits while training, they leave answers as of even classes (Menon et al. 2021, arXiv 2007.07314)."""
-    _, intent, _, _ = targets(recipe, faces, np.arange(len(faces)))
-    share = torch.from_numpy(odds.astype(np.float32)) @ intent
-    return recipe.adjusted * share.log()
 
 
 def schedule(step: int, steps: int) -> float:

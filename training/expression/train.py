@@ -13,7 +13,7 @@ from training.expression.augment import augmented, centred
 from training.expression.config import Recipe
 from training.expression.dataset import Faces
 from training.expression.landmarks import Floats
-from training.expression.losses import chances, drawn_prior, of_head, schedule, targets, weight_groups
+from training.expression.losses import chances, of_head, schedule, targets, weight_groups
 from training.expression.network import ExpressionNetwork
 
 Told = Callable[[int, float], None]
@@ -39,13 +39,12 @@ def train(recipe: Recipe, faces: Faces, told: Told, start: ExpressionNetwork | N
     optimiser = torch.optim.AdamW(weight_groups(network, recipe.decay), lr=recipe.rate)
     steps = recipe.epochs * recipe.steps
     odds = chances(recipe, faces)
-    drawn = drawn_prior(recipe, faces, odds)
     total = 0.0
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate * schedule(step, steps)
         rows = draw.choice(len(faces), recipe.batch, p=odds)
-        loss = _loss(recipe, network, faces, rows, noise, draw, drawn)
+        loss = _loss(recipe, network, faces, rows, noise, draw)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
@@ -86,7 +85,6 @@ def _loss(
     rows: NDArray[np.int64],
     noise: Floats,
     draw: np.random.Generator,
-    drawn: Tensor,
 ) -> Tensor:
     pixels, flipped = augmented(torch.from_numpy(faces.edged[rows]), torch.from_numpy(faces.framed[rows]), draw)
     features = np.where(flipped[:, None], mirrored(faces.features[rows]), faces.features[rows])
@@ -97,7 +95,7 @@ def _loss(
             pixels.contiguous(memory_format=torch.channels_last), torch.from_numpy(features), present
         )
     wanted = targets(recipe, faces, rows)
-    return of_head(recipe, fused.float(), wanted, drawn) + recipe.alone * of_head(recipe, alone.float(), wanted, drawn)
+    return of_head(recipe, fused.float(), wanted) + recipe.alone * of_head(recipe, alone.float(), wanted)
 
 
 def _present(found: NDArray[np.bool_]) -> Tensor:
