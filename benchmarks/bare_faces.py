@@ -1,11 +1,10 @@
 """Decoded pictures in, bare FaceLandmarker calls on them, figures out as JSON on stdout: what the face workers stand
 beside.
 
-    python -m benchmarks.bare_faces VIDEO SCALE SECONDS     frames, CPU and wall seconds
-    python -m benchmarks.bare_faces VIDEO SCALE memory      KiB of each further landmarker
+    python -m benchmarks.bare_faces VIDEO SCALE SECONDS [without-matrices]     frames, CPU and wall seconds
+    python -m benchmarks.bare_faces VIDEO SCALE memory                         KiB of each further landmarker
 
-MediaPipe's own Python classes, video mode, one face, with blendshapes and without matrices: the least that a service
-could do with.
+MediaPipe's own Python classes, video mode, one face, blendshapes, and the matrix that a head's pose is read from.
 """
 
 import json
@@ -25,18 +24,19 @@ STEP_MS = 100
 INSTANCES = 10
 
 
-def landmarker() -> Any:
+def landmarker(matrices: bool = True) -> Any:
     options = vision.FaceLandmarkerOptions(
         base_options=BaseOptions(model_asset_path=str(read_landmarker(None)[1])),
         running_mode=vision.RunningMode.VIDEO,
         num_faces=1,
         output_face_blendshapes=True,
+        output_facial_transformation_matrixes=matrices,
     )
     return vision.FaceLandmarker.create_from_options(options)
 
 
-def speed(seen: Pictures, seconds: float) -> dict[str, float]:
-    task, number = landmarker(), 0
+def speed(seen: Pictures, seconds: float, matrices: bool) -> dict[str, float]:
+    task, number = landmarker(matrices), 0
 
     def look() -> None:
         nonlocal number
@@ -71,4 +71,5 @@ def memory(seen: Pictures) -> dict[str, float]:
 
 if __name__ == "__main__":
     shown = pictures(Path(sys.argv[1]), float(sys.argv[2]))
-    print(json.dumps(memory(shown) if sys.argv[3] == "memory" else speed(shown, float(sys.argv[3]))))
+    figures = memory(shown) if sys.argv[3] == "memory" else speed(shown, float(sys.argv[3]), len(sys.argv) == 4)
+    print(json.dumps(figures))

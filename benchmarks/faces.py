@@ -1,6 +1,7 @@
 """The face pool and bare FaceLandmarker calls in turn, in one run, on one core; frames a second, ratio and verdict out.
 
-Bare: decoded pictures, MediaPipe's own classes, video mode, blendshapes (`bare_faces.py`). Ours: JPEG bytes through the
+Bare: decoded pictures, MediaPipe's own classes, video mode, with what our results need: blendshapes and the matrix
+of the head's pose (`bare_faces.py`); what it is without the pose is told beside it. Ours: JPEG bytes through the
 pool and its worker, and back as a view with expression, pose, gaze, quality and count (`face_load.py`); the service's
 side of it runs on the same core and is counted. Frames are counted by CPU time, of all processes: others use this
 machine too.
@@ -46,10 +47,12 @@ def _pair(video: Path, scale: float, seconds: float) -> float:
     before = _rate(_run("benchmarks.bare_faces", video, scale, seconds))
     ours = _run("benchmarks.face_load", video, scale, seconds)
     bare = statistics.mean((before, _rate(_run("benchmarks.bare_faces", video, scale, seconds))))
+    barest = _rate(_run("benchmarks.bare_faces", video, scale, seconds, "without-matrices"))
     stages = ", ".join(f"{name} {ours[f'{name}_ms']:.2f}" for name in ("decode", "face", "expression"))
     told = "with expression" if ours["expressions"] > 0.5 else "WITHOUT an expression model"
     print(
-        f"  bare {bare:6.1f} /s, ours {_rate(ours):6.1f} /s {told}; ms: {stages};"
+        f"  bare {bare:6.1f} /s ({barest:.1f} without the head's pose: {_rate(ours) / barest:.2f}), ours"
+        f" {_rate(ours):6.1f} /s {told}; ms: {stages};"
         f" a read p50 {ours['read_p50_ms']:.2f}, p99 {ours['read_p99_ms']:.2f}"
     )
     return _rate(ours) / bare
