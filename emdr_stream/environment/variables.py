@@ -125,7 +125,10 @@ class Environment(BaseSettings):
         _SOCKET.bytes_per_s, ge=65_536, le=268_435_456, description="bytes a second that one socket may send"
     )
     frame_bytes_per_s: int = Field(
-        _SOCKET.frame_bytes_per_s, ge=65_536, le=268_435_456, description="the same for one that sends webcam frames"
+        _SOCKET.frame_bytes_per_s,
+        ge=65_536,
+        le=268_435_456,
+        description="bytes a second that a socket with webcam frames may send",
     )
     rate_hz: int = Field(_LIMITS.rate_hz, ge=1, le=240, description="messages a second of one client")
     max_consoles_per_user: int = Field(
