@@ -55,19 +55,19 @@ class Cameras:
         self._metrics = metrics
         self._clock = clock
         self._limits = limits
-        self._traffic = CameraTraffic(limits.fps, pool.statistics().workers)
+        self.traffic = CameraTraffic(limits.fps, pool.statistics().workers)
         self._looked_s = clock()
         self._desks: WeakSet[CameraDesk] = WeakSet()
 
-    def check(self, source: Source) -> None:
-        """Raises FatalProtocolError when a session of this source cannot be taken."""
+    def check(self, source: Source, *, resumes: bool) -> None:
+        """Raises FatalProtocolError when a session of this source cannot be taken. Who comes back finds room."""
         if source is Source.LANDMARKS and self._landmarks is None:
             raise _unavailable(source, "its model is not installed")
         if source is not Source.FRAME:
             return
         if self._pool.problem is not None:
             raise _unavailable(source, self._pool.problem)
-        if not self._traffic.has_room(LEAST_HZ):
+        if not resumes and not self.traffic.has_room(LEAST_HZ):
             why = "no room for one more camera on this worker: come back later"
             raise FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.OVERLOADED)
 
@@ -78,7 +78,7 @@ class Cameras:
             return None
         seat = self._pool.open(runner.session_id)
         inspect = partial(picture_head, limits=self._limits)
-        desk = CameraDesk(runner, seat, self._traffic, self._metrics, self._clock, inspect)
+        desk = CameraDesk(runner, seat, self.traffic, self._metrics, self._clock, inspect)
         self._desks.add(desk)
         return desk
 
@@ -90,7 +90,7 @@ class Cameras:
         """Share the workers' time anew, and bring the gauges up to date."""
         now = self._clock()
         passed_s, self._looked_s = now - self._looked_s, now
-        seen, traffic = self._pool.statistics(), self._traffic
+        seen, traffic = self._pool.statistics(), self.traffic
         # One that has just died comes back within moments: no reason to slow all cameras down.
         traffic.workers = seen.workers
         if passed_s > 0:

@@ -111,7 +111,7 @@ class ClientEndpoint:
     async def _open(self, hello: Hello, principal: Principal) -> Opened:
         """Raises FatalProtocolError for everything that keeps this session from being opened or resumed."""
         user = _user_of(hello, principal)
-        self._cameras.check(hello.source)
+        self._cameras.check(hello.source, resumes=hello.resume is not None)
         sid = principal.sid
         if hello.session_id is not None and sid is not None and hello.session_id != sid:
             raise _forbidden("the token is for another session", "session_id")

@@ -1,6 +1,6 @@
 """What is fixed when a session opens, and everything that another worker needs to go on with it."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -16,6 +16,7 @@ from emdr_stream.wire.face import FaceProblem
 from emdr_stream.wire.stream import ControlPause, ControlResume, DurableMessage, Hello
 from emdr_stream.wire.values import Id, ModelRef, Readiness, SessionConfig, ThresholdChange
 
+_REASON_MS: Final = 2_000
 DEFAULT_CONFIG = SessionConfig(pattern_type="horizontal", speed=1.0, intensity=0.8, duration=24.0)
 """Horizontal, 1 Hz, about 24 s: the laboratory standard (domain notes, stimulation parameters)."""
 
@@ -98,6 +99,10 @@ class ViewState(msgspec.Struct, kw_only=True):
     next_look_ms: int = 0
     warning: tuple[str, ...] = ()
     protective: tuple[str, ...] = ()
+
+    def reason(self, at_ms: int) -> FaceProblem | None:
+        """Why nothing could be read, as long as that picture is of now: after that it is that no more came."""
+        return self.problem if at_ms - self.problem_ms < _REASON_MS else None
 
 
 class SessionSnapshot(msgspec.Struct, kw_only=True):

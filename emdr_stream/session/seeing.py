@@ -19,8 +19,6 @@ from emdr_stream.wire.stream import Signal, Skipped
 from emdr_stream.wire.values import Evidence, Id, Timing
 
 _PASSED_OVER: Final = (Intake.LATE, Intake.TOO_LATE, Intake.DUPLICATE)
-_REASON_MS: Final = 2_000
-"""A picture that could not be read explains a blindness for so long; after that it is that no more came."""
 _LEAST_ANALYSES_HZ: Final = 10.0
 _CALM_MINUTE_MS: Final = 60_000
 _BLIND: Final = (SignalStatus.STALE, SignalStatus.LOST)
@@ -156,8 +154,8 @@ class Seeing:
             self._forget()
         if status is SignalStatus.LOST:
             evidence: tuple[Evidence, ...] = (Evidence(signal="signal_age_ms", value=float(age)),)
-            if self._view.problem is not None and at_ms - self._view.problem_ms < _REASON_MS:
-                evidence += (Evidence(signal=self._view.problem.value, value=None),)
+            if (reason := self._view.reason(at_ms)) is not None:
+                evidence += (Evidence(signal=reason.value, value=None),)
             care.pause(PauseCause.SIGNAL_LOST, at_ms, evidence=evidence)
         elif status is not SignalStatus.STALE:
             self._view.blind_again_ms = NEVER

@@ -20,8 +20,6 @@ _UNSEEN: Final = [MISSING] * N_SIGNALS
 _SHOWN: Final = len(DIMENSIONS) + len(EMOTIONS)
 """What a result shows: the first of SIGNALS."""
 _SECOND_MS: Final = 1_000
-_REASON_MS: Final = 2_000
-"""How long the reason of a picture that could not be read is worth telling, when no other has come."""
 _NOBODY_TO_READ: Final = (FaceProblem.NO_FACE, FaceProblem.MANY_FACES)
 
 
@@ -185,8 +183,7 @@ class Telling:
         return {scale: given[-1] for scale, given in self._state.ratings.items() if given}
 
     def _signal_report(self, at_ms: int) -> SignalReport:
-        sight, view = self._perception.sight, self._view
-        problem = view.problem if at_ms - view.problem_ms < _REASON_MS else None
+        sight, problem = self._perception.sight, self._view.reason(at_ms)
         state = sight.state
         if problem is None:
             return SignalReport(state.status, state.quality, sight.age_ms(at_ms))

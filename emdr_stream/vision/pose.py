@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from emdr_stream.vision import geometry
 from emdr_stream.wire.face import FacePlace, Gaze, HeadPose
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -32,13 +33,8 @@ def head_pose(matrix: Floats) -> HeadPose:
     it were seen without perspective: a face that looks into the camera from a quarter of the picture's width beside
     its middle reads some 7 degrees of yaw.
     """
-    rotation = matrix[:3, :3].astype(np.float64)
-    # The canonical face is in centimetres and MediaPipe fits its size too: the columns have one common length.
-    rotation /= math.sqrt(max(float(rotation[:, 2] @ rotation[:, 2]), 1e-12))
-    yaw = math.atan2(rotation[0, 2], rotation[2, 2])
-    pitch = math.asin(min(1.0, max(-1.0, float(rotation[1, 2]))))
-    roll = -math.atan2(rotation[1, 0], rotation[1, 1])
-    return HeadPose(yaw=math.degrees(yaw), pitch=math.degrees(pitch), roll=math.degrees(roll))
+    yaw, pitch, roll = geometry.head_pose(matrix)
+    return HeadPose(yaw=yaw, pitch=pitch, roll=roll)
 
 
 def gaze(blendshapes: Floats) -> Gaze:

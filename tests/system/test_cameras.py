@@ -197,6 +197,18 @@ async def test_a_killed_face_worker_costs_one_answer_at_most_and_no_session(
             assert not camera.client.of("control.pause")
 
 
+async def test_a_camera_that_comes_while_the_only_worker_restarts_is_let_in_and_waits(
+    cameras: Service, smile: list[bytes]
+) -> None:
+    for pid in face_workers(cameras):
+        os.kill(pid, signal.SIGKILL)
+    async with webcam(cameras, "comes-early") as camera:
+        await camera.show(round_and_round(smile, 60))
+        await camera.all_answered()
+    assert camera.outcomes()["result"] >= 10
+    assert not camera.client.of("control.pause")
+
+
 def face_workers(running: Service) -> list[int]:
     """The processes that look at pictures."""
     assert running.process is not None

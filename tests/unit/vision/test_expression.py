@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +31,9 @@ from emdr_stream.vision.expression import (
 )
 from emdr_stream.vision.geometry import N_BLENDSHAPES, N_FEATURES, N_LANDMARKS, head_pose
 from emdr_stream.wire.face import Expression
+from tests.faces import landmarker_or_skip
 from training.expression.faces import PERFORMERS, read_pictures, read_rgb
-from training.expression.landmarks import Landmarker, default_landmarker
+from training.expression.landmarks import Landmarker
 
 MOST_JOY = 0.05
 MOST_SMILES = 0.03
@@ -51,13 +51,7 @@ def expression() -> OnnxExpression:
 
 @pytest.fixture(scope="module")
 def landmarker() -> Iterator[Landmarker]:
-    path = default_landmarker()
-    if not path.is_file():
-        reason = f"no face landmarker at {path}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with Landmarker(path) as reader:
+    with Landmarker(landmarker_or_skip()) as reader:
         yield reader
 
 
