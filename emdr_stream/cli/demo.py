@@ -1,0 +1,198 @@
+"""In: the name of a scenario. Out: a service of its own, a simulated client, the pages' addresses, and what happens.
+
+A newcomer sees within two minutes what the product is for: a calm beginning, an escalation, the pause, the alert and
+its acknowledgement. Everything is real but the client, who is simulated; the data folder is thrown away at the end.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import webbrowser
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import numpy as np
+from websockets.exceptions import ConnectionClosed
+
+from emdr_stream.cli.command import Subparsers, new_parser
+from emdr_stream.cli.narrator import Narrator, clock
+from emdr_stream.cli.simulated_client import Observed, Script, SimulatedClient
+from emdr_stream.domain import Role
+from emdr_stream.endpoints.auth import TokenAuthority
+from emdr_stream.environment import read_environment, token_settings
+from emdr_stream.errors import ConfigurationError
+from emdr_stream.simulation import Family, TimedMessage, session_messages, simulate_session
+
+_TOKEN_S: Final = 3_600.0
+_CLIENT: Final = "demo-client"
+_THERAPIST: Final = "demo-therapist"
+_LISTENING: Final = "is listening on port"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What the simulated client goes through. `skip_s`: of the session's long calm beginning, left out."""
+
+    summary: str
+    family: Family
+    seed: int
+    skip_s: float
+    duration_s: float
+
+
+SCENARIOS: Final = {
+    "escalation": Scenario("distress rises until the session is paused", Family.PANIC, 7, 45.0, 180.0),
+    "shutdown": Scenario("the client goes numb and drifts away", Family.SHUTDOWN, 10, 45.0, 190.0),
+    "abreaction": Scenario(
+        "strong feeling inside the window: nothing breaks off the work", Family.ABREACTION, 3, 45.0, 180.0
+    ),
+    "calm": Scenario("an uneventful session", Family.CALM, 1, 45.0, 180.0),
+}
+BASELINE_S: Final = 15
+"""In place of a minute: a demo is short."""
+
+_EXAMPLES: Final = """  emdr-stream demo                          distress rises, a pause, an alert: two minutes
+  emdr-stream demo --scenario shutdown
+  emdr-stream demo --no-browser --once      print everything here, and end with the session
+
+Scenarios: {scenarios}."""
+
+
+def add_parser(subparsers: Subparsers, summary: str) -> None:
+    scenarios = "; ".join(f"{name} ({scenario.summary})" for name, scenario in SCENARIOS.items())
+    parser = new_parser(subparsers, "demo", summary, _EXAMPLES.format(scenarios=scenarios))
+    parser.add_argument("--scenario", choices=list(SCENARIOS), default="escalation", help="default: escalation")
+    parser.add_argument("--port", type=int, default=8001, help="port to listen on (default: 8001)")
+    parser.add_argument("--no-browser", action="store_true", help="print the pages' addresses, open nothing")
+    parser.add_argument("--once", action="store_true", help="end with the session; else the service goes on")
+    parser.add_argument(
+        "--patience",
+        type=_patience,
+        default=20.0,
+        metavar="S",
+        help="seconds that an alert waits for you before the demo acknowledges it itself (default: 20)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play the scenario. Exit code 1 when the client could not stream."""
+    scenario = SCENARIOS[args.scenario]
+    with _folder() as folder, _service(folder, args.port) as (address, log):
+        tokens = _tokens(folder)
+        console = f"http://{address}/console#token={tokens[Role.THERAPIST]}"
+        client = f"http://{address}/client#token={tokens[Role.CLIENT]}"
+        print(f"The service listens on {address}. These links are for this machine, and for one hour:\n")
+        print(f"  therapist's console   {console}\n  the client's page     {client}\n")
+        if not args.no_browser:
+            webbrowser.open(console)
+        print(f"A simulated client comes now: {scenario.summary}.\n", flush=True)
+        seen = asyncio.run(_play(f"ws://{address}", tokens, scenario, args.patience))
+        if seen.problem:
+            print(f"\nthe client could not stream: {seen.problem}\n{''.join(log)}", file=sys.stderr)
+            return 1
+        print("\nThe session is over.", flush=True)
+        if not args.once:
+            print("The service goes on: open the pages, or end it with Ctrl-C.", flush=True)
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait()
+    return 0
+
+
+def script(scenario: Scenario) -> Script:
+    """What the client sends, the long calm beginning left out: the same seed gives the same session."""
+    rng = np.random.default_rng([scenario.seed, 0])
+    session = simulate_session(rng, scenario.family, duration_s=scenario.duration_s)
+    skip_ms = round(scenario.skip_s * 1_000)
+    kept = [timed for timed in session_messages(session) if timed.at_ms >= skip_ms or "phase" in timed.message]
+    moved = tuple(TimedMessage(max(0, timed.at_ms - skip_ms), _moved(timed, skip_ms)) for timed in kept)
+    return Script(scenario.family.value, moved, round(scenario.duration_s * 1_000) - skip_ms)
+
+
+def _moved(timed: TimedMessage, skip_ms: int) -> dict[str, object]:
+    message = dict(timed.message)
+    ts = message.get("ts")
+    return message | {"ts": ts - skip_ms} if isinstance(ts, (int, float)) else message
+
+
+async def _play(url: str, tokens: dict[Role, str], scenario: Scenario, patience_s: float) -> Observed:
+    narrator = Narrator(clock(lambda words: print(words, flush=True)), patience_s)
+    seen = Observed(scenario.family.value)
+    watching = asyncio.create_task(_quietly(narrator, url, tokens[Role.THERAPIST]))
+    try:
+        await SimulatedClient(script(scenario), seen, deque(maxlen=1), 1.0).run(url, tokens[Role.CLIENT])
+        await asyncio.sleep(0.5)
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+    return seen
+
+
+async def _quietly(narrator: Narrator, url: str, token: str) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        await narrator.watch(url, token)
+
+
+def _tokens(folder: Path) -> dict[Role, str]:
+    authority = TokenAuthority(token_settings(read_environment(None, data_dir=folder), make_folder=False))
+    now = time.time()
+    return {
+        Role.CLIENT: authority.issue(Role.CLIENT, _CLIENT, now=now, lifetime_s=_TOKEN_S),
+        Role.THERAPIST: authority.issue(Role.THERAPIST, _THERAPIST, now=now, lifetime_s=_TOKEN_S, clients=["*"]),
+    }
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """A data folder that other accounts may enter, because PostgreSQL leaves the root account."""
+    folder = Path(tempfile.mkdtemp(prefix="emdr-demo-"))
+    folder.chmod(0o755)
+    try:
+        yield folder / "data"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _service(folder: Path, port: int) -> Iterator[tuple[str, deque[str]]]:
+    """`emdr-stream serve` in a process of its own: its address, and the newest lines that it logged."""
+    print("Starting the service with stores of its own ...", flush=True)
+    command = [sys.executable, "-m", "emdr_stream", "serve", "--port", str(port), "--data-dir", str(folder)]
+    environment = os.environ | {"EMDR_BASELINE_S": str(BASELINE_S), "EMDR_MODE": "development"}
+    log: deque[str] = deque(maxlen=20)
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        threading.Thread(target=_keep, args=(process.stderr, log), daemon=True).start()
+        try:
+            if not any(_LISTENING in line for line in process.stdout):
+                process.wait()
+                raise ConfigurationError(f"the service did not start:\n{''.join(log)}")
+            threading.Thread(target=_keep, args=(process.stdout, deque(maxlen=1)), daemon=True).start()
+            yield f"127.0.0.1:{port}", log
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _keep(lines: IO[str], newest: deque[str]) -> None:
+    for line in lines:
+        newest.append(line)
+
+
+def _patience(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= 600:
+        raise argparse.ArgumentTypeError("choose between 1 and 600 seconds")
+    return seconds
