@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import numpy as np
 from websockets.exceptions import ConnectionClosed
@@ -34,9 +34,13 @@ from emdr_stream.errors import ConfigurationError
 from emdr_stream.simulation import Family, TimedMessage, session_messages, simulate_session
 
 _TOKEN_S: Final = 3_600.0
+_WHOLE: Final = ("phase",)
+"""Messages that are sent also when they stand in the part left out."""
 _CLIENT: Final = "demo-client"
 _THERAPIST: Final = "demo-therapist"
 _LISTENING: Final = "is listening on port"
+_LAST_WORDS_S: Final = 0.5
+"""What the service says of a session's end comes after the client was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,8 @@ def add_parser(subparsers: Subparsers, summary: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Play the scenario. Exit code 1 when the client could not stream."""
     scenario = SCENARIOS[args.scenario]
-    with _folder() as folder, _service(folder, args.port) as (address, log):
-        tokens = _tokens(folder)
+    with _folder() as folder, _service(folder, args.port) as address:
+        tokens = _tokens(folder / "data")
         console = f"http://{address}/console#token={tokens[Role.THERAPIST]}"
         client = f"http://{address}/client#token={tokens[Role.CLIENT]}"
         print(f"The service listens on {address}. These links are for this machine, and for one hour:\n")
@@ -98,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"A simulated client comes now: {scenario.summary}.\n", flush=True)
         seen = asyncio.run(_play(f"ws://{address}", tokens, scenario, args.patience))
         if seen.problem:
-            print(f"\nthe client could not stream: {seen.problem}\n{''.join(log)}", file=sys.stderr)
+            print(f"\nthe client could not stream: {seen.problem}", file=sys.stderr)
             return 1
         print("\nThe session is over.", flush=True)
         if not args.once:
@@ -109,32 +113,29 @@ def run(args: argparse.Namespace) -> int:
 
 
 def script(scenario: Scenario) -> Script:
-    """What the client sends, the long calm beginning left out: the same seed gives the same session."""
+    """What the client sends, the long calm beginning left out: the same seed gives the same session.
+
+    Nobody presses stop: what is to be seen is what the service notices by itself.
+    """
     rng = np.random.default_rng([scenario.seed, 0])
     session = simulate_session(rng, scenario.family, duration_s=scenario.duration_s)
     skip_ms = round(scenario.skip_s * 1_000)
-    kept = [timed for timed in session_messages(session) if timed.at_ms >= skip_ms or "phase" in timed.message]
-    moved = tuple(TimedMessage(max(0, timed.at_ms - skip_ms), _moved(timed, skip_ms)) for timed in kept)
+    # Time 0 of `ts` is where the script begins: what was before has a negative one, and is not sent.
+    messages = session_messages(session, started_ts_ms=-skip_ms)
+    kept = (timed for timed in messages if timed.message["type"] in _WHOLE or timed.at_ms >= skip_ms)
+    shown = (timed for timed in kept if timed.message["type"] != "stop")
+    moved = tuple(TimedMessage(max(0, timed.at_ms - skip_ms), timed.message) for timed in shown)
     return Script(scenario.family.value, moved, round(scenario.duration_s * 1_000) - skip_ms)
-
-
-def _moved(timed: TimedMessage, skip_ms: int) -> dict[str, object]:
-    message = dict(timed.message)
-    ts = message.get("ts")
-    return message | {"ts": ts - skip_ms} if isinstance(ts, (int, float)) else message
 
 
 async def _play(url: str, tokens: dict[Role, str], scenario: Scenario, patience_s: float) -> Observed:
     narrator = Narrator(clock(lambda words: print(words, flush=True)), patience_s)
     seen = Observed(scenario.family.value)
-    watching = asyncio.create_task(_quietly(narrator, url, tokens[Role.THERAPIST]))
-    try:
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(_quietly(narrator, url, tokens[Role.THERAPIST]))
         await SimulatedClient(script(scenario), seen, deque(maxlen=1), 1.0).run(url, tokens[Role.CLIENT])
-        await asyncio.sleep(0.5)
-    finally:
+        await asyncio.sleep(_LAST_WORDS_S)
         watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
     return seen
 
 
@@ -158,37 +159,30 @@ def _folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="emdr-demo-"))
     folder.chmod(0o755)
     try:
-        yield folder / "data"
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _service(folder: Path, port: int) -> Iterator[tuple[str, deque[str]]]:
-    """`emdr-stream serve` in a process of its own: its address, and the newest lines that it logged."""
+def _service(folder: Path, port: int) -> Iterator[str]:
+    """`emdr-stream serve` in a process of its own; gives its address. Raises ConfigurationError with what it said."""
     print("Starting the service with stores of its own ...", flush=True)
-    command = [sys.executable, "-m", "emdr_stream", "serve", "--port", str(port), "--data-dir", str(folder)]
+    command = [sys.executable, "-m", "emdr_stream", "serve", "--port", str(port), "--data-dir", str(folder / "data")]
     environment = os.environ | {"EMDR_BASELINE_S": str(BASELINE_S), "EMDR_MODE": "development"}
-    log: deque[str] = deque(maxlen=20)
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        assert process.stdout is not None and process.stderr is not None
-        threading.Thread(target=_keep, args=(process.stderr, log), daemon=True).start()
-        try:
-            if not any(_LISTENING in line for line in process.stdout):
-                process.wait()
-                raise ConfigurationError(f"the service did not start:\n{''.join(log)}")
-            threading.Thread(target=_keep, args=(process.stdout, deque(maxlen=1)), daemon=True).start()
-            yield f"127.0.0.1:{port}", log
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _keep(lines: IO[str], newest: deque[str]) -> None:
-    for line in lines:
-        newest.append(line)
+    banner, log = folder / "banner", folder / "log"
+    with banner.open("wb") as said, log.open("wb") as logged:
+        # In a session of its own: Ctrl-C is ours, and the service is told to stop in good order.
+        process = subprocess.Popen(command, env=environment, stdout=said, stderr=logged, start_new_session=True)
+    try:
+        while _LISTENING not in banner.read_text():
+            if process.poll() is not None:
+                raise ConfigurationError(f"the service did not start:\n{log.read_text().strip()}")
+            time.sleep(0.1)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _patience(text: str) -> float:
