@@ -27,7 +27,7 @@ export function takeToken(location, history) {
 export function clean(pasted) {
   const text = pasted.trim().replace(/^["']|["']$/g, "").replace(/^bearer\s+/i, "");
   const fragment = text.match(/[#&](?:token|ticket)=([^&\s]+)/);
-  return decodeURIComponent(fragment ? fragment[1] : text).replace(/\s+/g, "");
+  return (fragment ? fragment[1] : text).replace(/\s+/g, "");
 }
 
 /**
