@@ -33,6 +33,7 @@ export class Session extends Emitter {
   #connection;
   #control;
   #port;
+  /** @type {string | null} */
   #signal = null;
   #baseline = "learning";
   #config = {};
