@@ -36,8 +36,10 @@ export class Session extends Emitter {
   /** @type {string | null} */
   #signal = null;
   #baseline = "learning";
+  /** @type {Record<string, any>} */
   #config = {};
   #thresholds = null;
+  /** @type {string | null} */
   #phase = null;
   #setNo = 0;
   #inSet = false;
