@@ -47,10 +47,16 @@ export async function console_(options = {}) {
   return world;
 }
 
+/** Lets time pass until the next socket is opened. */
+export async function dialled({ clock, Socket }) {
+  const before = Socket.all.length;
+  while (Socket.all.length === before) await clock.advance(50);
+}
+
 /** The connection breaks; the next one is tried, and welcomed. */
 export async function comesBack(world, greeting, code = 1006) {
   world.socket.drop(code);
-  await world.clock.advance(20_000);
+  await dialled(world);
   world.socket.accept();
   world.socket.receive("welcome", greeting);
   await settled();
