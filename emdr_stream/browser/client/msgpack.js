@@ -156,12 +156,14 @@ class Writer {
 
   /** @param {number} value */
   #byte(value) {
-    this.#bytes[this.#room(1)] = value;
+    const at = this.#room(1); // first: it may move the bytes
+    this.#bytes[at] = value;
   }
 
   /** @param {Uint8Array} bytes */
   #raw(bytes) {
-    this.#bytes.set(bytes, this.#room(bytes.length));
+    const at = this.#room(bytes.length);
+    this.#bytes.set(bytes, at);
   }
 
   /**

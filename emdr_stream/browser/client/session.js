@@ -33,10 +33,13 @@ export class Session extends Emitter {
   #connection;
   #control;
   #port;
+  /** @type {string | null} */
   #signal = null;
   #baseline = "learning";
+  /** @type {Record<string, any>} */
   #config = {};
   #thresholds = null;
+  /** @type {string | null} */
   #phase = null;
   #setNo = 0;
   #inSet = false;
