@@ -51,6 +51,8 @@ class ControlState(msgspec.Struct):
     awaiting_receipt: bool = False
     awaiting_rest: bool = False
     sent_ms: int = 0
+    stopped_ms: int | None = None
+    """When the stimulus came to rest for the pause that stands, as the client says."""
     resend_ms: float = NEVER
     receipt_due_ms: float = NEVER
     rest_due_ms: float = NEVER
@@ -77,6 +79,7 @@ class Control:
             requires = _THERAPIST if _THERAPIST in (requires, state.requires) else _CLIENT
         state.paused = True
         state.mode, state.reason, state.requires = mode, reason, requires
+        state.stopped_ms = None
         state.control_epoch += 1
         return True
 
