@@ -1,5 +1,7 @@
 """A model that can be foreseen, in the real form: fear far above the baseline is a crisis, lost attention a shutdown.
 
+Another emotion can take the place of fear, where a real face is to bring the crisis about: videos show smiles.
+
 It stands in for the trained one where a test asks what the service does about a score, and not what the score is.
 """
 
@@ -19,32 +21,32 @@ from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES
 Floats = NDArray[np.float32]
 
 _NAME: Final = "emotion_safety"
-_FEAR, _ATTENTION = FEATURE_NAMES.index("level_fear_5s"), FEATURE_NAMES.index("level_attention_5s")
+_ATTENTION: Final = FEATURE_NAMES.index("level_attention_5s")
 _FEARFUL: Final = 3.0
-"""Baseline deviations of fear at which the crisis probability is one half."""
+"""Baseline deviations of the emotion at which the crisis probability is one half."""
 _AWAY: Final = -3.0
 """Baseline deviations of attention at which hypoarousal is as likely as all else."""
 _HYPO: Final = 3
 _SIZES: Final = {"emotion_state": len(MODEL_STATES), "safety_risk": 1, "safety_crisis": 1, "predicted_change": 3}
 
 
-def _weights() -> dict[str, tuple[Floats, Floats]]:
+def _weights(emotion: str) -> dict[str, tuple[Floats, Floats]]:
     """Matrix (N_FEATURES, size) and bias (size,) of each head."""
     parts = {
         head: (np.zeros((N_FEATURES, size), np.float32), np.zeros(size, np.float32)) for head, size in _SIZES.items()
     }
     for head, offset in (("safety_risk", 1.0), ("safety_crisis", 0.0)):
         matrix, bias = parts[head]
-        matrix[_FEAR], bias[:] = 2.0, offset - 2.0 * _FEARFUL
+        matrix[FEATURE_NAMES.index(f"level_{emotion}_5s")], bias[:] = 2.0, offset - 2.0 * _FEARFUL
     matrix, bias = parts["emotion_state"]
     matrix[_ATTENTION, _HYPO], bias[:] = -2.0, -4.0
     bias[0], bias[_HYPO] = 0.0, 2.0 * _AWAY
     return parts
 
 
-def _graph() -> onnx.ModelProto:
+def _graph(emotion: str) -> onnx.ModelProto:
     nodes, tensors, outputs = [], [numpy_helper.from_array(np.array([1], np.int64), "axis")], []
-    for head, (matrix, bias) in _weights().items():
+    for head, (matrix, bias) in _weights(emotion).items():
         tensors += [numpy_helper.from_array(matrix, f"{head}_w"), numpy_helper.from_array(bias, f"{head}_b")]
         nodes.append(helper.make_node("Gemm", ["features", f"{head}_w", f"{head}_b"], [f"{head}_x"]))
         nodes += _squashed(head)
@@ -66,9 +68,9 @@ def _squashed(head: str) -> list[onnx.NodeProto]:
     ]
 
 
-def _answers(rows: Floats) -> dict[str, list[float | list[float]]]:
+def _answers(rows: Floats, emotion: str) -> dict[str, list[float | list[float]]]:
     """What the graph must say of `rows`, by numpy."""
-    raw = {head: rows.astype(np.float64) @ matrix + bias for head, (matrix, bias) in _weights().items()}
+    raw = {head: rows.astype(np.float64) @ matrix + bias for head, (matrix, bias) in _weights(emotion).items()}
     states = np.exp(raw["emotion_state"] - raw["emotion_state"].max(axis=1, keepdims=True))
     return {
         "emotion_state": (states / states.sum(axis=1, keepdims=True)).tolist(),
@@ -78,13 +80,13 @@ def _answers(rows: Floats) -> dict[str, list[float | list[float]]]:
     }
 
 
-def write_plain_model(models_dir: Path) -> None:
-    """Write the model, its vectors, card and manifest, as a release has them."""
+def write_plain_model(models_dir: Path, emotion: str = "fear") -> None:
+    """Write the model, its vectors, card and manifest, as a release has them. `emotion`: the one that is a crisis."""
     folder = models_dir / _NAME / "1"
     folder.mkdir(parents=True)
     rows = np.random.default_rng(1).normal(size=(4, N_FEATURES)).astype(np.float32)
-    graph = _graph().SerializeToString()
-    vectors = json.dumps({"features": rows.tolist(), "outputs": _answers(rows)}).encode()
+    graph = _graph(emotion).SerializeToString()
+    vectors = json.dumps({"features": rows.tolist(), "outputs": _answers(rows, emotion)}).encode()
     shapes = {head: [None] if head.startswith("safety") else [None, size] for head, size in _SIZES.items()}
     manifest = {
         "name": _NAME,
