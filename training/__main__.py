@@ -1,5 +1,6 @@
 """In: the command line. Out: `python -m training train` writes a model and prints how good it is; `expression`
-and `expression-evaluate` do so for the reader of faces."""
+and `expression-evaluate` do so for the reader of faces; `compare` holds the simulator against real recordings, and
+`heldout` writes what no model is trained on."""
 
 import argparse
 import os
@@ -21,6 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     console = Console()
+    if args.command == "compare":
+        from training.compare.command import run as compare
+
+        return compare(args, console)
+    if args.command == "heldout":
+        from training.heldout.command import run as write_heldout
+
+        return write_heldout(args, console)
     if args.command != "train":
         from training.expression.command import run
 
@@ -72,9 +81,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", type=Path, help="folder of recordings, for the control with real speakers")
     train.add_argument("--version", default="1", help="version to write (default: 1)")
     train.add_argument("--created", help="date to record in the manifest (default: none, for equal bytes)")
+    from training.compare.command import add_parser as add_compare
     from training.expression.command import add_parsers
+    from training.heldout.command import add_parser as add_heldout
 
     add_parsers(commands)
+    add_compare(commands)
+    add_heldout(commands)
     return parser
 
 
