@@ -122,10 +122,11 @@ async def run(plan: LoadPlan) -> LoadReport:
     ]
     rss_before_kib = await _hold(plan, sessions[: plan.held_before], window)
     await _connect(plan, script, sessions[plan.held_before :])
+    spent = _Spent(plan.server_pid)
     stop = _start_sending(plan, sessions, window)
     await asyncio.sleep(plan.warmup_s)
     _reset(window, script)
-    spent, began = _Spent(plan.server_pid), time.perf_counter()
+    began = spent.begin()
     await asyncio.sleep(plan.seconds)
     server_cpu_s, children_cpu_s, client_cpu_s = spent.since()
     report = _report(
@@ -143,12 +144,18 @@ async def run(plan: LoadPlan) -> LoadReport:
 
 
 class _Spent:
-    """CPU time from its making on: of the server, of its children, of this client."""
+    """CPU time from `begin` on: of the server, of its children, of this client."""
 
     def __init__(self, server_pid: int | None) -> None:
         self._pid = server_pid
-        self._before = self._now()
+        # Looked for ahead of time: that takes milliseconds, in which the client would send nothing.
+        self._tree = [] if server_pid is None else procfs.process_tree(server_pid)
+
+    def begin(self) -> float:
+        """The clock's time from which everything counts."""
+        self._before = procfs.cpu_s(self._tree)
         self._client_s = time.process_time()
+        return time.perf_counter()
 
     def since(self) -> tuple[float, float, float]:
         now = self._now()
