@@ -18,7 +18,8 @@ class Holder:
 
     def __init__(self, metrics: Metrics) -> None:
         principal = Principal("u", Role.CLIENT, None, frozenset(), expires_at=4e9)
-        self.licence = Licence(principal, TokenAuthority(TokenSettings(key=b"a secret of our own, thirty-two bytes long and more")), metrics, self.expired)
+        authority = TokenAuthority(TokenSettings(key=b"a secret of our own, thirty-two bytes long and more"))
+        self.licence = Licence(principal, authority, metrics, self.expired)
 
     def expired(self) -> None:
         raise AssertionError("it does not expire within the test")
