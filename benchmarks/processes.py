@@ -29,9 +29,9 @@ class RunningServer:
     port: int
 
 
-def pinned(core: int | None, command: list[str]) -> list[str]:
-    """Prefix a command so that it runs on one core, ahead of other work on the machine, as far as both can be had."""
-    if os.geteuid() == 0 and shutil.which(_AHEAD[0]) is not None:
+def pinned(core: int | None, command: list[str], ahead: bool = True) -> list[str]:
+    """Prefix a command so that it runs on one core, `ahead` of other work on the machine, as far as both can be had."""
+    if ahead and os.geteuid() == 0 and shutil.which(_AHEAD[0]) is not None:
         command = [*_AHEAD, *command]
     if core is None or shutil.which("taskset") is None or core >= (os.cpu_count() or 1):
         return command

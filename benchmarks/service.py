@@ -46,14 +46,15 @@ def service(
     core: int | None = 0,
     stores_core: int | None = 1,
     record: bool = False,
+    ahead: bool = True,
     stalls: Path | None = None,
     **variables: str,
 ) -> Iterator[RunningService]:
     """Run `emdr-stream serve` on a free port, with embedded stores in a folder of its own, until the block ends.
 
     The service is alone on `core`; its stores are moved to `stores_core`, as they would not share a core in earnest.
-    `record`: write each session's recording too. `stalls`: where to write what held its loop (`watched`).
-    `variables`: further settings, without `EMDR_`, in small letters.
+    `record`: write each session's recording too. `ahead`: of all other work, its own children's too. `stalls`: where to
+    write what held its loop (`watched`). `variables`: further settings, without `EMDR_`, in small letters.
 
     Raises:
         RuntimeError: If the service ends or does not listen in time; its own error is on stderr.
@@ -67,7 +68,7 @@ def service(
             options += ["--record", str(folder / "recordings")]
         command = _COMMAND if stalls is None else [sys.executable, "-m", "benchmarks.watched", str(stalls)]
         process = subprocess.Popen(
-            pinned(core, [*command, "serve", *options]),
+            pinned(core, [*command, "serve", *options], ahead),
             env=_environment(**variables),
             cwd=folder,
             stdout=subprocess.DEVNULL,
