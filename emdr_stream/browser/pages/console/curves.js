@@ -9,7 +9,7 @@ export const CURVES = ["arousal", "valence", "attention", "risk", "crisis"];
 /** Live states come several a second, recorded ones once: more than this without one is a gap. */
 export const GAP_MS = 2_500;
 const KEPT_MS = 31 * 60_000;
-/** Times of day may be a little out of order between the records and what is live. */
+const RECORDED_EVERY_MS = 1_000;
 const BLIND = new Set(["stale", "lost"]);
 
 /** @typedef {{ts: number, arousal: number|null, valence: number|null, attention: number|null, risk: number|null, crisis: number|null, blind: boolean, sure: boolean}} Point */
@@ -20,8 +20,6 @@ const number = (value) => (typeof value === "number" && Number.isFinite(value) ?
 export class Curves {
   /** @type {Point[]} oldest first */
   #points = [];
-  /** @type {number | null} from when on points came live */
-  #liveFrom = null;
 
   get points() {
     return this.#points;
@@ -40,7 +38,6 @@ export class Curves {
     const ts = number(state.ts);
     if (ts === null || ts <= (this.newest?.ts ?? -Infinity)) return;
     const { dimensions = {}, safety = {}, signal = {}, baseline = {} } = state;
-    this.#liveFrom ??= ts;
     this.#points.push({
       ts,
       arousal: number(dimensions.arousal),
@@ -55,17 +52,20 @@ export class Curves {
   }
 
   /**
-   * Columns of the records, put before what came live.
+   * Columns of the records, put where nothing came live: before this page was opened, and while it was cut off.
    * @param {any} curve
    * @param {number | null} sureFrom when the baseline came to stand, where that is known
    */
   remember(curve, sureFrom = null) {
-    const before = this.#liveFrom ?? Infinity;
+    const live = this.#points;
     /** @type {Point[]} */
     const past = [];
+    let next = 0;
     for (let i = 0; i < (curve?.ts?.length ?? 0); i += 1) {
       const ts = curve.ts[i];
-      if (ts >= before) break;
+      while (next < live.length && live[next].ts < ts) next += 1;
+      const near = Math.min(ts - (live[next - 1]?.ts ?? -Infinity), (live[next]?.ts ?? Infinity) - ts);
+      if (near < RECORDED_EVERY_MS) continue;
       const risk = number(curve.risk[i]);
       past.push({
         ts,
@@ -78,7 +78,7 @@ export class Curves {
         sure: risk !== null || (sureFrom !== null && ts >= sureFrom),
       });
     }
-    this.#points = [...past, ...this.#points.filter((point) => point.ts >= before)];
+    this.#points = [...live, ...past].sort((a, b) => a.ts - b.ts);
   }
 
   /**
