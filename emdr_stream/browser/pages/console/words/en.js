@@ -1,4 +1,4 @@
-/** The console's words in English. A value in braces is put in; plural forms are chosen by `count`. */
+/** In: a key of the console. Out: its words in English; values in braces are put in, plural forms are chosen by `count`. */
 
 export const en = {
   "title": "Therapist's console",

@@ -1,4 +1,4 @@
-/** The console's words in Russian. A value in braces is put in; plural forms are chosen by `count`. */
+/** In: a key of the console. Out: its words in Russian; values in braces are put in, plural forms are chosen by `count`. */
 
 export const ru = {
   "title": "Пульт терапевта",
