@@ -34,7 +34,16 @@ from emdr_stream.wire.stream import (
     Stop,
 )
 from emdr_stream.wire.values import Id
-from emdr_stream.wire.watch import Command, ConfigSet, EndCommand, PauseCommand, ResumeCommand, ResumeRequested
+from emdr_stream.wire.watch import (
+    Command,
+    ConfigSet,
+    EndCommand,
+    PauseCommand,
+    PhaseNotice,
+    RatingNotice,
+    ResumeCommand,
+    ResumeRequested,
+)
 
 _FACES: Final = (Source.FRAME, Source.LANDMARKS)
 _SCALES: Final = {"sud": (0.0, 10.0), "voc": (1.0, 7.0)}
@@ -140,6 +149,10 @@ class Hearing:
             raise ProtocolError(ErrorCode.INVALID_FIELD, why, param="value")
         self._judging.note_rating(message.scale, message.value)
         self._ledger.keep("rating", at_ms, scale=message.scale, value=message.value)
+        ts = self._facts.started_ts + at_ms
+        self._ledger.notify(
+            RatingNotice(session_id=self._facts.session_id, scale=message.scale, value=message.value, ts=ts)
+        )
         if message.scale == "sud":
             self._judging.rate_sud(message.value, at_ms)
         self._done(message.id)
@@ -148,6 +161,8 @@ class Hearing:
         self._check_readiness(message.phase)
         self._state.phase = message.phase
         self._ledger.keep("session", at_ms, action="phase", phase=message.phase.value)
+        ts = self._facts.started_ts + at_ms
+        self._ledger.notify(PhaseNotice(session_id=self._facts.session_id, phase=message.phase, ts=ts))
         self._done(message.id)
 
     def _on_stop(self, message: Stop, at_ms: int) -> None:
@@ -157,7 +172,8 @@ class Hearing:
     def _on_applied(self, message: Applied, at_ms: int) -> None:
         stopped = message.stopped_ts
         at_rest = stopped is not None and -_INFINITY < stopped < _INFINITY
-        self._care.confirm(message.control_epoch, at_rest, at_ms)
+        stopped_ms = self._seeing.session_time(stopped, at_ms) if stopped is not None and at_rest else None
+        self._care.confirm(message.control_epoch, stopped_ms, at_ms)
         self._done(message.id)
 
     def _on_resume_request(self, message: ResumeRequest, at_ms: int) -> None:

@@ -35,7 +35,7 @@ from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.telemetry.metrics import Refusal
 from emdr_stream.wire.stream import GoAway, Hello, ResumeClaim
 from emdr_stream.wire.values import ModelRef, SessionSummary
-from emdr_stream.wire.watch import Ack
+from emdr_stream.wire.watch import Ack, Attend
 
 _LOG: Final = logging.getLogger(__name__)
 _FIRST_EPOCH: Final = 1
@@ -207,6 +207,8 @@ class SessionRegistry:
             raise ProtocolError(ErrorCode.UNKNOWN_SESSION, "no such session lives here", param="session_id")
         if isinstance(request, Ack):
             runner.acknowledge(request.alert_id, by, request.note)
+        elif isinstance(request, Attend):
+            runner.attendance.note(by)
         else:
             runner.command(request, by, control_epoch)
 
