@@ -57,7 +57,6 @@ class Hearing:
         "_care",
         "_face",
         "_facts",
-        "_handlers",
         "_judging",
         "_ledger",
         "_morphcast",
@@ -78,20 +77,6 @@ class Hearing:
         self._require_readiness = require_readiness
         self._morphcast = MorphcastAdapter()
         self._face = FaceSignals() if self._facts.source in _FACES else None
-        self._handlers: dict[type, Callable[[Any, int], None]] = {
-            Sample: self._on_sample,
-            Morphcast: self._on_morphcast,
-            Observed: self._on_observed,
-            Frame: self._on_picture,
-            Landmarks: self._on_picture,
-            SetMark: self._on_set,
-            Rating: self._on_rating,
-            PhaseMark: self._on_phase,
-            Stop: self._on_stop,
-            Applied: self._on_applied,
-            ResumeRequest: self._on_resume_request,
-            Bye: self._on_bye,
-        }
 
     def begin_anew(self) -> None:
         """Another socket is there: what the time before it had shown in part is forgotten."""
@@ -100,10 +85,10 @@ class Hearing:
 
     def hear(self, message: Heard, at_ms: int) -> None:
         """Do what a client's message asks. Raises ProtocolError when it cannot be done."""
-        handler = self._handlers.get(type(message))
+        handler = _HANDLERS.get(type(message))
         if handler is None:
             raise ProtocolError(ErrorCode.BAD_MESSAGE, "this message is not expected here")
-        handler(message, at_ms)
+        handler(self, message, at_ms)
 
     # messages of the client ---------------------------------------------------------------------------------------
 
@@ -243,6 +228,23 @@ class Hearing:
         self._state.thresholds = care.monitor.thresholds = thresholds
         if wish is not None:
             care.stimulation.wish(msgspec.structs.replace(wish, safety_thresholds=None), at_ms)
+
+
+# Functions and no methods of one session: a table of its own would be a circle that the garbage collector has to find.
+_HANDLERS: Final[dict[type, Callable[[Hearing, Any, int], None]]] = {
+    Sample: Hearing._on_sample,
+    Morphcast: Hearing._on_morphcast,
+    Observed: Hearing._on_observed,
+    Frame: Hearing._on_picture,
+    Landmarks: Hearing._on_picture,
+    SetMark: Hearing._on_set,
+    Rating: Hearing._on_rating,
+    PhaseMark: Hearing._on_phase,
+    Stop: Hearing._on_stop,
+    Applied: Hearing._on_applied,
+    ResumeRequest: Hearing._on_resume_request,
+    Bye: Hearing._on_bye,
+}
 
 
 def _wrong_source(source: Source) -> ProtocolError:

@@ -49,6 +49,8 @@ export class Stimulation extends Emitter {
     this.options = { now: () => performance.now(), wall: () => Date.now(), page: globalThis.document, ...options };
     this.options.frame ??= (callback) => requestAnimationFrame(callback);
     this.muted = false;
+    /** Asked before each set; `attach` lets the session answer. */
+    this.mayMove = () => true;
     this.angle = new VisualAngle(eye);
     this.#clock = new OneClock(this.options.now);
     this.#shown = this.#clock.time();
@@ -112,9 +114,12 @@ export class Stimulation extends Emitter {
     if (this.#sound.context.state === "suspended") await this.#sound.context.resume().catch(() => {});
   }
 
-  /** Begins a set, unless one is under way. @param {{passes?: number | null, seconds?: number}} [length] */
+  /**
+   * Begins a set, unless one is under way or the session holds it.
+   * @param {{passes?: number | null, seconds?: number}} [length] @returns {boolean} whether it has begun
+   */
   start(length = {}) {
-    if (this.state !== "rest") return;
+    if (this.state !== "rest" || !this.mayMove()) return false;
     for (const config of this.#nextSet.splice(0)) this.#apply(wishOf(config), 0);
     this.#apply(length, 0);
     const { passes, seconds, sound, ambient, beatHz } = this.stimulus;
@@ -127,6 +132,7 @@ export class Stimulation extends Emitter {
     this.#set = new SetPlan({ passes, seconds }, now);
     if (passes !== null) this.#trajectory.finishAfter(passes);
     this.emit("set", { action: "start", passes, seconds, why: "begun" });
+    return true;
   }
 
   /**

@@ -25,13 +25,14 @@ export function clientSees(words, view, now) {
   return said;
 }
 
-/** @param {Words} words @param {any} pause */
-export function pauseInWords(words, pause) {
+/** @param {Words} words @param {any} pause @param {boolean} [isAway] nobody is there to obey it */
+export function pauseInWords(words, pause, isAway = false) {
   const cause = named(words, "cause", pause.reason);
   const asked = clock(words, pause.asked_ts);
   if (typeof pause.stopped_ts === "number") {
     return [words.t("pause.rests", { time: clock(words, pause.stopped_ts), cause })];
   }
+  if (isAway) return [words.t("pause.away", { time: asked, cause })];
   if (pause.received) return [words.t("pause.received", { time: asked, cause })];
   return [words.t("pause.asked", { time: asked, cause })];
 }
@@ -92,8 +93,8 @@ export function sightInWords(words, view, at) {
   const reason = signal?.reason ? ` (${named(words, "reason", signal.reason)})` : "";
   if (ms === null) return `${words.t("sight.never")}${reason}`;
   if (view.isSilent(at)) return words.t("sight.old", { age: age(words, ms) });
-  const seconds = reading(words, ms / 1_000, 1);
-  return `${named(words, "sight", signal.status)}${reason}, ${words.t("sight.age", { seconds })}`;
+  const old = ms < 1_000 ? words.t("sight.fresh") : words.t("sight.age", { age: age(words, ms) });
+  return `${named(words, "sight", signal.status)}${reason}, ${old}`;
 }
 
 /**
