@@ -166,11 +166,23 @@ test("without a secure page there is no camera, and that is said", async () => {
 });
 
 test("the session tells of the camera, so that a page needs to listen in one place", () => filmed(async ({ browser, of }) => {
-  assert.deepEqual(of("source").map(({ kind, state }) => [kind, state]).at(-1), ["frame", "open"]);
+  assert.deepEqual(of("source").map(({ kind, state }) => [kind, state]), [["frame", "asking"], ["frame", "open"]]);
   browser.tracks[0].dispatchEvent(new Event("mute"));
   browser.tracks[0].dispatchEvent(new Event("unmute"));
   assert.deepEqual(of("source").slice(-2).map(({ state }) => state), ["muted", "open"]);
 }));
+
+test("a camera that was opened before the session is told at its start", async () => {
+  const browser = new FakeBrowser();
+  const source = camera();
+  await source.open();
+  const { of, peer } = await session({ source });
+  await settled();
+  assert.deepEqual(of("source").map(({ state }) => state), ["open"]);
+  assert.equal(browser.asked.length, 1);
+  peer.close();
+  browser.close();
+});
 
 test("a camera that is pulled out is told, and taken again when one is there", () => filmed(async ({ browser, socket, source }) => {
   browser.tracks[0].dispatchEvent(new Event("ended"));

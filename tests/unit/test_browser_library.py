@@ -6,11 +6,14 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import emdr_stream
+from emdr_stream.pipeline.morphcast import MorphcastAdapter
 from emdr_stream.wire.contract import sockets
+from emdr_stream.wire.stream import Morphcast, MorphcastEvent
 from emdr_stream.wire.typescript import declarations, main
 from tests.browser.vectors import rendered
 
@@ -42,11 +45,12 @@ def node() -> str:
     pytest.skip(reason)
 
 
+@pytest.mark.timeout(180)  # ten processes of Node; two seconds when the machine has nothing else to do
 def test_the_librarys_own_tests_pass(repository: Path) -> None:
     files = sorted((repository / "tests" / "browser").glob("*.test.mjs"))
     assert len(files) >= 6
     done = subprocess.run(
-        [node(), "--test", *map(str, files)], capture_output=True, text=True, check=False, timeout=55, cwd=repository
+        [node(), "--test", *map(str, files)], capture_output=True, text=True, check=False, timeout=170, cwd=repository
     )
     assert done.returncode == 0, done.stdout[-6_000:] + done.stderr
 
@@ -54,6 +58,57 @@ def test_the_librarys_own_tests_pass(repository: Path) -> None:
 def test_the_vectors_are_those_of_the_service(repository: Path) -> None:
     kept = (repository / "tests" / "browser" / "vectors.json").read_text(encoding="utf-8")
     assert kept == rendered(), "renew it: python -m tests.browser.vectors tests/browser/vectors.json"
+
+
+_EMOTIONS = {
+    "Angry": 0.03,
+    "Disgust": 0.01,
+    "Fear": 0.12,
+    "Happy": 0.02,
+    "Sad": 0.51,
+    "Surprise": 0.04,
+    "Neutral": 0.27,
+}
+_SDK_EVENTS: tuple[tuple[str, Any], ...] = (
+    ("CY_FACE_DETECTOR_RESULT", {"rects": [{"x": 1, "y": 2}], "status": "TRACK_OK", "totalFaces": 1}),
+    ("CY_FACE_DETECTOR_RESULT", {"rects": [], "status": "RECOVERING", "totalFaces": 1}),
+    ("CY_FACE_DETECTOR_RESULT", {"rects": [{}, {}], "totalFaces": 2, "faces": [{"data": [0]}]}),
+    ("CY_FACE_EMOTION_RESULT", {"output": {"dominantEmotion": "Sad", "emotion": _EMOTIONS}}),
+    ("CY_FACE_EMOTION_RESULT", {"output": {"emotion": {"Angry": None, "Sad": 0.5}}}),
+    ("CY_FACE_AROUSAL_VALENCE_RESULT", {"output": {"arousal": 0.11, "valence": -0.14, "quadrant": "x"}}),
+    ("CY_FACE_AROUSAL_VALENCE_RESULT", {"output": {"arousalvalence": {"arousal": 0.2, "valence": 0.1}}}),
+    ("CY_FACE_AROUSAL_VALENCE_RESULT", {"arousal": 0.3, "valence": None}),
+    ("CY_FACE_ATTENTION_RESULT", {"output": {"attention": 0.7}}),
+    ("CY_FACE_POSE_RESULT", {"output": {"pose": {"pitch": 0.1, "roll": -0.1, "yaw": 1.2}}}),
+    ("CY_FACE_WISH_RESULT", {"output": {"wish": 0.4}}),
+    ("CY_FACE_POSITIVITY_RESULT", {"output": {"positivity": 0.4}}),
+    ("CY_DATA_AGGREGATOR", {f"emotion_{name}.avg": {"avg": value, "min": 0} for name, value in _EMOTIONS.items()}),
+    ("CY_DATA_AGGREGATOR", {"valence": {"avg": 0.3, "samples": 0}, "arousal.avg": 0.2, "age.avg": {"avg": 40}}),
+    (
+        "CY_DATA_AGGREGATOR",
+        {"attention": {"avg": 0.6, "max": 1}, "totalFaces": {"avg": 1}, "affects38_Sad": {"avg": 1}},
+    ),
+    ("CY_ALARM_NO_FACE_RESULT", {"output": {"noFace": True}}),
+    ("CY_ALARM_MORE_FACES_RESULT", {"output": True}),
+    ("CY_ALARM_LOW_ATTENTION_RESULT", {"output": {"isLowAttention": False}}),
+)
+_PICK = """
+import { pick } from "./emdr_stream/browser/client/sources/morphcast_events.js";
+const events = JSON.parse(process.argv[1]);
+console.log(JSON.stringify(events.map(([type, detail]) => pick(type, detail))));
+"""
+
+
+def test_what_is_left_of_an_sdk_event_tells_the_service_the_same(repository: Path) -> None:
+    command = [node(), "--input-type=module", "-e", _PICK, json.dumps(_SDK_EVENTS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30, cwd=repository)
+    for (kind, detail), left in zip(_SDK_EVENTS, json.loads(done.stdout), strict=True):
+        assert repr(_observed(kind, detail)) == repr(_observed(kind, left)), kind
+
+
+def _observed(kind: str, detail: Any) -> Any:
+    message = Morphcast(ts=1_000.0, events=[MorphcastEvent(type=kind, detail=detail)])
+    return MorphcastAdapter().feed(message)
 
 
 def test_the_declarations_are_those_of_the_message_types(client: Path) -> None:

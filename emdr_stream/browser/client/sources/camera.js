@@ -108,7 +108,8 @@ export class Camera extends Emitter {
     this.#undo.push(this.on("state", say));
     this.#undo.push(session.on("visibility", (/** @type {{hidden: boolean}} */ { hidden }) => this.#seen(hidden)));
     this.#encoder ??= new Encoder();
-    if (await this.open()) say();
+    if (this.stream?.active) say(); // it was opened before the session: `open` has nothing to tell
+    else await this.open();
   }
 
   /** What `state` means, in words for the client. */
