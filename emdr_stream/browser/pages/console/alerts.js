@@ -43,10 +43,11 @@ export class Alerts {
     return this.list(sessionId).filter(wantsAcknowledgement);
   }
 
-  /** The newest of a session, acknowledged or not. @param {string} sessionId @returns {Alert | null} */
-  last(sessionId) {
-    const mine = this.list(sessionId).sort((a, b) => b.raised_ts - a.raised_ts);
-    return mine[0] ?? null;
+  /** What the list of sessions says of one: its most pressing alert that waits, else the newest. @param {string} sessionId @returns {Alert | null} */
+  foremost(sessionId) {
+    const mine = this.list(sessionId);
+    if (mine.length && wantsAcknowledgement(mine[0])) return mine[0];
+    return mine.sort((a, b) => b.raised_ts - a.raised_ts)[0] ?? null;
   }
 
   #forget() {

@@ -54,7 +54,7 @@ export class AlertsView {
   /** @param {any} alert */
   #make(alert) {
     const id = `alert-${alert.alert_id}`;
-    return h("li.alert", { "aria-labelledby": `${id}-kind ${id}-who`, role: "group" },
+    return h("li", {}, h("article.alert", { "aria-labelledby": `${id}-kind ${id}-who` },
       h("div.alert-top", {}, h("span.severity", {}), h("h3.alert-kind", { id: `${id}-kind` }), h("span.alert-age")),
       h("p.alert-who", { id: `${id}-who` }),
       h("p.alert-state"),
@@ -65,7 +65,7 @@ export class AlertsView {
       h("div.alert-actions", {},
         h("button.button.button-main", { type: "button", "data-do": "ack", onclick: () => this.#acknowledge(alert.alert_id) }),
         h("button.button", { type: "button", "data-do": "note", onclick: () => this.#withNote(alert.alert_id) }),
-        h("button.button", { type: "button", "data-do": "show", onclick: () => this.#desk.select(alert.session_id, true) })));
+        h("button.button", { type: "button", "data-do": "show", onclick: () => this.#desk.select(alert.session_id, true) }))));
   }
 
   /** @param {HTMLElement} item @param {any} alert */
@@ -73,8 +73,8 @@ export class AlertsView {
     const { words, model, selectedId } = this.#desk;
     const part = (/** @type {string} */ name) => /** @type {any} */ (item.querySelector(name));
     const waiting = wantsAcknowledgement(alert);
-    setAttribute(item, "data-severity", alert.severity);
-    setAttribute(item, "data-state", alert.state);
+    setAttribute(part(".alert"), "data-severity", alert.severity);
+    setAttribute(part(".alert"), "data-state", alert.state);
     setText(part(".severity"), `${MARKS[alert.severity] ?? ""} ${named(words, "severity", alert.severity)}`);
     setText(part(".alert-kind"), named(words, "kind", alert.kind));
     setText(part(".alert-age"), words.t("alerts.age", { age: age(words, this.#desk.now() - alert.raised_ts) }));
@@ -105,6 +105,7 @@ export class AlertsView {
   #stateOf(alert) {
     const { words } = this.#desk;
     const left = escalatesIn(alert, this.#desk.now());
+    if (alert.state === "raised" && !this.#desk.isLinked) return words.t("alerts.unknown");
     if (left !== null && left > 0) return words.t("alerts.escalates", { time: duration(left) });
     if (alert.state === "raised") return words.t(left === null ? "alerts.raised" : "alerts.escalating");
     if (alert.state === "escalated") return words.t("alerts.escalated");
@@ -140,7 +141,10 @@ export class AlertsView {
     this.render();
     const answer = await this.#desk.acknowledge(alertId, note);
     this.#asked.delete(alertId);
-    if (!answer.ok) this.#problems.set(alertId, this.#desk.words.t("alerts.failed", { why: problemOf(this.#desk.words, answer) }));
+    const { words, model } = this.#desk;
+    const said = { kind: named(words, "kind", model.alerts.find(alertId)?.kind), name: this.#name(alertId.replace(/\.a\d+$/, "")) };
+    if (answer.ok) this.#desk.announce.now(words.t("say.acknowledged", said));
+    else this.#problems.set(alertId, words.t("alerts.failed", { why: problemOf(words, answer) }));
     this.render();
   }
 }

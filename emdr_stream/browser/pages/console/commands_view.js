@@ -27,7 +27,7 @@ export class CommandsView {
   constructor(desk) {
     this.#desk = desk;
     const button = (/** @type {string} */ what, /** @type {string} */ kind) => {
-      const made = h(`button.button${kind}`, { type: "button", "aria-keyshortcuts": /** @type {any} */ (KEYS)[what], onclick: () => this.run(what) }, h("span"), h("kbd", { "aria-hidden": "true" }, /** @type {any} */ (KEYS)[what]));
+      const made = h(`button.button${kind}`, { type: "button", "aria-keyshortcuts": /** @type {any} */ (KEYS)[what], "data-key": /** @type {any} */ (KEYS)[what], onclick: () => this.run(what) }, h("span"), h("span.visually-hidden"));
       this.#buttons[what] = made;
       return made;
     };
@@ -43,7 +43,7 @@ export class CommandsView {
     const name = nameOf(view.summary);
     for (const [what, button] of Object.entries(this.#buttons)) {
       setText(button.firstElementChild, words.t(`command.${what}`));
-      setAttribute(button, "aria-label", words.t("command.named", { what: words.t(`command.${what}`), name }));
+      setText(button.lastElementChild, ` ${name}`);
       button.disabled = !isLinked || !this.#can(what, view);
     }
     setText(/** @type {Element} */ (this.#bar.querySelector("label")), words.t("command.mode"));

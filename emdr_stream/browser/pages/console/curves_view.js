@@ -4,7 +4,7 @@ import { CURVES } from "./curves.js";
 import { byId, h, keyed, setAttribute, setText } from "./dom.js";
 import { distance } from "./evidence.js";
 import { lanesOf } from "./lanes.js";
-import { coloursOf, drawAxis, drawLane, hatch } from "./plot.js";
+import { coloursOf, drawAxis, drawLane, hatch, pauseBar } from "./plot.js";
 import { clock, nameOf, reading } from "./wording.js";
 
 /** @typedef {import("./desk.js").Desk} Desk */
@@ -61,7 +61,7 @@ export class CurvesView {
     const to = this.#desk.now();
     const time = { from: to - this.#minutes * 60_000, to };
     const lanes = lanesOf(view, time);
-    const isOld = !this.#desk.isLinked || view.isSilent(this.#desk.at());
+    const isOld = !this.#desk.isLinked || !view.isNow(this.#desk.at());
     for (const name of CURVES) {
       const canvas = this.#lanes.querySelector(`[data-key="${name}"] canvas`);
       if (canvas) drawLane(canvas, lanes[name], time, this.#colours, isOld);
@@ -86,12 +86,11 @@ export class CurvesView {
   /** @param {SessionView} view @param {string} name @returns {{text: string, how: string, tone: string | null}} */
   #present(view, name) {
     const { words } = this.#desk;
-    const at = this.#desk.at();
     const point = view.curves.newest;
-    const isOld = !this.#desk.isLinked || view.isSilent(at);
+    const isOld = !this.#desk.isLinked || !view.isNow(this.#desk.at());
     const value = point && !point.blind ? /** @type {any} */ (point)[name] : null;
-    if (value === null) return { text: "–", how: words.t(isOld ? "reading.old" : this.#whyNone(view, name)), tone: "old" };
-    if (isOld) return { text: reading(words, value), how: words.t("reading.old"), tone: "old" };
+    if (isOld) return { text: value === null ? "–" : reading(words, value), how: words.t("reading.old"), tone: "old" };
+    if (value === null) return { text: "–", how: words.t(this.#whyNone(view, name)), tone: "old" };
     return { text: reading(words, value), ...this.#judged(view, name, value) };
   }
 
@@ -173,12 +172,13 @@ const legendPicture = () => h("canvas.legend-picture", { width: 28, height: 14, 
 function drawLegend(canvas, what, colours) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.clearRect(0, 0, 28, 14);
-  const fills = /** @type {Record<string, string>} */ ({ own: "accent-soft", set: "sunk", pause: "danger-soft", alert: "panel" });
+  const fills = /** @type {Record<string, string>} */ ({ own: "accent-soft", set: "sunk", pause: "panel", alert: "panel" });
   if (what === "missing" || what === "forming") hatch(context, 0, 28, 14, colours, what);
   else {
     context.fillStyle = colours[fills[what ?? "own"]];
     context.fillRect(0, 0, 28, 14);
   }
+  if (what === "pause") pauseBar(context, 2, 26, 14, colours.danger);
   if (what === "alert") {
     context.fillStyle = colours.danger;
     context.fillRect(13, 0, 2, 14);

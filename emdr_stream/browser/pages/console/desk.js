@@ -18,8 +18,8 @@ const CURVE_S = 1_800;
 const RATE_HZ = 2;
 const FOCUS_RATE_HZ = 5;
 /** What the library emits and the model takes, besides `alert` and `sessions`. */
-const TOLD = ["session.opened", "session.closed", "session.detached", "resume_requested", "state", "control", "applied",
-  "adapt", "intervention", "set", "rating", "phase"];
+const TOLD = /** @type {const} */ (["session.opened", "session.closed", "session.detached", "resume_requested", "state", "control", "applied",
+  "adapt", "intervention", "set", "rating", "phase"]);
 /** @type {Record<string, string>} */
 const COMMANDS = { pause: "pause", resume: "resume", end: "end", config: "config", thresholds: "config" };
 

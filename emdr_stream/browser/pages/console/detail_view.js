@@ -68,11 +68,11 @@ export class DetailView {
       ["client", words.t("fact.client"), view.status === "detached" ? words.t("presence.away") : sightInWords(words, view, at), sightTone(view, old)],
       ["therapist", words.t("fact.therapist"), attendance(words, view, self)],
       ["state", words.t("fact.state"), this.#state(view), old ? "old" : null],
-      ["signs", words.t("fact.signs"), live?.safety.warning_signs.map((/** @type {string} */ sign) => signInWords(words, sign)).join(", ") || words.t("fact.no_signs"), old ? "old" : null],
       ["set", words.t("fact.set"), this.#set(view)],
       ["phase", words.t("fact.phase"), summary.phase ? named(words, "phase", summary.phase) : words.t("fact.no_phase")],
       ["ratings", words.t("fact.ratings"), rated.map((scale) => `${scale.toUpperCase()} ${reading(words, summary[scale], Number.isInteger(summary[scale]) ? 0 : 1)}`).join(", ") || words.t("fact.no_ratings")],
       ["time", words.t("fact.time"), words.t("fact.since", { time: clock(words, summary.started_ts), length: duration(this.#desk.now() - summary.started_ts) })],
+      ["signs", words.t("fact.signs"), live?.safety.warning_signs.map((/** @type {string} */ sign) => signInWords(words, sign)).join(", ") || words.t("fact.no_signs"), old ? "old" : null],
     ];
     return facts;
   }

@@ -27,7 +27,7 @@ function laneOf(view, name, time, spans, marks) {
   const [least, most] = RANGE[name];
   const end = view.isOver ? (view.curves.newest?.ts ?? time.to) : time.to;
   return {
-    least, most, spans, marks,
+    least, most, spans, marks, zero: least < 0 ? 0 : null,
     stretches: view.curves.stretches(name, time.from, time.to),
     unknown: view.curves.unknown(name, time.from, end),
     ...bandsOf(view, name, most),

@@ -90,7 +90,10 @@ function renderBar() {
 function linkText() {
   const { words, link } = desk;
   const silent = link.silentFor(desk.at());
-  if (link.state === "live") return words.t("link.live", { seconds: reading(words, (silent ?? 0) / 1_000, 1) });
+  if (link.state === "live") {
+    const slow = (silent ?? 0) > 1_200;
+    return slow ? words.t("link.live_slow", { seconds: reading(words, (silent ?? 0) / 1_000, 1) }) : words.t("link.live");
+  }
   if (link.state === "lost" || (link.state === "closed" && silent !== null)) {
     return words.t(`link.${link.state}`, { age: age(words, silent ?? 0) });
   }
@@ -135,7 +138,7 @@ const DEEDS = {
   thresholds: () => views.commands.run("thresholds"),
   end: () => views.commands.run("end"),
   speak,
-  alerts: () => focusOn(byId("alerts").querySelector("button:not([hidden])") ?? byId("alerts-panel")),
+  alerts: () => focusOn(byId("alerts").querySelector("button:not([hidden], :disabled)") ?? byId("alerts-panel")),
   detail: () => focusOn(byId("detail")),
   sound: toggleSound,
   help,
@@ -145,7 +148,7 @@ function speak() {
   const view = desk.selected;
   if (!view) return;
   const point = view.curves.newest;
-  const readings = point && !view.isSilent(desk.at()) && desk.isLinked
+  const readings = point && view.isNow(desk.at()) && desk.isLinked
     ? ["arousal", "valence", "attention", "risk", "crisis"].map((name) => `${desk.words.t(`signal.${name}`)} ${reading(desk.words, /** @type {any} */ (point)[name])}`)
     : [desk.words.t("say.silent")];
   desk.announce.repeat(`${nameOf(view.summary)}: ${stateInWords(desk.words, view, desk.at())}; ${readings.join(", ")}`);

@@ -69,6 +69,14 @@ export class SessionView {
   }
 
   /**
+   * Whether its newest readings are of now: the client is there, and their session tells of itself.
+   * @param {number} at this page's monotonic clock
+   */
+  isNow(at) {
+    return !this.isOver && this.status !== "detached" && !this.isSilent(at);
+  }
+
+  /**
    * Age of the newest usable sight of the client, null where there never was one.
    * @param {number} at this page's monotonic clock
    */

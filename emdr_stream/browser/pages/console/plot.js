@@ -9,6 +9,7 @@
  * @property {{value: number, tone: "own" | "warn" | "danger"}[]} lines by value
  * @property {{from: number, to: number, tone: "set" | "pause"}[]} spans by time
  * @property {{ts: number, tone: string}[]} marks
+ * @property {number | null} zero where the middle line is, null for none
  */
 
 /** @typedef {Record<string, string>} Colours */
@@ -54,12 +55,17 @@ export function drawLane(canvas, lane, time, colours, isOld) {
   context.fillStyle = colours.panel;
   context.fillRect(0, 0, width, height);
   for (const span of lane.spans) {
-    context.fillStyle = span.tone === "set" ? colours.sunk : colours["danger-soft"];
+    if (span.tone !== "set") continue;
+    context.fillStyle = colours.sunk;
     context.fillRect(x(span.from), 0, Math.max(1, x(span.to) - x(span.from)), height);
   }
   for (const band of lane.bands) {
     context.fillStyle = isOld ? colours["old-soft"] : colours[band.tone === "own" ? "accent-soft" : `${band.tone}-soft`];
     context.fillRect(0, y(band.to), width, y(band.from) - y(band.to));
+  }
+  if (lane.zero !== null) {
+    context.fillStyle = colours.line;
+    context.fillRect(0, Math.round(y(lane.zero)), width, 1);
   }
   for (const line of lane.lines) {
     context.strokeStyle = isOld ? colours.old : colours[line.tone === "own" ? "accent" : line.tone];
@@ -69,6 +75,9 @@ export function drawLane(canvas, lane, time, colours, isOld) {
   for (const mark of lane.marks) {
     context.fillStyle = isOld ? colours.old : mark.tone === "alert" ? colours.danger : colours.muted;
     context.fillRect(x(mark.ts) - 0.75, 0, 1.5, height);
+  }
+  for (const span of lane.spans) {
+    if (span.tone === "pause") pauseBar(context, x(span.from), x(span.to), height, isOld ? colours.old : colours.danger);
   }
   curve(context, lane.stretches, x, y, isOld ? colours.old : colours.ink);
   context.strokeStyle = colours.line;
@@ -92,6 +101,13 @@ function curve(context, stretches, x, y, colour) {
     for (const [nextTs, nextValue] of stretch) context.lineTo(x(nextTs), y(nextValue));
     context.stroke();
   }
+}
+
+/** A pause is a barred edge below the curve: no shade that could be taken for a threshold's. @param {CanvasRenderingContext2D} context @param {number} from @param {number} to @param {number} height @param {string} colour */
+export function pauseBar(context, from, to, height, colour) {
+  context.fillStyle = colour;
+  const end = Math.max(from + 2, to);
+  for (let at = from; at < end; at += 4) context.fillRect(at, height - 6, Math.min(2.5, end - at), 5);
 }
 
 /** The person's own level is dotted, a threshold is dashed: told apart without colour. @param {CanvasRenderingContext2D} context @param {number} at @param {number} width @param {string} tone */
@@ -144,7 +160,7 @@ export function hatch(context, from, to, height, colours, why) {
  */
 export function drawAxis(canvas, time, colours, font, label) {
   const { context, width, height } = fit(canvas);
-  const step = tickStep(time.to - time.from, Math.max(2, Math.floor(width / 110)));
+  const step = tickStep(time.to - time.from, Math.max(2, Math.floor(width / 80)));
   context.font = `12px ${font}`;
   context.fillStyle = colours.muted;
   context.strokeStyle = colours["line-strong"];

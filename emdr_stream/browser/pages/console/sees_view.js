@@ -1,6 +1,6 @@
 /** In: a session as it stands. Out: a small picture of the light as the settings make it, and in words what the client sees. */
 
-import { patternNamed, place } from "../../client/stimulation/paths.js";
+import { extent, patternNamed, place } from "../../client/stimulation/paths.js";
 import { byId, texts } from "./dom.js";
 import { coloursOf, fit } from "./plot.js";
 import { clientSees } from "./summary.js";
@@ -54,10 +54,11 @@ export class SeesView {
     // The phase is summed up, as in the client's own engine: a change of the speed makes no jump.
     if (moving) this.#phase += passed * (config.speed ?? 1) * TURN;
     else if (view.pause || view.status !== "running") this.#phase = 0;
-    const scale = Math.min(width / 2 - 14, height / 2 - 14) * (pattern === "horizontal" ? 1.9 : 1);
+    const reach = extent(pattern);
+    const scale = Math.min((width / 2 - 14) / reach.x, reach.y > 0.01 ? (height / 2 - 14) / reach.y : Infinity);
     const spot = (/** @type {number} */ phase) => {
       const [x, y] = place(pattern, phase);
-      return [width / 2 + x * Math.min(scale, width / 2 - 14), height / 2 + y * Math.min(scale, height / 2 - 14)];
+      return [width / 2 + x * scale, height / 2 + y * scale];
     };
     this.#path(context, spot);
     const [x, y] = moving ? spot(this.#phase) : [width / 2, height / 2];

@@ -51,7 +51,7 @@ export class SessionsView {
     setAttribute(part(".chip"), "data-tone", silent ? "old" : TONES[view.status]);
     setText(part('[data-part="sight"]'), words.t("sessions.client", { sight: this.#client(view, at) }));
     setText(part('[data-part="attend"]'), view.isOver ? "" : words.t("sessions.therapist", { who: attendance(words, view, self) }));
-    const alert = model.alerts.last(view.id);
+    const alert = model.alerts.foremost(view.id);
     const line = part('[data-part="alert"]');
     setAttribute(line, "data-tone", alert && wantsAcknowledgement(alert) ? alert.severity : null);
     setText(line, alert ? this.#alertLine(alert) : words.t("sessions.no_alert"));
@@ -66,9 +66,10 @@ export class SessionsView {
   /** @param {any} alert */
   #alertLine(alert) {
     const { words } = this.#desk;
-    const waiting = wantsAcknowledgement(alert) ? `${MARKS[alert.severity] ?? ""} ` : "";
-    const kind = named(words, "kind", alert.kind);
-    return `${waiting}${words.t("sessions.last_alert", { kind, age: age(words, this.#desk.now() - alert.raised_ts) })}`;
+    const said = { kind: named(words, "kind", alert.kind), age: age(words, this.#desk.now() - alert.raised_ts) };
+    if (!wantsAcknowledgement(alert)) return words.t("sessions.last_alert", said);
+    const count = this.#desk.model.alerts.waiting(alert.session_id).length;
+    return `${MARKS[alert.severity] ?? ""} ${words.t("sessions.waiting", { ...said, count })}`;
   }
 }
 

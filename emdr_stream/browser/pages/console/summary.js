@@ -92,8 +92,8 @@ export function sightInWords(words, view, at) {
   const reason = signal?.reason ? ` (${named(words, "reason", signal.reason)})` : "";
   if (ms === null) return `${words.t("sight.never")}${reason}`;
   if (view.isSilent(at)) return words.t("sight.old", { age: age(words, ms) });
-  const seconds = reading(words, ms / 1_000, 1);
-  return `${named(words, "sight", signal.status)}${reason}, ${words.t("sight.age", { seconds })}`;
+  const old = ms < 1_000 ? words.t("sight.fresh") : words.t("sight.age", { age: age(words, ms) });
+  return `${named(words, "sight", signal.status)}${reason}, ${old}`;
 }
 
 /**

@@ -12,7 +12,7 @@ import { clock, named, reading } from "./wording.js";
 
 const SHOWN = 300;
 /** @type {Record<string, string>} */
-const SIGNS = { set: "▬", rating: "#", phase: "§", pause: "⏸", resume: "▶", applied: "■", presence: "⇄", adapt: "≈", intervention: "❝", alert: "◆" };
+const SIGNS = { set: "▬", rating: "#", phase: "§", pause: "‖", resume: "►", applied: "■", presence: "×", adapt: "≈", intervention: "“", alert: "◆" };
 
 export class TimelineView {
   #list = byId("timeline");

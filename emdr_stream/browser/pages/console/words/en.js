@@ -1,4 +1,4 @@
-/** The console's words in English. A value in braces is put in; plural forms are chosen by `count`. */
+/** In: a key of the console. Out: its words in English; values in braces are put in, plural forms are chosen by `count`. */
 
 export const en = {
   "title": "Therapist's console",
@@ -25,7 +25,8 @@ export const en = {
 
   "link.none": "Not connected",
   "link.connecting": "Connecting…",
-  "link.live": "Live · heard {seconds} s ago",
+  "link.live": "Live",
+  "link.live_slow": "Live · heard {seconds} s ago",
   "link.lost": "NO DATA · last heard {age} ago",
   "link.closed": "CLOSED {age}",
   "link.restarting": "The service restarts. This page comes back by itself.",
@@ -46,6 +47,7 @@ export const en = {
   "sessions.client": "Client: {sight}",
   "sessions.therapist": "Attends: {who}",
   "sessions.last_alert": "Last alert: {kind}, {age} ago",
+  "sessions.waiting": { one: "{kind}, {age} ago: not acknowledged", other: "{kind}, {age} ago: {count} not acknowledged" },
   "sessions.no_alert": "No alert",
   "presence.away": "not connected",
 
@@ -63,7 +65,8 @@ export const en = {
   "sight.lost": "lost from sight",
   "sight.never": "not seen yet",
   "sight.old": "last seen {age} ago",
-  "sight.age": "{seconds} s old",
+  "sight.age": "{age} old",
+  "sight.fresh": "under 1 s old",
   "reason.no_face": "no face",
   "reason.many_faces": "more than one face",
   "reason.too_small": "face too small",
@@ -86,6 +89,7 @@ export const en = {
   "alerts.with_note": "With a note…",
   "alerts.show": "Show session",
   "alerts.show_named": "Show session {name}",
+  "alerts.unknown": "Not acknowledged when the service was last heard.",
   "alerts.raised": "Not acknowledged.",
   "alerts.escalates": "Not acknowledged. Escalates in {time}.",
   "alerts.escalating": "Not acknowledged. Its time is over: it escalates now.",
@@ -175,11 +179,11 @@ export const en = {
   "signal.eye_closure": "Closed eyes",
   "signal.head_motion": "Head movement",
   "signal.heart_rate": "Heart rate",
-  "range.arousal": "calm −1 … 1 activated",
-  "range.valence": "unpleasant −1 … 1 pleasant",
+  "range.arousal": "−1 calm, 1 activated",
+  "range.valence": "−1 unpleasant, 1 pleasant",
   "range.attention": "0 … 1",
-  "range.risk": "probability 0 … 1",
-  "range.crisis": "probability 0 … 1",
+  "range.risk": "0 … 1",
+  "range.crisis": "0 … 1",
 
   "detail.none": "No session to show yet.",
   "detail.choose": "Choose a session from the list.",
@@ -224,7 +228,6 @@ export const en = {
   "command.config": "Pattern and limits…",
   "command.thresholds": "Thresholds…",
   "command.end": "End…",
-  "command.named": "{what} {name}",
   "command.mode": "How the light stops",
   "command.not_now": "This cannot be done with this session now.",
   "mode.hard": "at once",
@@ -314,7 +317,7 @@ export const en = {
 
   "sees.title": "What the client has before them",
   "sees.note": "Drawn here from the settings in force; it is not a picture from the client's screen.",
-  "sees.set": "Set {no} runs since {time}.",
+  "sees.set": "Set {no} has run for {time}.",
   "sees.between": "No set runs: the light waits.",
   "sees.over": "The session has ended.",
   "sees.detached": "The client's browser is not connected. Its light stops by itself within 2.25 s of silence.",
@@ -349,6 +352,7 @@ export const en = {
   "readings.none": "none",
 
   "timeline.title": "What happened",
+  "timeline.list": "Events, the newest first",
   "timeline.show": "Shown",
   "timeline.none": "Since you opened this page ({time}).",
   "timeline.asked": "Since you opened this page ({time}); earlier events are being fetched.",
@@ -408,6 +412,7 @@ export const en = {
   "say.state": "estimated state {state}",
   "say.alert_raised": "{severity} alert: {kind}, {name}",
   "say.alert_escalated": "Escalated: {kind}, {name}",
+  "say.acknowledged": "Acknowledged: {kind}, {name}",
   "say.pause_asked": "Pause asked for {name}",
   "say.control_pause": "{name} paused: {cause}",
   "say.control_resume": "{name} resumed",

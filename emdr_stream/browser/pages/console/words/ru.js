@@ -1,4 +1,4 @@
-/** The console's words in Russian. A value in braces is put in; plural forms are chosen by `count`. */
+/** In: a key of the console. Out: its words in Russian; values in braces are put in, plural forms are chosen by `count`. */
 
 export const ru = {
   "title": "Пульт терапевта",
@@ -25,7 +25,8 @@ export const ru = {
 
   "link.none": "Нет связи",
   "link.connecting": "Подключение…",
-  "link.live": "На связи · {seconds} с назад",
+  "link.live": "На связи",
+  "link.live_slow": "На связи · {seconds} с назад",
   "link.lost": "НЕТ ДАННЫХ · последние {age} назад",
   "link.closed": "ЗАКРЫТО {age}",
   "link.restarting": "Служба перезапускается. Страница вернётся сама.",
@@ -46,6 +47,7 @@ export const ru = {
   "sessions.client": "Клиент: {sight}",
   "sessions.therapist": "Следит: {who}",
   "sessions.last_alert": "Последнее: {kind}, {age} назад",
+  "sessions.waiting": { one: "{kind}, {age} назад: не принято", few: "{kind}, {age} назад: не приняты {count}", many: "{kind}, {age} назад: не принято {count}", other: "{kind}, {age} назад: не приняты {count}" },
   "sessions.no_alert": "Предупреждений нет",
   "presence.away": "не подключён",
 
@@ -63,7 +65,8 @@ export const ru = {
   "sight.lost": "пропал из виду",
   "sight.never": "ещё не видно",
   "sight.old": "видели {age} назад",
-  "sight.age": "{seconds} с назад",
+  "sight.age": "{age} назад",
+  "sight.fresh": "меньше 1 с назад",
   "reason.no_face": "нет лица",
   "reason.many_faces": "больше одного лица",
   "reason.too_small": "лицо слишком мало",
@@ -86,6 +89,7 @@ export const ru = {
   "alerts.with_note": "С заметкой…",
   "alerts.show": "Показать сессию",
   "alerts.show_named": "Показать сессию {name}",
+  "alerts.unknown": "Не было принято, когда служба ещё отвечала.",
   "alerts.raised": "Не принято.",
   "alerts.escalates": "Не принято. Эскалация через {time}.",
   "alerts.escalating": "Не принято. Срок вышел: идёт эскалация.",
@@ -175,11 +179,11 @@ export const ru = {
   "signal.eye_closure": "Закрытые глаза",
   "signal.head_motion": "Движения головы",
   "signal.heart_rate": "Пульс",
-  "range.arousal": "покой −1 … 1 активация",
-  "range.valence": "неприятно −1 … 1 приятно",
+  "range.arousal": "−1 покой, 1 активация",
+  "range.valence": "−1 неприятно, 1 приятно",
   "range.attention": "0 … 1",
-  "range.risk": "вероятность 0 … 1",
-  "range.crisis": "вероятность 0 … 1",
+  "range.risk": "0 … 1",
+  "range.crisis": "0 … 1",
 
   "detail.none": "Пока нет сессии для показа.",
   "detail.choose": "Выберите сессию из списка.",
@@ -224,7 +228,6 @@ export const ru = {
   "command.config": "Рисунок и пределы…",
   "command.thresholds": "Пороги…",
   "command.end": "Завершить…",
-  "command.named": "{what} {name}",
   "command.mode": "Как остановится свет",
   "command.not_now": "С этой сессией сейчас этого сделать нельзя.",
   "mode.hard": "сразу",
@@ -349,6 +352,7 @@ export const ru = {
   "readings.none": "нет",
 
   "timeline.title": "Что происходило",
+  "timeline.list": "События, сначала новые",
   "timeline.show": "Показано",
   "timeline.none": "С момента открытия страницы ({time}).",
   "timeline.asked": "С момента открытия страницы ({time}); более раннее загружается.",
@@ -408,6 +412,7 @@ export const ru = {
   "say.state": "оценка состояния: {state}",
   "say.alert_raised": "{severity} предупреждение: {kind}, {name}",
   "say.alert_escalated": "Эскалация: {kind}, {name}",
+  "say.acknowledged": "Принято: {kind}, {name}",
   "say.pause_asked": "Запрошена пауза: {name}",
   "say.control_pause": "Пауза: {name}, {cause}",
   "say.control_resume": "Продолжено: {name}",
