@@ -1,4 +1,4 @@
-/** What the client reads, in English: short sentences, nothing that frightens, nothing that promises. */
+/** In: a key. Out: what the client reads, in English: short sentences, nothing that frightens, nothing that promises. */
 
 export const en = {
   "title": "Your session",

@@ -1,4 +1,4 @@
-/** What the client reads, in Russian. */
+/** In: a key. Out: what the client reads, in Russian. */
 
 export const ru = {
   "title": "Ваша сессия",
