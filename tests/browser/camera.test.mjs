@@ -133,6 +133,15 @@ test("after a break nothing waits for an answer that cannot come", () => filmed(
   assert.equal(world.socket.of("frame").length, 1);
 }));
 
+test("a picture for which the line has no room is dropped, and the next one is tried", () => filmed(async ({ browser, socket }) => {
+  socket.bufferedAmount = 1_000_000;
+  await browser.show();
+  assert.equal(socket.of("frame").length, 0);
+  socket.bufferedAmount = 0;
+  await browser.show();
+  assert.equal(socket.of("frame").length, 1);
+}));
+
 test("nothing is taken while there is no connection", () => filmed(async ({ browser, socket }) => {
   socket.drop();
   await browser.show();

@@ -239,6 +239,7 @@ test("a question is answered, or told that it never will be", async () => {
   await settled();
   socket.receive("done", { re: socket.of("rating")[0].id });
   assert.equal((await first).ok, true);
+  assert.equal(clock.due.filter((ms) => ms === 10_000).length, 1, "an answered question waits no more");
   socket.drop();
   assert.equal((await second).code, "connection_lost");
   assert.equal((await peer.rate({ sud: 5 })).code, "not_connected");

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { settled } from "./fakes.mjs";
+import { pause, settled } from "./fakes.mjs";
 import { session } from "./world.mjs";
 
 /** A page that the test hides and shows. */
@@ -46,6 +46,14 @@ test("a page that is hidden between sets stops nothing and calls nobody", () => 
   assert.equal(of("pause").length, 0);
   assert.equal(socket.of("stop").length, 0);
   assert.equal(peer.paused, false);
+}));
+
+test("a page that is hidden after the set was paused calls nobody a second time", () => inPage(async ({ hide, peer, of, socket }) => {
+  peer.sendSet("begin");
+  socket.receive("control.pause", pause());
+  hide();
+  assert.equal(of("pause").length, 1);
+  assert.equal(socket.of("stop").length, 0);
 }));
 
 test("what a hidden page means can be chosen", async () => {

@@ -167,7 +167,6 @@ export class Connection {
 
   /** @param {any} data */
   #hear(data) {
-    if (!this.#deadman.check()) return;
     let message;
     try {
       message = this.#codec.decode(data);
@@ -176,7 +175,7 @@ export class Connection {
       this.#giveUp("bad_message", ABNORMAL);
       return;
     }
-    this.#deadman.heard();
+    if (!this.#deadman.heard()) return;
     if (Number.isFinite(message.server_ts)) this.offset.heard(message.server_ts);
     if (message.type === "welcome" && this.state === "greeting") this.#welcomed(message);
     else this.#handOn(message);

@@ -2,8 +2,8 @@
  * In: plain values. Out: MessagePack bytes, and back; what the protocol needs of the specification, nothing else.
  *
  * Whole numbers that a double holds exactly are numbers, larger ones BigInt; other numbers travel as float64. Bytes are
- * Uint8Array. Extension types are refused, as the service refuses them. Reading is bounded: no length is believed
- * before that many bytes are there, and nesting ends at DEEPEST.
+ * Uint8Array. Extension types are refused, as the service refuses them. Reading is bounded: nothing is made for an
+ * element or a byte that is not there, whatever length is told, and nesting ends at DEEPEST.
  */
 
 const DEEPEST = 64;
@@ -278,7 +278,7 @@ class Reader {
 
   /** @param {number} length @param {number} depth */
   #list(length, depth) {
-    this.#enter(length, depth);
+    this.#enter(depth);
     const list = [];
     for (let i = 0; i < length; i += 1) list.push(this.read(depth + 1));
     return list;
@@ -286,7 +286,7 @@ class Reader {
 
   /** @param {number} length @param {number} depth */
   #map(length, depth) {
-    this.#enter(2 * length, depth);
+    this.#enter(depth);
     /** @type {Record<string, any>} */
     const map = {};
     for (let i = 0; i < length; i += 1) {
@@ -300,13 +300,9 @@ class Reader {
     return map;
   }
 
-  /**
-   * Every element takes a byte at least.
-   * @param {number} elements @param {number} depth
-   */
-  #enter(elements, depth) {
+  /** @param {number} depth */
+  #enter(depth) {
     if (depth >= DEEPEST) throw new MsgpackError(`nested deeper than ${DEEPEST}`);
-    if (elements > this.left) throw new MsgpackError("the message ends too early");
   }
 
   /**

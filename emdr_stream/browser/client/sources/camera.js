@@ -142,10 +142,6 @@ export class Camera extends Emitter {
     this.#pace.forget();
   }
 
-  disconnected() {
-    this.#inWork = null;
-  }
-
   // the device ------------------------------------------------------------------------------------------------------
 
   /** @param {MediaStream} stream */
