@@ -101,7 +101,7 @@ def pause_of(control: ControlState, started_ts: int) -> PauseReport:
         mode=control.mode,
         resume_requires=control.requires,
         asked_ts=started_ts + control.sent_ms,
-        received=not control.awaiting_receipt,
+        received=control.received,
         stopped_ts=UNSET if control.stopped_ms is None else started_ts + control.stopped_ms,
         alert_id=UNSET if control.alert_id is None else control.alert_id,
     )

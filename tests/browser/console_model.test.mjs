@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Model, SILENT_AFTER_MS } from "../../emdr_stream/browser/pages/console/model.js";
-import { clientSees, sightInWords, stateInWords } from "../../emdr_stream/browser/pages/console/summary.js";
+import { clientSees, pauseInWords, sightInWords, stateInWords } from "../../emdr_stream/browser/pages/console/summary.js";
 import { alert, english, state, summary } from "./console_world.mjs";
 
 const NOW = 50_000;
@@ -53,6 +53,11 @@ test("a pause is asked, then received, then at rest, and each is said as what it
   assert.match(clientSees(english, view, NOW)[0], /The client's light stopped at/);
   take({ type: "control", action: "resume", control_epoch: 2, by: "dr", ts: NOW });
   assert.equal(view.pause, null);
+});
+
+test("a pause for a client who is away is never said to have reached them", () => {
+  const words = pauseInWords(english, { reason: "therapist", asked_ts: NOW, received: false }, true);
+  assert.match(words[0], /is away and finds it on coming back/);
 });
 
 test("a live state alone is enough to know of a pause whose notice was lost, and of its end", () => {

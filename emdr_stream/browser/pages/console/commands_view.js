@@ -79,7 +79,7 @@ export class CommandsView {
   /** @param {SessionView} view */
   #standing(view) {
     const { words } = this.#desk;
-    const said = view.pause ? pauseInWords(words, view.pause) : [];
+    const said = view.pause ? pauseInWords(words, view.pause, view.status === "detached") : [];
     if (view.pause?.resume_requires) said.push(words.t(`requires.${view.pause.resume_requires}`));
     if (view.resumeWanted) said.push(words.t("pause.wanted"));
     return said;

@@ -89,7 +89,7 @@ export class CurvesView {
     const point = view.curves.newest;
     const isOld = !this.#desk.isLinked || !view.isNow(this.#desk.at());
     const value = point && !point.blind ? /** @type {any} */ (point)[name] : null;
-    if (isOld) return { text: value === null ? "–" : reading(words, value), how: words.t("reading.old"), tone: "old" };
+    if (isOld) return { text: value === null ? "–" : reading(words, value), how: words.t(value === null ? "reading.unseen" : "reading.old"), tone: "old" };
     if (value === null) return { text: "–", how: words.t(this.#whyNone(view, name)), tone: "old" };
     return { text: reading(words, value), ...this.#judged(view, name, value) };
   }

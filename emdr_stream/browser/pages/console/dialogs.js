@@ -50,7 +50,9 @@ export class Dialogs {
     const came = document.activeElement;
     dialog.addEventListener("close", () => {
       dialog.remove();
-      if (came instanceof HTMLElement && came.isConnected) came.focus();
+      // Opened by a key from nowhere in particular: the session that it was about is the place to go on from.
+      const back = came instanceof HTMLElement && came !== document.body && came.isConnected ? came : byId("detail");
+      back.focus({ preventScroll: true });
     });
     const look = () => { if (yes && question.ready) yes.disabled = !question.ready(); };
     form.addEventListener("input", look);

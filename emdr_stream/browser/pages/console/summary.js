@@ -25,13 +25,14 @@ export function clientSees(words, view, now) {
   return said;
 }
 
-/** @param {Words} words @param {any} pause */
-export function pauseInWords(words, pause) {
+/** @param {Words} words @param {any} pause @param {boolean} [isAway] nobody is there to obey it */
+export function pauseInWords(words, pause, isAway = false) {
   const cause = named(words, "cause", pause.reason);
   const asked = clock(words, pause.asked_ts);
   if (typeof pause.stopped_ts === "number") {
     return [words.t("pause.rests", { time: clock(words, pause.stopped_ts), cause })];
   }
+  if (isAway) return [words.t("pause.away", { time: asked, cause })];
   if (pause.received) return [words.t("pause.received", { time: asked, cause })];
   return [words.t("pause.asked", { time: asked, cause })];
 }
