@@ -1,12 +1,15 @@
 /** In: a session, a stimulation, the person's hands. Out: the view that fits; the light stopped before anything else. */
 
 import { attach, bindStopKeys, cardFor } from "../../client/stimulation/index.js";
+import { luminance, shown } from "../../client/stimulation/colours.js";
 import { byId, setText, show } from "../shared/dom.js";
 import { panelOf } from "./panels.js";
 import { causeAfter, ratingsDue, viewOf } from "./view.js";
 
 const SLOW_MS = 6000;
 const WHISPER_MOST_S = 60;
+/** Relative luminance; a background below it is a dark room's, and so is what is written beside it. */
+const DARK_BELOW = 0.2;
 
 export class Stage {
   #words; #session; #engine; #actions; #cleared = [];
@@ -102,6 +105,16 @@ export class Stage {
     engine.on("set", (set) => this.#set(set));
     engine.on("pass", ({ pass, left }) => this.#count(pass, left));
     engine.on("stopped", () => this.#change({ light: "rest" }));
+    engine.on("configured", () => this.#matchColours());
+    this.#matchColours();
+  }
+
+  /** The page around the light goes with its background; never while it moves, lest a change be seen as a flash. */
+  #matchColours() {
+    if (this.#engine.state !== "rest") return;
+    const { background } = this.#engine.stimulus;
+    document.documentElement.dataset.theme = luminance(shown(background)) < DARK_BELOW ? "dark" : "light";
+    byId("stage").style.background = background;
   }
 
   #set({ action, why, passes, seconds }) {
@@ -112,6 +125,7 @@ export class Stage {
       return;
     }
     const due = why === "done" ? ratingsDue(this.#session.phase) : [];
+    this.#matchColours();
     this.#change({ light: "rest", rating: due.length > 0 }, { setsDone: this.#more.setsDone + 1, due });
   }
 
