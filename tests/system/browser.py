@@ -1,7 +1,7 @@
 """A real Chromium for the tests of the pages: its camera can be a video, and what is seen is kept as pictures of pages.
 
-The camera's video is one of the test videos, turned into what Chromium takes, in memory, for as long as the browser
-lives. Pictures of pages go to EMDR_SCREENSHOTS; only pages that draw, never what a camera sees: no page shows it.
+Pictures of pages go to EMDR_SCREENSHOTS, or to `.artefacts/pages`; never what a camera sees: the one page that shows it
+has that part covered.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.chromium import find_chromium
+from tests.system.film import Film
 from tests.system.surroundings import folder_in_memory
 
 _ARGUMENTS: Final = (
@@ -27,9 +28,9 @@ _ARGUMENTS: Final = (
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 )
+_PICTURES: Final = Path(__file__).resolve().parents[2] / ".artefacts" / "pages"
+"""Ignored by git; CI keeps it beside the test report."""
 _CAMERA: Final = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
-_LONGEST_S: Final = 30
-"""Of a video; the browser plays it over and over."""
 
 
 def chromium_or_skip() -> Path:
@@ -44,39 +45,29 @@ def chromium_or_skip() -> Path:
 
 
 @contextlib.contextmanager
-def browser(video: Path | None = None) -> Iterator[Browser]:
-    """A browser without a window. `video`: what its camera sees; without one the camera shows a test picture."""
+def browser(film: Film | None = None) -> Iterator[Browser]:
+    """A browser without a window. `film`: what its camera sees; without one the camera shows a test picture."""
     path = chromium_or_skip()
-    with contextlib.ExitStack() as stack:
-        arguments = [*_ARGUMENTS, *_CAMERA]
-        if video is not None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(dir=folder_in_memory()))
-            arguments.append(f"--use-file-for-fake-video-capture={_as_camera(video, Path(folder))}")
-        playwright = stack.enter_context(sync_playwright())
+    arguments = [*_ARGUMENTS, *_CAMERA]
+    if film is not None:
+        arguments.append(f"--use-file-for-fake-video-capture={film.path}")
+    with sync_playwright() as playwright, contextlib.ExitStack() as stack:
         running = playwright.chromium.launch(executable_path=str(path), args=arguments)
         stack.callback(running.close)
         yield running
 
 
+@contextlib.contextmanager
+def filmed_browser(video: Path) -> Iterator[tuple[Browser, Film]]:
+    """A browser before whose camera sits the person of this video, in the mood that the film is told to show."""
+    with tempfile.TemporaryDirectory(dir=folder_in_memory()) as folder:
+        film = Film(video, Path(folder))
+        with browser(film) as running:
+            yield running, film
+
+
 def keep_picture(page: Page, name: str) -> None:
-    """Keep what the page looks like as NAME.png, for a person to look at; without a folder named, nothing is kept."""
-    folder = os.environ.get("EMDR_SCREENSHOTS")
-    if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
-def _as_camera(video: Path, folder: Path) -> Path:
-    """The video as Motion JPEG, the one form besides raw pixels that Chromium's camera takes."""
-    import cv2
-
-    reader = cv2.VideoCapture(str(video))
-    made = folder / "camera.mjpeg"
-    with made.open("wb") as pictures:
-        for _ in range(_LONGEST_S * 30):
-            there, picture = reader.read()
-            if not there:
-                break
-            pictures.write(cv2.imencode(".jpg", picture)[1].tobytes())
-    reader.release()
-    return made
+    """Keep what the page looks like as NAME.png, for a person to look at."""
+    folder = Path(os.environ.get("EMDR_SCREENSHOTS") or _PICTURES)
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png", full_page=True, mask=[page.locator("#preview")], animations="disabled")

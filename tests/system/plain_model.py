@@ -7,6 +7,7 @@ It stands in for the trained one where a test asks what the service does about a
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -104,3 +105,12 @@ def write_plain_model(models_dir: Path, emotion: str = "fear") -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "CARD.md").write_text("# A model for tests\n")
     (models_dir / "current.json").write_text(json.dumps({_NAME: "1"}))
+
+
+def add_shipped(models_dir: Path, shipped: Path, *names: str) -> None:
+    """Put models of the package beside it, each in the version in use: those that read faces, for real cameras."""
+    in_use = json.loads((shipped / "current.json").read_text())
+    current = models_dir / "current.json"
+    for name in names:
+        shutil.copytree(shipped / name / in_use[name], models_dir / name / in_use[name])
+    current.write_text(json.dumps(json.loads(current.read_text()) | {name: in_use[name] for name in names}))
