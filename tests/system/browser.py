@@ -70,4 +70,5 @@ def keep_picture(page: Page, name: str) -> None:
     """Keep what the page looks like as NAME.png, for a person to look at."""
     folder = Path(os.environ.get("EMDR_SCREENSHOTS") or _PICTURES)
     folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=folder / f"{name}.png", full_page=True, mask=[page.locator("#preview")], animations="disabled")
+    covered = [page.locator("#preview")]
+    page.screenshot(path=folder / f"{name}.png", full_page=True, mask=covered, mask_color="#888", animations="disabled")

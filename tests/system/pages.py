@@ -75,11 +75,19 @@ class ClientPage:
     wire: Wire = field(default_factory=Wire)
 
     @classmethod
-    def open(cls, page: Page, service: Service, user: str, *, port: int | None = None) -> "ClientPage":
+    def open(
+        cls, page: Page, service: Service, user: str, *, port: int | None = None, token: str | None = None
+    ) -> "ClientPage":
         """`port`: of what stands between page and service, if anything does."""
+        made = cls.follow(page)
+        page.goto(f"http://127.0.0.1:{port or service.port}/client#token={token or service.token('client', user)}")
+        return made
+
+    @classmethod
+    def follow(cls, page: Page) -> "ClientPage":
+        """Listen to a page that somebody else has opened."""
         made = cls(page)
         made.wire.listen(page)
-        page.goto(f"http://127.0.0.1:{port or service.port}/client#token={service.token('client', user)}")
         return made
 
     def go_through(self, *, camera: bool, sound: bool = False) -> None:
@@ -120,6 +128,11 @@ class ClientPage:
         self.expect_view("moving")
         self.wait_until_it_moves()
 
+    def go_on(self) -> None:
+        """After a pause, by the client's own word."""
+        self.page.locator("#panel .ways .button-main").click()
+        self.expect_view("ready")
+
     def expect_view(self, view: str) -> None:
         expect(self.page.locator("body")).to_have_attribute("data-view", view, timeout=PATIENCE_MS)
 
@@ -155,15 +168,40 @@ class ConsolePage:
     def open(
         cls, page: Page, service: Service, therapist: str, clients: list[str], *, port: int | None = None
     ) -> "ConsolePage":
-        made = cls(page)
-        made.wire.listen(page)
+        made = cls.follow(page)
         token = service.token("therapist", therapist, clients=clients)
         page.goto(f"http://127.0.0.1:{port or service.port}/console#token={token}")
         made.expect_link("live")
         return made
 
+    @classmethod
+    def follow(cls, page: Page) -> "ConsolePage":
+        """Listen to a page that somebody else opens."""
+        made = cls(page)
+        made.wire.listen(page)
+        return made
+
+    def until_judged(self) -> None:
+        """Wait until the models judge a session: its baseline stands."""
+        deadline = time.monotonic() + PATIENCE_MS / 1_000
+        while all(message["state"]["label"] == "unknown" for message in self.wire.got("state")):
+            assert time.monotonic() < deadline, "the models have judged nothing"
+            self.page.wait_for_timeout(50)
+
+    def close_dialog(self) -> None:
+        self.page.keyboard.press("Escape")
+        expect(self.page.locator("dialog")).to_have_count(0)
+
     def expect_link(self, state: str) -> None:
         expect(self.page.locator("#link")).to_have_attribute("data-state", state, timeout=PATIENCE_MS)
+
+    def set_fields(self, values: Mapping[str, str]) -> None:
+        """Set pattern and limits of the session that is shown, by the dialog."""
+        self.page.locator("[data-key=f]").click()
+        for name, value in values.items():
+            self.page.locator(f"#field-{name}").fill(value)
+        self.page.locator("[data-do=confirm]").click()
+        expect(self.page.locator("dialog")).to_have_count(0)
 
     def alert(self, words: str) -> Any:
         """The card of the open alert of these words."""

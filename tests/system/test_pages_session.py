@@ -83,7 +83,7 @@ def test_a_crisis_before_the_camera_stops_the_light_and_a_therapist_and_then_the
         client.begin_set()
         assert client.half_pass_ms() == pytest.approx(500 / adapted["config"]["speed"], rel=0.05)
         assert before_ms == pytest.approx(500, rel=0.05)
-        expect(other.locator("#timeline")).to_contain_text("Adapt")
+        expect(other.locator("#timeline")).to_contain_text("the next set begins gentler")
 
 
 def _is_drawn(console: ConsolePage) -> bool:
