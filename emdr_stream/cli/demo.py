@@ -34,6 +34,8 @@ from emdr_stream.errors import ConfigurationError
 from emdr_stream.simulation import Family, TimedMessage, session_messages, simulate_session
 
 _TOKEN_S: Final = 3_600.0
+_SIMULATED_S: Final = 180.0
+"""Length of the simulated session of which a part is shown; the simulator's shortest."""
 _WHOLE: Final = ("phase",)
 """Messages that are sent also when they stand in the part left out."""
 _CLIENT: Final = "demo-client"
@@ -45,22 +47,25 @@ _LAST_WORDS_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What the simulated client goes through. `skip_s`: of the session's long calm beginning, left out."""
+    """What the simulated client goes through: of a simulated session the part from `from_s` to `until_s`.
+
+    Sessions begin with a long calm, of which a baseline needs only the end.
+    """
 
     summary: str
     family: Family
     seed: int
-    skip_s: float
-    duration_s: float
+    from_s: float
+    until_s: float
 
 
 SCENARIOS: Final = {
-    "escalation": Scenario("distress rises until the session is paused", Family.PANIC, 7, 45.0, 180.0),
-    "shutdown": Scenario("the client goes numb and drifts away", Family.SHUTDOWN, 10, 45.0, 190.0),
+    "escalation": Scenario("distress rises until the session is paused", Family.PANIC, 5, 85.0, 180.0),
+    "shutdown": Scenario("the client goes numb and drifts away", Family.SHUTDOWN, 23, 45.0, 160.0),
     "abreaction": Scenario(
-        "strong feeling inside the window: nothing breaks off the work", Family.ABREACTION, 3, 45.0, 180.0
+        "strong feeling inside the window: nothing breaks off the work", Family.ABREACTION, 3, 45.0, 160.0
     ),
-    "calm": Scenario("an uneventful session", Family.CALM, 1, 45.0, 180.0),
+    "calm": Scenario("an uneventful session", Family.CALM, 1, 45.0, 160.0),
 }
 BASELINE_S: Final = 15
 """In place of a minute: a demo is short."""
@@ -118,14 +123,14 @@ def script(scenario: Scenario) -> Script:
     Nobody presses stop: what is to be seen is what the service notices by itself.
     """
     rng = np.random.default_rng([scenario.seed, 0])
-    session = simulate_session(rng, scenario.family, duration_s=scenario.duration_s)
-    skip_ms = round(scenario.skip_s * 1_000)
+    session = simulate_session(rng, scenario.family, duration_s=_SIMULATED_S)
+    from_ms, until_ms = round(scenario.from_s * 1_000), round(scenario.until_s * 1_000)
     # Time 0 of `ts` is where the script begins: what was before has a negative one, and is not sent.
-    messages = session_messages(session, started_ts_ms=-skip_ms)
-    kept = (timed for timed in messages if timed.message["type"] in _WHOLE or timed.at_ms >= skip_ms)
+    messages = (timed for timed in session_messages(session, started_ts_ms=-from_ms) if timed.at_ms < until_ms)
+    kept = (timed for timed in messages if timed.message["type"] in _WHOLE or timed.at_ms >= from_ms)
     shown = (timed for timed in kept if timed.message["type"] != "stop")
-    moved = tuple(TimedMessage(max(0, timed.at_ms - skip_ms), timed.message) for timed in shown)
-    return Script(scenario.family.value, moved, round(scenario.duration_s * 1_000) - skip_ms)
+    moved = tuple(TimedMessage(max(0, timed.at_ms - from_ms), timed.message) for timed in shown)
+    return Script(scenario.family.value, moved, until_ms - from_ms)
 
 
 async def _play(url: str, tokens: dict[Role, str], scenario: Scenario, patience_s: float) -> Observed:

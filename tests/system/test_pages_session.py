@@ -45,7 +45,7 @@ def test_a_crisis_before_the_camera_stops_the_light_and_a_therapist_and_then_the
         keep_picture(other, "console-normal")
 
         # Frames go, results come, and a baseline forms of the calm face.
-        expect(one.locator("#panel .hint")).to_have_count(0, timeout=PATIENCE_MS)
+        expect(one.locator("#panel .hint")).to_be_hidden(timeout=PATIENCE_MS)
         assert [m for m in client.wire.sent if m["type"] == "frame"]
         assert client.wire.got("result")[-1]["emotions"]["joy"] < 0.3
         client.begin_set()
