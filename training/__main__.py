@@ -1,5 +1,5 @@
 """In: the command line. Out: `python -m training train` writes a model and prints how good it is; `expression`
-and `expression-evaluate` do so for the reader of faces."""
+and `expression-evaluate` do so for the reader of faces; `reference`, `retrain` and `worker` are what follows."""
 
 import argparse
 import os
@@ -15,12 +15,16 @@ for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when the model was written, 2 for a wrong argument. `train` is the default command."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or given[0].startswith("--"):
+    if not given or (given[0].startswith("--") and given[0] != "--help"):
         given.insert(0, "train")
     args = _parser().parse_args(given)
     from rich.console import Console
 
+    from training import life
+
     console = Console()
+    if args.command in life.COMMANDS:
+        return life.run(args, console)
     if args.command != "train":
         from training.expression.command import run
 
@@ -72,9 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", type=Path, help="folder of recordings, for the control with real speakers")
     train.add_argument("--version", default="1", help="version to write (default: 1)")
     train.add_argument("--created", help="date to record in the manifest (default: none, for equal bytes)")
+    from training import life
     from training.expression.command import add_parsers
 
     add_parsers(commands)
+    life.add_parsers(commands)
     return parser
 
 

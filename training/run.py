@@ -9,11 +9,12 @@ from training.calibration import Calibration, calibrate, fold
 from training.card import card, describe_data, metrics
 from training.config import TrainingConfig
 from training.controls import check_controls
-from training.dataset import TRAINING, VALIDATION, Dataset, build_dataset, training_cohort
+from training.dataset import TRAINING, VALIDATION, Dataset, build_dataset, joined, training_cohort
 from training.evaluation import Report, evaluate
 from training.graph import build_graph
 from training.network import Network, fit_network
 from training.package import Record, put_in_use, write_version
+from training.reference import make_reference, write_reference
 from training.served import serve
 
 VALIDATION_ROW_EVERY_MS: Final = 1_000
@@ -63,13 +64,15 @@ class Trained:
     validation: Dataset
 
 
-def train_network(config: TrainingConfig, progress: Progress) -> Trained:
-    """Simulate, fit and calibrate."""
+def train_network(config: TrainingConfig, progress: Progress, extra: Dataset | None = None) -> Trained:
+    """Simulate, fit and calibrate. `extra`: rows to fit on beside the simulated ones."""
     cohort = config.cohort
     progress.begin("simulating clients to train on", cohort.training_sessions)
     sessions = training_cohort(cohort, config.seed, TRAINING, progress.reach)
     share = config.network.drop_sets_share
     training = build_dataset(sessions, cohort.row_every_ms, config.seed, share, exact=False)
+    if extra is not None:
+        training = joined([training, extra])
     progress.begin("simulating clients to calibrate on", cohort.validation_sessions)
     sessions = training_cohort(cohort, config.seed, VALIDATION, progress.reach)
     validation = build_dataset(sessions, VALIDATION_ROW_EVERY_MS, config.seed + 1, share)
@@ -86,14 +89,22 @@ def train_network(config: TrainingConfig, progress: Progress) -> Trained:
 
 
 def train(
-    config: TrainingConfig, models: Path, record: Record, data: Path | None = None, progress: Progress | None = None
+    config: TrainingConfig,
+    models: Path,
+    record: Record,
+    data: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    extra: Dataset | None = None,
+    use: bool = True,
 ) -> Report:
-    """Train, measure, write `models/emotion_safety/<version>/`, and put that version in use.
+    """Train, measure, write `models/emotion_safety/<version>/`, and put that version in use, unless told not to.
 
     `data`: folder of recordings for the control with real speakers; without it the card says that it was not measured.
+    `extra`: rows of labelled recordings to train on, beside those of the simulator.
     """
     progress = progress or Silence()
-    trained = train_network(config, progress)
+    trained = train_network(config, progress, extra)
     model = serve(build_graph(trained.network))
     progress.begin("replaying test clients, three cohorts", 3 * config.cohort.test_sessions)
     done = 0
@@ -109,8 +120,13 @@ def train(
         report = replace(report, controls=check_controls(model, data))
         progress.reach(1)
     about = describe_data(config, trained.training_rows, len(trained.validation))
+    if extra is not None:
+        about += f" Among the rows trained on are {len(extra)} of labelled recordings of consenting clients."
     record = replace(record, data=about, metrics=metrics(report))
     folder = write_version(models, trained.network, trained.calibration, trained.validation.features, record)
+    progress.begin("simulating clients to tell drift from", config.cohort.validation_sessions)
+    write_reference(folder, make_reference(model, config, record.command, progress.reach))
     (folder / "CARD.md").write_text(card(record, config, report), encoding="utf-8")
-    put_in_use(models, record.version)
+    if use:
+        put_in_use(models, record.version)
     return report

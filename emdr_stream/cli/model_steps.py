@@ -125,6 +125,13 @@ class Registry:
             lives.put_in_use(name, former)
             return self._noted(lives, step, self._tell(lives, step))
 
+    def register(self, step: Step) -> Done:
+        """Note a version that was made here; it is in use nowhere."""
+        if step.version is not None:
+            self._fit(step.model, step.version)
+        with changing(self.models_dir) as lives:
+            return self._noted(lives, step, self._tell(lives, step))
+
     # trials -------------------------------------------------------------------------------------------------------
 
     def shadow(self, name: str, version: str | None) -> Done:

@@ -249,6 +249,8 @@ class _Replay:
                 at_ms = effect.ms
             elif isinstance(effect, Analyse):
                 asked = effect
+                if self._watch is not None:
+                    self._watch(effect, at_ms)
             else:
                 self._write(effect, at_ms)
         if asked is not None:

@@ -1,6 +1,5 @@
 """What is known of the models in use goes in, their part of `/metrics` comes out; a family of its own file."""
 
-import math
 from collections.abc import Iterable
 
 from prometheus_client.registry import CollectorRegistry
@@ -31,9 +30,14 @@ class ModelMetrics:
     def drift(
         self, model: str, *, outputs: float | None, inputs: float | None, limits: tuple[float, float], sessions: float
     ) -> None:
-        """How far a model has drifted; None while too few sessions were seen. `limits`: of outputs and inputs."""
-        self._outputs.declare((model,), math.nan if outputs is None else outputs)
-        self._inputs.declare((model,), math.nan if inputs is None else inputs)
+        """How far a model has drifted; None while too few sessions were seen: then there is no such sample.
+
+        `limits`: of outputs and inputs.
+        """
+        for level, index in ((self._outputs, outputs), (self._inputs, inputs)):
+            level.levels.pop((model,), None)
+            if index is not None:
+                level.declare((model,), index)
         for of, limit in zip(("outputs", "inputs"), limits, strict=True):
             self._limit.declare((model, of), limit)
         self._sessions.declare((model,), sessions)
