@@ -176,7 +176,7 @@ class ModelsInUse:
         onlookers: list[Onlooker] = []
         self._shadow = self._drift = None
         if versions.shadow is not None:
-            self._shadow = ScoredShadow(versions.shadow)
+            self._shadow = ScoredShadow(versions.model.reference, versions.shadow)
             onlookers.append(self._shadow.scorer)
         self._metrics.drift_unknown()
         if versions.reference is not None:
@@ -202,12 +202,13 @@ class ModelsInUse:
 class ScoredShadow:
     """A version that looks on, and how much it has seen."""
 
-    def __init__(self, model: LoadedModel) -> None:
-        self._reference = model.reference
+    def __init__(self, beside: ModelRef, model: LoadedModel) -> None:
+        """`beside`: the version that decides."""
+        self._versions = beside, model.reference
         self.rows = 0
         self.scorer = ShadowScorer(model.graph.bound(BATCH_ROWS), self._tell)
 
     def _tell(self, asker: Scored, live: Scores, other: Scores | None) -> None:
         self.rows += 1
         if isinstance(asker, SessionRunner) and not asker.fenced:
-            asker.outlets.shadowed(live, other, self._reference, asker.now_ms())
+            asker.outlets.shadowed(live, other, self._versions, asker.now_ms())

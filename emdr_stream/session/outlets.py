@@ -54,13 +54,14 @@ class Outlets:
         elif isinstance(effect, AlertAcknowledged):
             around.metrics.alert_acknowledged(effect.seconds)
 
-    def shadowed(self, live: Scores, other: Scores | None, shadow: ModelRef, at_ms: int) -> None:
-        """What a version that only looks on says of a row that was just scored: recorded with the second."""
-        care = self._core.care
-        beside, thresholds = care.models[0], care.state.thresholds
-        watch = self._shadow
-        if watch is None or not watch.fits(beside, shadow):
-            watch = self._shadow = ShadowWatch(self._around.session.safety, thresholds, beside, shadow)
+    def shadowed(self, live: Scores, other: Scores | None, versions: tuple[ModelRef, ModelRef], at_ms: int) -> None:
+        """What a version that only looks on says of a row that was just scored: recorded with the second.
+
+        `versions`: the one that decides, and the one that looks on.
+        """
+        thresholds, watch = self._core.care.state.thresholds, self._shadow
+        if watch is None or watch.versions != versions:
+            watch = self._shadow = ShadowWatch(self._around.session.safety, thresholds, *versions)
         watch.take(live, other, thresholds, at_ms, self._core.facts.started_ts + at_ms)
 
     def publish_state(self, at_ms: int) -> None:

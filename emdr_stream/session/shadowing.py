@@ -19,28 +19,22 @@ class ShadowWatch:
 
     __slots__ = (
         "_agreed",
-        "_beside",
         "_crisis_apart",
         "_failed",
         "_monitors",
         "_raised",
         "_risk_apart",
         "_rows",
-        "_shadow",
         "_thresholds",
+        "versions",
     )
 
     def __init__(self, settings: SafetySettings, thresholds: Thresholds, beside: ModelRef, shadow: ModelRef) -> None:
         """`beside`: the version that decides."""
-        self._beside = beside
-        self._shadow = shadow
+        self.versions = beside, shadow
         self._thresholds = thresholds
         self._monitors = (SafetyMonitor(settings, thresholds), SafetyMonitor(settings, thresholds))
         self._begin()
-
-    def fits(self, beside: ModelRef, shadow: ModelRef) -> bool:
-        """Whether it is still of these two versions."""
-        return self._beside == beside and self._shadow == shadow
 
     def take(self, live: Scores, other: Scores | None, thresholds: Thresholds, at_ms: int, ts_ms: int) -> None:
         """Answers to the same row at session time `at_ms`, wall clock `ts_ms`; `other` None where the shadow failed."""
@@ -65,10 +59,11 @@ class ShadowWatch:
         rows, scored = self._rows, self._rows - self._failed
         if rows == 0:
             return None
+        beside, shadow = self.versions
         told: dict[str, Any] = {
-            "model": self._shadow.name,
-            "version": self._shadow.version,
-            "beside": self._beside.version,
+            "model": shadow.name,
+            "version": shadow.version,
+            "beside": beside.version,
             "rows": rows,
             "failed": self._failed,
             "risk_apart": round(self._risk_apart / scored, 4) if scored else 0.0,

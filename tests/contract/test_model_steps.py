@@ -19,6 +19,7 @@ from tests.contract.own_database import own_database
 from tests.good_figures import figures
 from tests.stores_process import RunningStores
 from tests.system.plain_model import write_plain_model
+from tests.tiny_graph import write_graph
 from tests.tiny_model import write_manifest
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
@@ -231,6 +232,8 @@ async def test_trials_are_begun_ended_and_never_of_a_safety_models_share(
 ) -> None:
     code, _, err = await models("share", NAME, "2", "10%")
     assert code == 2 and "nobody's safety depends on a draw" in err
+    code, _, err = await models("share", "face_expression", "2", "10%")
+    assert code == 2 and "processes that hold one version each" in err
     code, _, err = await models("shadow", "progress", "2")
     assert code == 2 and "only emotion_safety can run as a shadow" in err
     code, _, err = await models("shadow", NAME, "1")
@@ -243,6 +246,20 @@ async def test_trials_are_begun_ended_and_never_of_a_safety_models_share(
     assert (await models("shadow", NAME, "off"))[0] == 0
     assert json.loads((folder / "trials.json").read_text()) == {}
     assert [event for _, _, event in await events(url)] == ["shadow", "shadow"]
+
+
+async def test_a_share_of_another_model_is_noted_and_ended(models: Models, url: str, folder: Path) -> None:
+    for version in ("1", "2"):
+        write_graph(folder, "progress", version)
+    (folder / "current.json").write_text(json.dumps({NAME: "1", "progress": "1"}))
+    assert (await models("share", "progress", "2", "12.5%"))[0] == 0
+    assert json.loads((folder / "trials.json").read_text()) == {"progress": {"share": {"version": "2", "share": 0.125}}}
+    assert "progress 2 share 12.5%" in " ".join((await models("list"))[1].split())
+    assert (await models("share", "progress", "2", "off"))[0] == 0
+    assert [(entry["action"], entry.get("share")) for entry in await audited(url)] == [
+        ("model.share", 0.125),
+        ("model.share", None),
+    ]
 
 
 @pytest.mark.parametrize("share", ["0%", "100%", "ten", "-5%", "1.5"])

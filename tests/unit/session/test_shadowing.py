@@ -62,5 +62,4 @@ def test_a_therapists_thresholds_count_for_both() -> None:
 
 
 def test_it_is_of_two_versions_and_of_no_others() -> None:
-    assert watch().fits(ONE, TWO)
-    assert not watch().fits(TWO, ONE)
+    assert watch().versions == (ONE, TWO)
