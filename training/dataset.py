@@ -81,7 +81,7 @@ def held_cohort(
 ) -> Iterable[SimulatedSession]:
     """Sessions of a test cohort: as in training, with shifted persons and sensors, or of the families left out.
 
-    The sensor left out of training is among them; it is scored apart.
+    The sensor left out of training is among them; it is scored apart. Nobody presses stop.
     """
     trained = {family: config.weights[family] for family in families_of(config)}
     families = dict.fromkeys(config.held_out_families, 1.0) if cohort == UNSEEN else trained
@@ -92,6 +92,7 @@ def held_cohort(
         progress=progress,
         randomised_share=1.0 if cohort == SHIFTED else 0.0,
         duration_s=config.duration_s,
+        stop_presses=False,
     )
 
 

@@ -113,4 +113,4 @@ def _course(session: SimulatedSession, scored: Scored, alarms_s: tuple[float, ..
     events = tuple(
         TrueEvent(event.onset_s, event.offset_s, event.observable) for event in session.events if event.kind in CRISES
     )
-    return Course(session.person_id, session.family.value, alarms_s, events, monitored_s(scored.times_ms))
+    return Course(session.person_id, session.family, alarms_s, events, monitored_s(scored.times_ms))
