@@ -14,13 +14,12 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from emdr_stream.domain import MODEL_STATES, StateLabel
+from emdr_stream.domain import MODEL_STATES, Scores, StateLabel
 from emdr_stream.errors import EmdrError
 from emdr_stream.evaluation.labels import LABELS_FILE, Truth, read_labels_file
-from emdr_stream.inference.batch import Floats
 from emdr_stream.pipeline.features import ROW_LENGTH
 from emdr_stream.recording.reading import read_recording
-from emdr_stream.recording.replay import replay_recording
+from emdr_stream.recording.replay import watch_recording
 from emdr_stream.session.effects import Analyse, Effect
 from training.dataset import Dataset, changes, joined
 from training.rows import SessionRows, derive, levels
@@ -48,11 +47,8 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class _Calm:
     """Says calm to every row: it keeps the replayed session going, so that it asks for all its rows."""
 
-    def run(self, batch: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        states = np.zeros((len(batch), len(MODEL_STATES)), np.float32)
-        states[:, 0] = 1.0
-        nothing = np.zeros(len(batch), np.float32)
-        return states, nothing, nothing, np.zeros((len(batch), 3), np.float32)
+    def score(self, rows: NDArray[np.float64]) -> list[Scores]:
+        return [Scores((1.0, 0.0, 0.0, 0.0, 0.0), 0.0, 0.0, (0.0, 0.0, 0.0))] * len(rows)
 
 
 def consented(folder: Path) -> list[Truth]:
@@ -92,10 +88,7 @@ def recorded_rows(path: Path) -> SessionRows:
 
     with path.open("rb") as lines:
         recording = read_recording(lines, path.name)
-    for _ in replay_recording(
-        recording, model=_Calm(), resume_after_s=_RESUME_AFTER_S, use_recorded_scores=False, watch=watch
-    ):
-        pass
+    watch_recording(recording, _Calm(), watch, resume_after_s=_RESUME_AFTER_S)
     rows = np.array(kept).reshape(len(kept), ROW_LENGTH)
     return SessionRows(np.array(times, dtype=np.int64), derive(rows), levels(rows))
 
