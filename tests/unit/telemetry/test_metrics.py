@@ -64,6 +64,8 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 def use_everything(metrics: Metrics) -> None:
     metrics.models.in_use([("emotion_safety", "1", "ab" * 32)])
+    metrics.models.shadowed(7, 1)
+    metrics.models.refused()
     metrics.latency_of(Stage.TOTAL)(0.003)
     metrics.age_observer()(0.04)
     metrics.sample(SampleOutcome.LATE)
