@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.system, pytest.mark.integration, pytest.mark.anyio, py
 
 DONE_S = 180.0
 """A training of this size takes 15 s of a processor; the rest is room for a machine that is busy."""
-SMALL = {"training_sessions": 48, "validation_sessions": 16, "test_sessions": 12, "epochs": 1}
+SMALL = {"training_sessions": 24, "validation_sessions": 8, "epochs": 1}
 
 
 @pytest.fixture
@@ -49,7 +49,8 @@ def workplace(tmp_path: Path) -> Path:
         name = line.partition("=")[0].strip()
         lines.append(f"{name} = {SMALL[name]}" if name in SMALL else line)
     (tmp_path / "training.toml").write_text("\n".join(lines))
-    (tmp_path / "triggers.toml").write_text(TRIGGERS.read_text().replace("new_recordings = 20", "new_recordings = 2"))
+    triggers = TRIGGERS.read_text().replace("new_recordings = 20", "new_recordings = 2")
+    (tmp_path / "triggers.toml").write_text(triggers.replace("test_sessions = 300", "test_sessions = 2"))
     return tmp_path
 
 

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         config = load_retrain_config(args.retrain_config) if args.retrain_config else load_retrain_config()
         recordings: Path | None = args.recordings or environment.record_dir
         training_config: Path = args.config or DEFAULT_PATH
-        workplace = Workplace(environment, config, recordings, training_config, args.quick)
+        workplace = Workplace(environment, config, recordings, args.data, training_config, args.quick)
         if args.command == "worker":
             return _work(workplace, redis_url_of(environment))
         return _retrain(workplace, console, force=args.force)

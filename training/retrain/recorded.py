@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from emdr_stream.domain import MODEL_STATES, Scores, StateLabel
 from emdr_stream.errors import EmdrError
 from emdr_stream.evaluation.labels import LABELS_FILE, Truth, read_labels_file
+from emdr_stream.evaluation.probabilities import HORIZON_S
 from emdr_stream.pipeline.features import ROW_LENGTH
 from emdr_stream.recording.reading import read_recording
 from emdr_stream.recording.replay import watch_recording
 from emdr_stream.session.effects import Analyse, Effect
 from training.dataset import Dataset, changes, joined
 from training.rows import SessionRows, derive, levels
-from training.targets import HORIZON_S, MARGINAL_WEIGHT, UNOBSERVABLE_WEIGHT
+from training.targets import MARGINAL_WEIGHT, UNOBSERVABLE_WEIGHT
 
 CONSENT_FILE: Final = "consent.jsonl"
 ROW_EVERY_MS: Final = 1_000

@@ -4,10 +4,12 @@ A safety model is never deployed from here: a person promotes it. Another model 
 it is better by more than 5 % on the same people, surely not worse.
 """
 
+import json
+import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from emdr_stream.cli.model_list import read_drift
 from emdr_stream.cli.model_steps import Registry
@@ -15,10 +17,14 @@ from emdr_stream.clock import wall_ms
 from emdr_stream.environment import Environment, data_dir_of
 from emdr_stream.evaluation.gates import gates
 from emdr_stream.inference.lives import Step
-from emdr_stream.inference.manifest import current_versions, default_models_dir, read_manifest, versions_of
+from emdr_stream.inference.manifest import MANIFEST, current_versions, default_models_dir, read_manifest, versions_of
 from emdr_stream.inference.promotion import Deviation, PromotionRefused, is_safety, wanted_of
 from emdr_stream.lines import open_own, try_lock
 from training.config import DEFAULT_PATH, load_config
+from training.evaluation.command import write_beside
+from training.evaluation.pages import card
+from training.evaluation.plan import QUICK, Plan
+from training.evaluation.protocol import Protocol
 from training.package import NAME, Record
 from training.retrain.config import RetrainConfig
 from training.retrain.improvement import improvement
@@ -32,11 +38,13 @@ _LOCK: Final = "retrain.lock"
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """Where a retraining finds and leaves things. `training_config`: of the training itself."""
+    """Where a retraining finds and leaves things. `training_config`: of the training itself; `data`: folder of real
+    recordings for the evaluation's controls, which count as not measured without it."""
 
     environment: Environment
     config: RetrainConfig
     recordings: Path | None = None
+    data: Path | None = None
     training_config: Path = DEFAULT_PATH
     quick: bool = False
 
@@ -68,7 +76,7 @@ class Outcome:
         return asdict(self)
 
 
-class Recipe(Protocol):
+class Recipe(typing.Protocol):
     """How one model is trained anew, and told from the version in use."""
 
     @property
@@ -94,8 +102,18 @@ class EmotionSafety:
             truths = consented(workplace.recordings)
             progress.begin("replaying recordings", len(truths))
             extra = recorded_dataset(workplace.recordings, truths, progress.reach)
-        record = Record(version, "python -m training retrain", config.seed, "", {})
-        train(config, workplace.models_dir, record, progress=progress, extra=extra, use=False)
+        record = Record(version, "python -m training retrain", config.seed, "")
+        folder = train(config, workplace.models_dir, record, progress, extra=extra, use=False)
+        self._evaluate(workplace, folder, progress)
+
+    def _evaluate(self, workplace: Workplace, folder: Path, progress: Progress) -> None:
+        """On the test sets of the release, in this process: a worker's own may have no children."""
+        count = QUICK.sessions if workplace.quick else workplace.config.test_sessions
+        plan = Plan(sessions=count, ablation_sessions=0, constant_sessions=0, processes=1)
+        evaluation = Protocol(folder, plan, progress).run(workplace.data).evaluation
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        command = f"python -m training evaluate --version {folder.name} --sessions {count}"
+        write_beside(folder, manifest, evaluation, card(manifest, evaluation, command, plan.resume_after_s))
 
     def by_person(self, workplace: Workplace, version: str) -> Mapping[str, float]:
         return {}

@@ -25,7 +25,7 @@ from training.retrain.trigger import Remembered, Seen, reasons
 from training.rows import SessionRows
 from training.run import Progress
 
-CONFIG = RetrainConfig(new_recordings=3, drift=True, hour=3, minute=30, improvement=0.05)
+CONFIG = RetrainConfig(new_recordings=3, drift=True, hour=3, minute=30, test_sessions=2, improvement=0.05)
 DRIFTED = {"inputs": 0.4, "inputs_limit": 0.25, "outputs": 0.1, "outputs_limit": 0.25}
 
 
