@@ -21,7 +21,7 @@ from emdr_stream.evaluation.gates import missed
 from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor, Onlooker
 from emdr_stream.inference.choice import Choice
 from emdr_stream.inference.drift import DriftWatch, Reference, read_reference
-from emdr_stream.inference.lives import Trial, read_history, read_trials, standing_step
+from emdr_stream.inference.lives import Trial, read_history, read_trials, whose_decision
 from emdr_stream.inference.manifest import default_models_dir, read_manifest
 from emdr_stream.inference.manifest import read_reference as reference_bytes
 from emdr_stream.inference.models import LoadedModel, load_current, load_model
@@ -79,11 +79,10 @@ def _targets_told(models_dir: Path, model: LoadedModel) -> str:
     """Which targets the version in use misses, and who has accepted that."""
     metrics = read_manifest(models_dir / model.name / model.version).metrics
     names = [result.name for result in missed(metrics, wanted_of(model.name))]
+    whose = whose_decision(read_history(models_dir), model.name, model.version)
     if not names:
-        return ""
-    step = standing_step(read_history(models_dir), model.name, model.version)
-    signed = f"signed for by {step.by}" if step is not None and step.by else "in use as released"
-    return f"{model.name} {model.version} misses {len(names)} targets ({signed}): {', '.join(names)}"
+        return f"{model.name} {model.version}: {whose}" if whose.startswith("put in use by hand") else ""
+    return f"{model.name} {model.version} misses {len(names)} targets ({whose}): {', '.join(names)}"
 
 
 class ModelsInUse:

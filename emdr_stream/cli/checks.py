@@ -17,7 +17,7 @@ from emdr_stream.environment import Environment, data_dir_of, token_settings
 from emdr_stream.environment.keys import key_file
 from emdr_stream.errors import ConfigurationError, ModelRefused
 from emdr_stream.evaluation.gates import missed
-from emdr_stream.inference.lives import read_history, standing_step
+from emdr_stream.inference.lives import read_history, whose_decision
 from emdr_stream.inference.manifest import current_versions, default_models_dir, read_manifest
 from emdr_stream.inference.models import verify_models
 from emdr_stream.inference.promotion import wanted_of
@@ -116,9 +116,8 @@ def _check_targets(models_dir: Path, name: str, version: str) -> Iterator[Findin
     names = [result.name for result in missed(manifest.metrics, wanted)]
     if not names:
         return
-    step = standing_step(read_history(models_dir), name, version)
-    who = f"signed for by {step.by} ({step.basis})" if step is not None and step.by else "as released"
-    what = f"misses {len(names)} of {len(wanted)} targets, {who}: {', '.join(names)}"
+    whose = whose_decision(read_history(models_dir), name, version)
+    what = f"misses {len(names)} of {len(wanted)} targets ({whose}): {', '.join(names)}"
     yield Finding(Level.WARN, f"model {name} {version}", what, "`emdr-stream models list` says by how much")
 
 

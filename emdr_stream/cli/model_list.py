@@ -17,7 +17,7 @@ from emdr_stream.embedded import running_stores
 from emdr_stream.environment import Environment, data_dir_of, database_url_of
 from emdr_stream.errors import EmdrError, ModelRefused
 from emdr_stream.evaluation.gates import gates
-from emdr_stream.inference.lives import Step, Trial, read_history, read_trials, standing_step, untold
+from emdr_stream.inference.lives import Step, Trial, read_history, read_trials, untold, whose_decision
 from emdr_stream.inference.manifest import Manifest, current_versions, read_manifest, versions_of
 from emdr_stream.inference.promotion import wanted_of
 from emdr_stream.store.model_events import DriftRow, newest_drift
@@ -30,7 +30,7 @@ _DAY_S: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One version. `missed`: sentences on targets; None where no targets are set. `accepted`: what a person signed for.
+    """One version. `missed`: sentences on targets. `accepted`: of one in use, whose decision that was.
 
     `age_days`: since its training where the manifest tells, otherwise since its file was written here.
     """
@@ -75,7 +75,6 @@ def _listed(
         return Listed(name, version, standing, "", None, 0, 0, (), "", "", str(refused))
     wanted = wanted_of(name, manifest)
     results = gates(manifest.metrics, wanted)
-    step = standing_step(history, name, version)
     return Listed(
         name,
         version,
@@ -85,7 +84,7 @@ def _listed(
         sum(result.passed for result in results),
         len(results),
         tuple(result.why for result in results if not result.passed),
-        "" if step is None or not step.by else f"{step.by}: {step.basis}",
+        whose_decision(history, name, version) if in_use.get(name) == version else "",
         drift_words(manifest, None if drift is None else drift.get((name, version)), known=drift is not None),
     )
 
@@ -133,7 +132,7 @@ def run(registry: Registry, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps([asdict(each) for each in found], indent=2))
         return 0
-    grid = table(["model", "version", "", "sha256", "age", "targets", "drift", "signed for by"])
+    grid = table(["model", "version", "", "sha256", "age", "targets", "drift", "whose decision"])
     for each in found:
         grid.add_row(*map(escape, _row(each)))
     out = console()

@@ -103,10 +103,15 @@ def former_version(history: list[Step], name: str, current: str | None) -> str |
     return stack[-1] if stack else None
 
 
-def standing_step(history: list[Step], name: str, version: str) -> Step | None:
-    """The step that put this version in use last; None for one that came with the release."""
-    found = (step for step in reversed(history) if step.model == name and step.version == version)
-    return next((step for step in found if step.action == "promote"), None)
+def whose_decision(history: list[Step], name: str, version: str) -> str:
+    """In words, by whom a version in use was put there. The files alone can be changed by hand: that shows, too."""
+    steps = [step for step in history if step.model == name and step.action in {"promote", "rollback"}]
+    if not steps:
+        return "as released"
+    if steps[-1].version != version:
+        return "put in use by hand: no step says so"
+    found = next((step for step in reversed(steps) if step.version == version and step.action == "promote"), None)
+    return "as released" if found is None else f"signed for by {found.by}: {found.basis}"
 
 
 def untold(models_dir: Path, history: list[Step]) -> list[Step]:

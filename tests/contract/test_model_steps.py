@@ -141,7 +141,7 @@ async def test_one_that_is_better_and_still_below_a_target_is_promoted_and_the_l
     (entry,) = await audited(url)
     assert entry["missed"] == ["iid.sensitivity"]
     _, out, _ = await models("list")
-    assert "Ada Byron, clinical lead: better than the present version" in " ".join(out.split())
+    assert "signed for by Ada Byron, clinical lead: better than the present version" in " ".join(out.split())
     assert (
         "emotion_safety 4 (in use) misses:\n  - families trained on, unseen persons: share of events found: 0.75" in out
     )

@@ -14,8 +14,8 @@ from emdr_stream.inference.lives import (
     former_version,
     read_history,
     read_trials,
-    standing_step,
     untold,
+    whose_decision,
 )
 from emdr_stream.inference.manifest import current_versions
 
@@ -62,8 +62,6 @@ def test_a_step_is_on_the_disk_and_the_other_models_stay_as_they_are(folder: Pat
         lives.note(step)
     assert current_versions(folder) == {NAME: "2", "other": "7"}
     assert read_history(folder) == [step]
-    assert standing_step(read_history(folder), NAME, "2") == step
-    assert standing_step(read_history(folder), NAME, "1") is None
 
 
 def test_a_trial_ends_when_its_version_is_put_in_use(folder: Path) -> None:
@@ -96,3 +94,14 @@ def test_a_broken_history_names_its_line(folder: Path) -> None:
     (folder / "history.jsonl").write_bytes(b'{"ts_ms":1,"action":"promote","model":"m","version":"2"}\n{"ts_ms":\n')
     with pytest.raises(ModelRefused, match="line 2"):
         read_history(folder)
+
+
+def test_whose_decision_a_version_in_use_was_is_told_and_a_change_by_hand_shows() -> None:
+    signed = Step(
+        ts_ms=1, action="promote", model=NAME, version="2", former="1", by="Ada, lead", basis="every target is reached"
+    )
+    assert whose_decision([], NAME, "1") == "as released"
+    assert whose_decision([signed], NAME, "2") == "signed for by Ada, lead: every target is reached"
+    assert whose_decision([signed, rolled_back("1", "2")], NAME, "1") == "as released"
+    assert whose_decision([signed], NAME, "3") == "put in use by hand: no step says so"
+    assert whose_decision([signed], "other", "7") == "as released"
