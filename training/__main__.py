@@ -1,5 +1,6 @@
 """In: the command line. Out: `python -m training train` writes a model and `evaluate` tells how good it is;
-`expression` and `expression-evaluate` do so for the reader of faces; `reference`, `retrain` and `worker` follow."""
+`expression` and `expression-evaluate` do so for the reader of faces; `compare` holds the simulator against real
+recordings, `heldout` writes what no model is trained on; `reference`, `retrain` and `worker` follow a training."""
 
 import argparse
 import os
@@ -31,19 +32,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _run(args: argparse.Namespace, console: Console, command: str) -> int:
+def _other(args: argparse.Namespace, console: Console, command: str) -> int:
+    """Any command but `train`."""
     from training import life
     from training.evaluation import command as evaluation
 
-    if args.command in life.COMMANDS:
-        return life.run(args, console)
     if args.command == "evaluate":
         return evaluation.run(args, console, command)
-    if args.command != "train":
-        from training.expression.command import run
+    if args.command in life.COMMANDS:
+        return life.run(args, console)
+    if args.command == "compare":
+        from training.compare.command import run as compare
 
-        return run(args, console)
+        return compare(args, console)
+    if args.command == "heldout":
+        from training.heldout.command import run as write_heldout
+
+        return write_heldout(args, console)
+    from training.expression.command import run
+
+    return run(args, console)
+
+
+def _run(args: argparse.Namespace, console: Console, command: str) -> int:
+    if args.command != "train":
+        return _other(args, console, command)
     from training.config import DEFAULT_PATH, load_config
+    from training.evaluation import command as evaluation
     from training.package import Record
     from training.run import train
     from training.shown import Bars
@@ -95,12 +110,16 @@ def _parser() -> argparse.ArgumentParser:
         "--report", type=Path, default=Path("evaluation"), help="folder of the report (default: evaluation)"
     )
     from training import life
+    from training.compare.command import add_parser as add_compare
     from training.evaluation.command import add_parser
     from training.expression.command import add_parsers
+    from training.heldout.command import add_parser as add_heldout
 
     add_parser(commands)
     add_parsers(commands)
     life.add_parsers(commands)
+    add_compare(commands)
+    add_heldout(commands)
     return parser
 
 

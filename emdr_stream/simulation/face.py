@@ -21,7 +21,8 @@ class Display:
 
     `face` (n, 10): three dimensions, then emotion logits. `typical` (n, 10): what of it an ordinary face (gain 1) would
     show of the latents alone; this person shows `typical` times `gain` (10,). `idle_sd` (10,): the spread of what means
-    nothing. `veil`, `light` (n,): 0..1, how much a hand hides the face, and how far the light is off.
+    nothing. `stir`, `veil`, `light` (n,): 0..1, whether it talks or laughs, which makes its readings noisier; how much
+    a hand hides it; how far the light is off.
     """
 
     face: Floats
@@ -29,6 +30,7 @@ class Display:
     gain: Floats
     idle_sd: Floats
     body: Body
+    stir: Floats
     veil: Floats
     light: Floats
 
@@ -63,6 +65,7 @@ def show(
         gain=gain,
         idle_sd=idle_sd,
         body=show_body(rng, person, occasion, latents, p),
+        stir=np.maximum(occasion.talk, occasion.laugh),
         veil=smooth_mask(time_s, scenario.occlusions),
         light=smooth_mask(time_s, scenario.lights),
     )

@@ -10,7 +10,7 @@ from emdr_stream.simulation.dynamics import Floats, first_order, follow, pulses
 from emdr_stream.simulation.face import Display
 from emdr_stream.simulation.parameters import Parameters
 from emdr_stream.simulation.person import FACE_CHANNELS
-from emdr_stream.simulation.sensor import Bools, SensorProfile
+from emdr_stream.simulation.sensor import Bools, SensorProfile, stirred
 
 HEART = FACE_CHANNELS + 3
 UNSEEN_QUALITY = 0.55  # how much of its quality a reading loses behind a hand: assumed
@@ -32,10 +32,11 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """The moments at which the sensor looks: times (N,) in seconds, grid steps (N,), veil and light there (N,)."""
+    """The moments at which the sensor looks: times (N,) in seconds, grid steps, stir, veil, light (N,)."""
 
     times_s: Floats
     index: NDArray[np.int64]
+    stir: Floats
     veil: Floats
     light: Floats
 
@@ -46,7 +47,7 @@ def sense(
     """Sample `display` with `sensor`; `absent` (n,) marks the grid steps without a face in view."""
     times_s = _frame_times(rng, len(absent) * p.step_s, sensor)
     index = np.minimum((times_s / p.step_s).astype(np.int64), len(absent) - 1)
-    frames = Frames(times_s, index, display.veil[index], display.light[index])
+    frames = Frames(times_s, index, display.stir[index], display.veil[index], display.light[index])
     present = ~absent[index]
     values = np.full((len(times_s), N_SIGNALS), np.nan)
     values[:, :FACE_CHANNELS] = _forget(
@@ -82,6 +83,7 @@ def _read_face(rng: np.random.Generator, shown: Floats, frames: Frames, sensor: 
     """What the engine reads of the shown face (N, 10): emotions as probabilities."""
     shown = shown * (1.0 - p.occlusion_veil * frames.veil)[:, None]
     worse = 1.0 + p.occlusion_noise * frames.veil + p.light_noise * frames.light
+    worse *= stirred(frames.stir, p)
     raw = shown + _noise(rng, len(shown), sensor, p) * sensor.noise_sd(p) * worse[:, None]
     raw += sensor.bias + _wrong(rng, frames, sensor, p)
     raw[:, 3:] = _softmax(raw[:, 3:] @ sensor.confusion.T)

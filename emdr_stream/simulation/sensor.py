@@ -66,9 +66,15 @@ class SensorProfile:
         return bool(self.sent[_HEART])
 
     def noise_sd(self, parameters: Parameters) -> Floats:
-        """Momentary noise of the face channels (10,), before smoothing."""
+        """Momentary noise of the channels of a talking face (10,), before smoothing."""
         p = parameters
         return np.array([*p.noise_sd, *([p.noise_logit_sd] * (FACE_CHANNELS - 3))]) * self.noise
+
+
+def stirred(stir: Floats, parameters: Parameters) -> Floats:
+    """Noise as a share of that of a talking face (n,), where `stir` (n,) is 0 silent to 1 talking."""
+    still = parameters.noise_still_share
+    return np.asarray(still + (1.0 - still) * stir)
 
 
 def smoothness_of(dimensions: float, attention: float, emotions: float) -> Floats:

@@ -92,7 +92,7 @@ def masked(rng: np.random.Generator, person: Person, _: Parameters) -> Person:
     """Somebody who shows next to nothing, in the face, the body or the pulse."""
     return replace(
         person,
-        mask=person.mask * float(rng.uniform(0.0, 0.12)),
+        mask=person.mask * float(rng.uniform(0.0, 0.05)),
         agitation=float(rng.uniform(0.0, 0.1)),
         heart_gain=0.0,
         shifted=True,

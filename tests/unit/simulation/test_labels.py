@@ -107,7 +107,7 @@ def shown_by(who: Person, sends_body: bool = False) -> float:
 
 def test_an_expressive_face_shows_more_than_a_faint_one_and_a_contrary_one_less_than_nothing() -> None:
     clear, faint, contrary = (
-        shown_by(person(channel_gain=np.full(10, gain), mask=1.0, liveliness=0.5)) for gain in (1.0, 0.15, -0.5)
+        shown_by(person(channel_gain=np.full(10, gain), mask=1.0, liveliness=0.5)) for gain in (1.0, 0.05, -0.5)
     )
     assert clear > 3.0 * P.observable_sd
     assert 0.0 < faint < P.observable_sd
