@@ -176,6 +176,7 @@ class Crowd:
         )
         self._drift = DriftWatch(_reference(), FEATURE_NAMES)
         shadow = ScoredShadow(model.reference, model)
+        self._watches = beside == "drift"
         onlookers: dict[str, Onlooker] = {"drift": self._drift, "shadow": shadow.scorer}
         predictor.use(onlookers=[onlookers[beside]] if beside in onlookers else [])
         sinks = _Sinks()
@@ -207,7 +208,7 @@ class Crowd:
                 self._loop.run_until(began + session * _APART_S)
                 lane.data_received(masked_frame(self._script.message(session, number)))
             self._loop.run_until(began + 0.9 / _RATE_HZ)
-            if number % round(_RATE_HZ) == 0:
+            if self._watches and number % round(_RATE_HZ) == 0:
                 self._drift.count(1.0)
         self._rounds += rounds
 
