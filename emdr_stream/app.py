@@ -197,6 +197,7 @@ class Service:
             self.registry,
             self.alerts,
             self.broker,
+            self.store,
             demand,
             self.authority,
             settings.socket,

@@ -1,7 +1,8 @@
 """Reasons for alarm in, steps in the lives of alerts out: raised, acknowledged, escalated, resolved.
 
-One alert of a kind is open at a time, but for a rising one and a stop that is pressed after a takeover. Each step gets the next `alert_seq` of the session, so that a watcher can tell
-a gap. Acknowledging silences, it does not resolve; an unacknowledged high or critical alert escalates once.
+One alert of a kind is open at a time, but for one that rises, and a stop that is pressed after a takeover. Each step
+gets the next `alert_seq` of the session, so that a watcher can tell a gap. Acknowledging silences, it does not resolve;
+an unacknowledged high or critical alert escalates once.
 """
 
 from collections.abc import Iterable, Iterator

@@ -129,3 +129,36 @@ test("a therapist who leaves is not called back", async () => {
   assert.equal(of("connection").at(-1).connected, false);
   assert.equal(clock.waiting, 0);
 });
+
+test("one session is followed more closely, the list stays whole, and a break changes neither", async () => {
+  const world = await console_({ subscribe: { sessions: ["*"], rate_hz: 2 } });
+  world.peer.on("listed", (sessions) => world.events.push({ name: "listed", count: sessions.length }));
+  const [all] = world.socket.of("subscribe");
+  world.socket.receive("subscribed", { re: all.id, sessions: [summary("s1"), summary("s2")] });
+  world.peer.focus("s2");
+  const [, close] = world.socket.of("subscribe");
+  assert.deepEqual([close.sessions, close.rate_hz], [["s2"], 5]);
+  world.socket.receive("subscribed", { re: close.id, sessions: [summary("s2")] });
+  assert.deepEqual(world.peer.sessions.map(({ session_id }) => session_id), ["s1", "s2"]);
+  world.peer.focus("s1", 10);
+  assert.deepEqual(world.socket.of("subscribe").slice(2).map(({ sessions, rate_hz }) => [sessions[0], rate_hz]), [["s2", 2], ["s1", 10]]);
+  world.socket.drop();
+  await dialled(world);
+  world.socket.accept();
+  world.socket.receive("welcome", { protocol: "emdr.v1", heartbeat_ms: 500, timeout_ms: 2_000, server_ts: 1, user: "t1", role: "therapist" });
+  await settled();
+  assert.deepEqual(world.socket.of("subscribe").map(({ sessions }) => sessions[0]), ["*", "s1"]);
+  assert.deepEqual(world.of("listed").map(({ count }) => count), [2]);
+});
+
+test("the records and the presence are asked for by the messages of the protocol", async () => {
+  const world = await console_();
+  const past = world.peer.history("s1", 120);
+  const [{ id, ...asked }] = world.socket.of("history");
+  assert.deepEqual(asked, { type: "history", session_id: "s1", curve_s: 120 });
+  world.socket.receive("history", { re: id, session_id: "s1", complete: true, events: [], alerts: [], curve: {} });
+  assert.equal((await past).message.complete, true);
+  const there = world.peer.attend("s1");
+  world.socket.receive("done", { re: world.socket.of("attend")[0].id });
+  assert.deepEqual([world.socket.of("attend")[0].session_id, (await there).ok], ["s1", true]);
+});

@@ -1,10 +1,11 @@
 // What a page may use of `emdr-stream-client`. The messages themselves are in messages.d.ts, made from the service's types.
 
 import type {
-  AdaptNotice, AlertMessage, BodySignals, CloseCode, ControlNotice, Dimensions, Done, Emotions, Ended, ErrorMessage, GoAway,
-  InterventionMessage, InterventionNotice, Limits, PatternAdapt, PauseMode, Phase, Readiness, Result, ResumeRequested,
-  ResumeRequires, SessionConfig, SessionClosed, SessionDetached, SessionOpened, SessionSummary, Signal, SignalStatus, Skipped,
-  Source as SourceKind, StateMessage, Status, ThresholdChange, Thresholds, WatchWelcome, Welcome,
+  AdaptNotice, AlertMessage, AppliedNotice, BodySignals, CloseCode, ControlNotice, Dimensions, Done, Emotions, Ended,
+  ErrorMessage, GoAway, History, InterventionMessage, InterventionNotice, Limits, PatternAdapt, PauseMode, Phase,
+  PhaseNotice, RatingNotice, Readiness, Result, ResumeRequested, ResumeRequires, SessionClosed, SessionConfig,
+  SessionDetached, SessionOpened, SessionSummary, SetNotice, Signal, SignalStatus, Skipped, Source as SourceKind,
+  StateMessage, Status, ThresholdChange, Thresholds, WatchWelcome, Welcome,
 } from "./messages.js";
 
 export type * from "./messages.js";
@@ -174,12 +175,19 @@ export interface WatchEvents {
   welcome: WatchWelcome;
   /** The whole list, whenever it changes. */
   sessions: SessionSummary[];
+  /** The whole list as the service gives it, after each connection. */
+  listed: SessionSummary[];
   state: StateMessage;
   /** Each step in an alert's life, once. */
   alert: AlertMessage;
   control: ControlNotice;
   adapt: AdaptNotice;
   intervention: InterventionNotice;
+  applied: AppliedNotice;
+  set: SetNotice;
+  rating: RatingNotice;
+  phase: PhaseNotice;
+  history: History;
   resume_requested: ResumeRequested;
   "session.opened": SessionOpened;
   "session.closed": SessionClosed;
@@ -189,7 +197,7 @@ export interface WatchEvents {
   goaway: GoAway;
   lag: { silentForMs: number };
   /** What is shown is old from `connected: false` on. None comes before the first connection. */
-  connection: { connected: boolean; silentForMs: number; cause?: string };
+  connection: { connected: boolean; silentForMs: number; cause?: string; code?: number };
   closed: { code: CloseCode | number; reason: string };
 }
 
@@ -209,6 +217,12 @@ export class Watch extends Emitter<WatchEvents> {
   check(): boolean;
   subscribe(subscription: Subscription): Promise<Answer>;
   unsubscribe(sessions: string[]): Promise<Answer>;
+  /** Follows one session more closely than the others, until another is named; also after a reconnect. */
+  focus(sessionId: string | null, rateHz?: 1 | 2 | 5 | 10): void;
+  /** What the records hold of a session; the answer's `message` is a `History`. */
+  history(sessionId: string, curveS?: number): Promise<Answer>;
+  /** Says that the therapist has this session before them; to be said again every 5 s. */
+  attend(sessionId: string): Promise<Answer>;
   acknowledge(alertId: string, note?: string): Promise<Answer>;
   /** Sent now or not at all. */
   command(sessionId: string, command: "pause", fields: { reason: string; mode?: PauseMode }): Promise<Answer>;

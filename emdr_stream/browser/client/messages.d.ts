@@ -68,6 +68,24 @@ export type CloseCode =
   | 4503
   | 4504
   | 4508;
+/** An alert as the core knows it; `cursor` is added where it is told to watchers. */
+export interface AlertBody {
+  alert_id: string;
+  session_id: string;
+  alert_seq: number;
+  kind: AlertKind;
+  severity: Severity;
+  state: AlertState;
+  ts: number;
+  raised_ts: number;
+  evidence: Array<Evidence>;
+  probability?: number;
+  threshold?: number;
+  model?: ModelRef;
+  by?: string;
+  note?: string;
+  ack_deadline_ts?: number;
+}
 export interface AudioConfig {
   binaural_frequency?: number | null;
   asmr_type?: string | null;
@@ -126,12 +144,33 @@ export interface HeadPose {
   pitch: number;
   roll: number;
 }
+/** Columns of equal length, one entry a recorded second; a number that was not there is null. */
+export interface HistoryCurve {
+  ts?: Array<number>;
+  valence?: Array<number | null>;
+  arousal?: Array<number | null>;
+  attention?: Array<number | null>;
+  risk?: Array<number | null>;
+  crisis?: Array<number | null>;
+  signal?: Array<string | null>;
+}
+/** One thing that happened. */
+export interface HistoryEvent {
+  kind: string;
+  ts: number;
+  fields: Record<string, unknown>;
+}
 /** `duration` in seconds; `type`: grounding, breathing or emergency_contact (for the therapist, never automatic). */
 export interface Intervention {
   type: string;
   instructions: string;
   duration: number;
   priority: Severity;
+}
+/** A person's own level of one signal: mean and standard deviation, in the signal's own unit. */
+export interface Level {
+  mean: number;
+  deviation: number;
 }
 /** What one client may send: frames a second, bytes a message, pixels (width, height), messages a second. */
 export interface Limits {
@@ -150,6 +189,23 @@ export interface MorphcastEvent {
   type: string;
   detail?: unknown;
   ts?: number | null;
+}
+/** The personal baseline: how far its calm minute is seen (0..1; at 1 it stands), then the levels it found. */
+export interface OwnBaseline {
+  sureness: number;
+  valence?: Level | null;
+  arousal?: Level | null;
+  attention?: Level | null;
+}
+/** The pause that stands. */
+export interface PauseReport {
+  reason: string;
+  mode: PauseMode;
+  resume_requires: ResumeRequires;
+  asked_ts: number;
+  received: boolean;
+  stopped_ts?: number;
+  alert_id?: string;
 }
 /** What a clinician has prepared before reprocessing; null means not told. */
 export interface Readiness {
@@ -202,6 +258,10 @@ export interface SessionSummary {
   reason?: string;
   sud?: number;
   voc?: number;
+  baseline: OwnBaseline;
+  pause?: PauseReport;
+  set_started_ts?: number;
+  pending?: SessionConfig;
 }
 /** Sight of the client: status, quality 0..1 (null before the first sample), age of the newest usable sample. */
 export interface SignalReport {
@@ -540,6 +600,19 @@ export interface ConfigSet {
   config?: SessionConfig | null;
   thresholds?: ThresholdChange | null;
 }
+/** The therapist has this session before them; said again every few seconds, forgotten 12 s after the last time. */
+export interface Attend {
+  type: "attend";
+  id?: number | string | null;
+  session_id: string;
+}
+/** Asks for what the records hold of a session: everything that happened, and the curves of the last minutes. */
+export interface HistoryRequest {
+  type: "history";
+  id?: number | string | null;
+  session_id: string;
+  curve_s?: number;
+}
 /** What the console has taken so far, about once a second. */
 export interface Received {
   type: "received";
@@ -603,6 +676,13 @@ export interface StateMessage {
   set_no: number | null;
   sud?: number;
   voc?: number;
+  control_epoch: number;
+  thresholds: Thresholds;
+  baseline: OwnBaseline;
+  pause?: PauseReport;
+  set_started_ts?: number;
+  pending?: SessionConfig;
+  attended_by?: Array<string>;
 }
 /** A control message as sent to the client; `action` is pause or resume. */
 export interface ControlNotice {
@@ -617,6 +697,7 @@ export interface ControlNotice {
   resume_requires?: ResumeRequires;
   alert_id?: string;
   by?: string;
+  ts?: number;
 }
 /** A `pattern.adapt` as sent to the client. */
 export interface AdaptNotice {
@@ -629,6 +710,7 @@ export interface AdaptNotice {
   effective: string;
   ramp_ms: number;
   reasons: Array<string>;
+  ts?: number;
 }
 /** Something for the client to do, or for the therapist to offer. */
 export interface InterventionNotice {
@@ -637,8 +719,40 @@ export interface InterventionNotice {
   seq: number;
   epoch: number;
   intervention: Intervention;
+  ts?: number;
 }
-/** One step in the life of an alert. */
+/** The client confirms a control message, on receipt and, with `stopped_ts`, when the stimulus is at rest. */
+export interface AppliedNotice {
+  type: "applied";
+  session_id: string;
+  control_epoch: number;
+  ts: number;
+  stopped_ts?: number;
+}
+/** A set starts, ends, or is ended by a pause or a lost connection (`interrupted`). */
+export interface SetNotice {
+  type: "set";
+  session_id: string;
+  action: "end" | "interrupted" | "start";
+  set_no: number | null;
+  ts: number;
+}
+/** The client's own rating: SUD 0..10 or VoC 1..7. */
+export interface RatingNotice {
+  type: "rating";
+  session_id: string;
+  scale: "sud" | "voc";
+  value: number;
+  ts: number;
+}
+/** The session entered a phase. */
+export interface PhaseNotice {
+  type: "phase";
+  session_id: string;
+  phase: Phase;
+  ts: number;
+}
+/** One step in the life of an alert; `ts`: when it was made. */
 export interface AlertMessage {
   type: "alert";
   cursor: string;
@@ -655,6 +769,17 @@ export interface AlertMessage {
   by?: string;
   note?: string;
   ack_deadline_ts?: number;
+  ts: number;
+}
+/** Answers `history`. */
+export interface History {
+  type: "history";
+  re: number | string | null;
+  session_id: string;
+  complete: boolean;
+  events: Array<HistoryEvent>;
+  alerts: Array<AlertBody>;
+  curve: HistoryCurve;
 }
 /** What a client sends on `/v1/stream`. */
 export type ClientMessage =
@@ -700,6 +825,8 @@ export type WatchMessage =
   | ResumeCommand
   | EndCommand
   | ConfigSet
+  | Attend
+  | HistoryRequest
   | Received
   | Ping;
 /** What the service sends on `/v1/watch`. */
@@ -714,7 +841,12 @@ export type ConsoleMessage =
   | ControlNotice
   | AdaptNotice
   | InterventionNotice
+  | AppliedNotice
+  | SetNotice
+  | RatingNotice
+  | PhaseNotice
   | AlertMessage
+  | History
   | Done
   | ErrorMessage
   | Heartbeat

@@ -29,11 +29,11 @@ export class Questions {
   }
 
   /**
-   * @param {Record<string, any>} message sent with an `id` of its own
+   * @param {Record<string, any>} message
+   * @param {number} [id] one of `nextId`, for who must know it before the answer comes
    * @returns {Promise<Answer>}
    */
-  ask(message) {
-    const id = this.nextId();
+  ask(message, id = this.nextId()) {
     return new Promise((settle) => {
       if (!this.#send({ ...message, id })) {
         settle({ ok: false, code: "not_connected", message: "there is no connection now" });

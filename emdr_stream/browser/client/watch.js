@@ -48,6 +48,10 @@ export class Watch extends Emitter {
   /** @type {unknown} */
   #timer = null;
   #told = true;
+  /** @type {{sessions: string[], rate_hz: number} | null} */
+  #focus = null;
+  /** Subscriptions of one session, whose answers are no list of all. @type {Set<number>} */
+  #parts = new Set();
 
   /** @param {any} options */
   constructor(options) {
@@ -59,7 +63,7 @@ export class Watch extends Emitter {
       hello: (token) => ({ type: "hello", token, resume_after: this.#cursor ?? undefined }),
       welcome: (message) => this.#welcome(message),
       message: (message) => this.#hear(message),
-      lost: ({ silentForMs, cause }) => this.#say(false, silentForMs, cause),
+      lost: ({ silentForMs, cause, code }) => this.#say(false, silentForMs, cause, code),
       closed: (end) => this.#closed(end),
       problem: (problem) => this.emit("error", problem),
     });
@@ -114,6 +118,37 @@ export class Watch extends Emitter {
   }
 
   /**
+   * Follows one session more closely than the others, until another is named; also after a reconnect.
+   * @param {string | null} sessionId
+   * @param {number} [rateHz] live states a second: 1, 2, 5 or 10
+   */
+  focus(sessionId, rateHz = 5) {
+    const before = this.#focus;
+    this.#focus = sessionId === null ? null : { sessions: [sessionId], rate_hz: rateHz };
+    if (before && before.sessions[0] !== sessionId) this.#follow({ ...before, rate_hz: this.#wanted?.rate_hz ?? 2 });
+    if (this.#focus) this.#follow(this.#focus);
+  }
+
+  /**
+   * What the records hold of a session: events, alerts, and curves of so many seconds.
+   * @param {string} sessionId
+   * @param {number} [curveS]
+   * @returns {Promise<Answer>}
+   */
+  async history(sessionId, curveS = 600) {
+    return this.#connection.questions.ask({ type: "history", session_id: sessionId, curve_s: curveS });
+  }
+
+  /**
+   * Says that the therapist has this session before them; to be said again every 5 s.
+   * @param {string} sessionId
+   * @returns {Promise<Answer>}
+   */
+  async attend(sessionId) {
+    return this.#connection.questions.ask({ type: "attend", session_id: sessionId });
+  }
+
+  /**
    * @param {string} alertId
    * @param {string} [note]
    * @returns {Promise<Answer>}
@@ -145,7 +180,9 @@ export class Watch extends Emitter {
   #welcome(welcome) {
     this.emit("welcome", welcome);
     this.#say(true, 0);
+    this.#parts.clear();
     if (this.#wanted) this.#connection.questions.ask({ type: "subscribe", ...this.#wanted });
+    if (this.#focus) this.#follow(this.#focus);
     this.#confirmed = null;
     this.#confirmLater();
   }
@@ -154,7 +191,9 @@ export class Watch extends Emitter {
   #hear(message) {
     switch (message.type) {
       case "alert": this.#alert(message); break;
-      case "subscribed": this.#list(message.sessions); break;
+      case "subscribed":
+        if (!this.#parts.delete(message.re)) this.#list(message.sessions);
+        break;
       case "state": this.#merge(message); this.emit("state", message); break;
       case "control": this.#control(message); this.emit("control", message); break;
       case "done": this.emit("ack", message); break;
@@ -174,9 +213,17 @@ export class Watch extends Emitter {
     this.emit("alert", alert);
   }
 
+  /** @param {{sessions: string[], rate_hz: number}} subscription of one session, besides that of all */
+  #follow(subscription) {
+    const id = this.#connection.questions.nextId();
+    this.#parts.add(id);
+    this.#connection.questions.ask({ type: "subscribe", ...subscription }, id);
+  }
+
   /** @param {Record<string, any>[]} sessions the whole list, as asked for */
   #list(sessions) {
     this.#sessions = new Map(sessions.map((session) => [session.session_id, session]));
+    this.emit("listed", sessions);
     this.emit("sessions", this.sessions);
   }
 
@@ -224,12 +271,12 @@ export class Watch extends Emitter {
     this.emit("closed", { code, reason });
   }
 
-  /** @param {boolean} connected @param {number} silentForMs @param {string} [cause] */
-  #say(connected, silentForMs, cause) {
+  /** @param {boolean} connected @param {number} silentForMs @param {string} [cause] @param {number} [code] */
+  #say(connected, silentForMs, cause, code) {
     if (this.#told === connected && !connected) return;
     this.#told = connected;
     if (!connected) this.emit("lag", { silentForMs });
-    this.emit("connection", { connected, silentForMs, ...(cause ? { cause } : {}) });
+    this.emit("connection", { connected, silentForMs, ...(cause ? { cause, code } : {}) });
   }
 }
 

@@ -54,7 +54,7 @@ def test_a_more_urgent_alert_of_a_kind_is_raised_once() -> None:
 
 
 def test_a_stop_pressed_after_a_takeover_is_told_although_one_of_the_former_owner_seems_open() -> None:
-    """The one before was resolved, and consoles saw it; that step died with the owner, and only its raising was kept."""
+    """The one before was resolved, and consoles saw it; that step died with the owner, and its raising was kept."""
     before = book()
     first = raised(before, AlertKind.CLIENT_STOP, Severity.HIGH)
     taken_over = AlertBook("s1", STARTED, ControlSettings(), before.state)
