@@ -6,10 +6,13 @@
 
 const { PI, cos, floor } = Math;
 
-/** Seconds of each part of a breath, in turn. `paced`: the longer breath out that calms. */
+/**
+ * Seconds of each part of a breath, in turn. `paced`: the longer breath out that calms.
+ * @type {Readonly<Record<"box" | "paced", readonly (readonly ["in" | "hold" | "out" | "rest", number])[]>>}
+ */
 export const BREATHS = Object.freeze({
-  box: Object.freeze([["in", 4], ["hold", 4], ["out", 4], ["rest", 4]]),
-  paced: Object.freeze([["in", 4], ["out", 6]]),
+  box: [["in", 4], ["hold", 4], ["out", 4], ["rest", 4]],
+  paced: [["in", 4], ["out", 6]],
 });
 
 const FULL = { in: [0, 1], hold: [1, 1], out: [1, 0], rest: [0, 0] };

@@ -25,6 +25,9 @@ export function colourOf(text) {
     : [parseInt(parts[1] + parts[1], 16), parseInt(parts[2] + parts[2], 16), parseInt(parts[3] + parts[3], 16)];
 }
 
+/** A colour that `withinLimits` has let pass. @param {string} text */
+export const shown = (text) => /** @type {[number, number, number]} */ (colourOf(text));
+
 /** Relative luminance of WCAG 2, 0 to 1. @param {readonly number[]} rgb 0 to 255 */
 export function luminance(rgb) {
   const [r, g, b] = rgb.map((byte) => {
@@ -34,9 +37,9 @@ export function luminance(rgb) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
-/** Contrast of WCAG 2, 1 to 21. */
+/** Contrast of WCAG 2, 1 to 21, of two colours that are known to be some. @param {string} one @param {string} other */
 export function contrast(one, other) {
-  const [a, b] = [luminance(colourOf(one)), luminance(colourOf(other))];
+  const [a, b] = [luminance(shown(one)), luminance(shown(other))];
   return (max(a, b) + 0.05) / (min(a, b) + 0.05);
 }
 

@@ -38,16 +38,42 @@ const RAMP_MS = 1000;
  * `limited` notes of limits.js, `configured` the stimulus.
  */
 export class Stimulation extends Emitter {
-  #light; #trajectory; #clock; #sound = null; #plan = new SoundPlan();
-  #granted = DEFAULTS; #ahead = []; #later = []; #nextSet = []; #set = null; #waiting = []; #mode = null;
-  #shown; #frameAt = null; #frameMs = 16; #changedAt = 0; #size = { width: 0, height: 0 }; #open = true; #unhide = () => {};
+  #light;
+  #trajectory;
+  #clock;
+  /** @type {Sound | null} */
+  #sound = null;
+  #plan = new SoundPlan();
+  /** What was granted of all wishes; `stimulus` is what the screen leaves of it. */
+  #granted = DEFAULTS;
+  /** What happens between what is shown and the frontier. @type {import("./trajectory.js").Happening[]} */
+  #ahead = [];
+  /** For the end of the pass. @type {{config: object, rampMs: number}[]} */
+  #later = [];
+  /** @type {object[]} */
+  #nextSet = [];
+  /** @type {SetPlan | null} */
+  #set = null;
+  /** How it comes to rest, once it does. @type {string | null} */
+  #mode = null;
+  /** @type {((ts: number) => void)[]} */
+  #waiting = [];
+  /** Stimulus time of what the last frame has shown. */
+  #shown;
+  /** @type {number | null} */
+  #frameAt = null;
+  #frameMs = 16;
+  #changedAt = 0;
+  #size = { width: 0, height: 0 };
+  #open = true;
+  #unhide = () => {};
 
   /** @param {Options} options */
   constructor(options) {
     super();
     const { canvas, seed = 1, eye = {} } = options;
-    this.options = { now: () => performance.now(), wall: () => Date.now(), page: globalThis.document, ...options };
-    this.options.frame ??= (callback) => requestAnimationFrame(callback);
+    const frame = (callback) => requestAnimationFrame(callback);
+    this.options = { now: () => performance.now(), wall: () => Date.now(), page: globalThis.document, frame, ...options };
     this.muted = false;
     /** Asked before each set; `attach` lets the session answer. */
     this.mayMove = () => true;
@@ -110,8 +136,9 @@ export class Stimulation extends Emitter {
   async allowSound() {
     if (!this.options.audio) return;
     this.#sound ??= new Sound(this.options.audio());
-    this.#clock.follow(this.#sound.context);
-    if (this.#sound.context.state === "suspended") await this.#sound.context.resume().catch(() => {});
+    const { context } = this.#sound;
+    this.#clock.follow(context);
+    if (context.state === "suspended") await context.resume().catch(() => {});
   }
 
   /**
@@ -158,7 +185,7 @@ export class Stimulation extends Emitter {
     this.stop();
     this.#open = false;
     this.#unhide();
-    this.#sound?.context.close?.();
+    this.#sound?.context.close();
     this.#clock.follow(null);
   }
 
@@ -169,7 +196,7 @@ export class Stimulation extends Emitter {
     this.#changedAt = this.options.now();
     const amplitudeDeg = stimulus.motion === "still" ? 0 : stimulus.amplitudeDeg;
     this.#trajectory.steer({ ...stimulus, amplitudeDeg }, rampMs / 1000);
-    if (this.#sound && this.state !== "rest" && !this.muted) this.#tuneSound();
+    if (this.state !== "rest" && !this.muted) this.#tuneSound();
     if (notes.length > 0) this.emit("limited", notes);
     this.emit("configured", stimulus);
     return notes;
@@ -182,12 +209,12 @@ export class Stimulation extends Emitter {
 
   #beginSound() {
     this.allowSound();
-    if (this.#sound) this.#tuneSound();
+    this.#tuneSound();
   }
 
   #tuneSound() {
-    this.#sound.volume(this.stimulus.volume);
-    this.#sound.surround(this.stimulus.ambient, this.stimulus.beatHz);
+    this.#sound?.volume(this.stimulus.volume);
+    this.#sound?.surround(this.stimulus.ambient, this.stimulus.beatHz);
   }
 
   #readClocks() {
@@ -225,7 +252,7 @@ export class Stimulation extends Emitter {
       this.#trajectory.advanceTo(time);
       return;
     }
-    const lasted = time - this.#set.startedAt;
+    const lasted = time - (this.#set?.startedAt ?? time);
     if (this.#mode === null && lasted > LIMITS.seconds[1] + OVERTIME_S) this.stop({ mode: "ease_to_center" });
     while (this.#trajectory.frontier < goal - ROUNDING_S) {
       this.#trajectory.advanceTo(Math.min(goal, this.#trajectory.frontier + CHUNK_S));
@@ -238,7 +265,7 @@ export class Stimulation extends Emitter {
   }
 
   #foreseePass({ pass, time }) {
-    const last = this.#set.passed(pass, time, 1 / this.stimulus.speedHz);
+    const last = this.#set?.passed(pass, time, 1 / this.stimulus.speedHz) ?? null;
     if (last !== null && this.#mode === null) this.#trajectory.finishAfter(last);
     for (const { config, rampMs } of this.#later.splice(0)) this.#apply(wishOf(config), rampMs);
   }
@@ -247,16 +274,17 @@ export class Stimulation extends Emitter {
     if (!this.#sound || this.muted) return;
     for (const { time: when, pan, loudness } of this.#plan.order(this.#ahead, this.stimulus, time)) {
       const at = this.#clock.cardTime(when);
-      if (at !== null) this.#sound.tone(this.stimulus.sound, at, pan, loudness);
+      if (at !== null) this.#sound.tone(/** @type {"tone" | "click"} */ (this.stimulus.sound), at, pan, loudness);
     }
   }
 
   #tell(time) {
     while (this.#ahead.length > 0 && this.#ahead[0].time <= time) {
-      const { kind, pass } = this.#ahead.shift();
-      if (kind === "midline" && this.stimulus.touch) this.options.vibrate?.(pulseMs(this.stimulus.intensity));
-      if (kind === "pass") this.emit("pass", { pass, left: this.#set.left(time) });
-      if (kind === "rest") this.#rest(this.#mode ?? "done");
+      const happening = this.#ahead[0];
+      this.#ahead.shift();
+      if (happening.kind === "midline" && this.stimulus.touch) this.options.vibrate?.(pulseMs(this.stimulus.intensity));
+      if (happening.kind === "pass") this.emit("pass", { pass: happening.pass, left: this.#set?.left(time) });
+      if (happening.kind === "rest") this.#rest(this.#mode ?? "done");
     }
   }
 
@@ -267,7 +295,7 @@ export class Stimulation extends Emitter {
     this.options.vibrate?.(0);
     this.#ahead = [];
     this.#later.splice(0).forEach(({ config }) => this.#nextSet.push(config));
-    const { passes, seconds, done } = this.#set;
+    const { passes = null, seconds = 0, done = 0 } = this.#set ?? {};
     this.#set = null;
     this.#mode = null;
     this.#changedAt = this.options.now();

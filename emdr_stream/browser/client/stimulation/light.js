@@ -1,6 +1,6 @@
 /** In: where the target is, how it looks. Out: a picture on a canvas, drawn for the screen's own pixels. */
 
-import { Fade, colourOf } from "./colours.js";
+import { Fade, shown } from "./colours.js";
 
 const { PI, SQRT1_2, cos, max, sin } = Math;
 const GLOW = 1.9; // how far a soft edge reaches, in radii
@@ -30,9 +30,9 @@ export class Light {
   /** @param {HTMLCanvasElement} canvas @param {import("./limits.js").Stimulus} stimulus */
   constructor(canvas, stimulus) {
     this.canvas = canvas;
-    this.pen = canvas.getContext("2d", { alpha: false });
-    this.target = new Fade([...colourOf(stimulus.target), this.#opacity(stimulus)]);
-    this.background = new Fade(colourOf(stimulus.background));
+    this.pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
+    this.target = new Fade([...shown(stimulus.target), this.#opacity(stimulus)]);
+    this.background = new Fade(shown(stimulus.background));
   }
 
   #opacity({ intensity }) {
@@ -59,9 +59,9 @@ export class Light {
   draw([xDeg, yDeg], stimulus, angle, time) {
     const { pen } = this;
     const { width, height } = this.fit();
-    this.target.ask([...colourOf(stimulus.target), this.#opacity(stimulus)]);
-    this.background.ask(colourOf(stimulus.background));
-    pen.fillStyle = css(this.background.at(time));
+    this.target.ask([...shown(stimulus.target), this.#opacity(stimulus)]);
+    this.background.ask(shown(stimulus.background));
+    pen.fillStyle = css(/** @type {any} */ (this.background.at(time)));
     pen.fillRect(0, 0, width, height);
     const [r, g, b, opacity] = this.target.at(time);
     const x = width / 2 + angle.pixels(xDeg), y = height / 2 + angle.pixels(yDeg);

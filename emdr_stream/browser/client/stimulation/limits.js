@@ -82,6 +82,7 @@ class Notes {
   }
 }
 
+/** @param {string} field @param {unknown} asked @param {number} before @param {readonly number[]} limit @param {Notes} notes */
 function bounded(field, asked, before, [least, most], notes) {
   if (typeof asked !== "number" || !Number.isFinite(asked)) return notes.add(field, "not_a_number", asked, before);
   if (asked < least) return notes.add(field, "below", asked, least);

@@ -12,10 +12,10 @@
  */
 export function motionChoice(prefersReduced, chosen = null) {
   const offers = prefersReduced ? ["still", "gentle", "full"] : ["full", "gentle", "still"];
-  if (chosen !== null && offers.includes(chosen)) return { motion: chosen, ask: false, offers };
+  if (chosen !== null && offers.includes(chosen)) return { motion: /** @type {any} */ (chosen), ask: false, offers };
   return { motion: prefersReduced ? "still" : "full", ask: prefersReduced, offers };
 }
 
-/** The same for a browser window. @param {Window} [view] */
+/** The same for a browser window. @param {{matchMedia?: typeof matchMedia}} [view] */
 export const prefersReducedMotion = (view = globalThis) =>
   view.matchMedia?.("(prefers-reduced-motion: reduce)").matches ?? false;

@@ -25,6 +25,7 @@ function turningPoint(seed, k) {
   return [side * (0.55 + 0.28 * scattered(seed, 2 * k)), 1.1 * (scattered(seed, 2 * k + 1) - 0.5)];
 }
 
+/** @returns {[number, number]} */
 function smoothRandom(phase, seed) {
   const turns = phase / PI - 0.5;
   const k = floor(turns);
@@ -35,12 +36,14 @@ function smoothRandom(phase, seed) {
   return [reach * sin(phase), y0 + (y1 - y0) * way];
 }
 
+/** @returns {[number, number]} */
 function pendulum(phase) {
   const angle = SWING * sin(phase);
   const length = 1 / hypot(sin(SWING), 1 - cos(SWING));
   return [length * sin(angle), length * (cos(angle) - 1)];
 }
 
+/** @returns {[number, number]} */
 function spiral(phase) {
   const radius = 0.4 + 0.6 * (0.5 - 0.5 * cos(phase / 4));
   return [radius * sin(phase), -radius * cos(phase)];

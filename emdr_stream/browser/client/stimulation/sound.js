@@ -130,7 +130,7 @@ export class Sound {
     const { context } = this;
     const samples = noiseLoop(ambient, context.sampleRate);
     const buffer = context.createBuffer(1, samples.length, context.sampleRate);
-    buffer.copyToChannel(samples, 0);
+    buffer.getChannelData(0).set(samples);
     const node = Object.assign(context.createBufferSource(), { buffer, loop: true });
     return { node, last: node };
   }

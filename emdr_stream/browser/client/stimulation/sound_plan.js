@@ -17,8 +17,9 @@ export class SoundPlan {
    */
   order(happenings, stimulus, now) {
     const tones = [];
-    for (const { kind, time, side } of happenings) {
-      if (kind !== "edge" || time <= this.orderedUntil) continue;
+    for (const happening of happenings) {
+      if (happening.kind !== "edge" || happening.time <= this.orderedUntil) continue;
+      const { time, side } = happening;
       this.orderedUntil = time;
       if (stimulus.sound === "off" || time < now - LATE_S) continue;
       const pan = stimulus.spatial ? (side === "right" ? 0.9 : -0.9) : 0;

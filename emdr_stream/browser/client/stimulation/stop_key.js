@@ -5,7 +5,7 @@ const STOPS = new Set([" ", "Spacebar", "Escape", "Esc"]);
 /**
  * While `active()` says so, Space and Escape stop, whatever has the focus and whatever modifier is down. Browsers take
  * the Escape that leaves full screen for themselves, so leaving it counts as well.
- * @param {{target?: EventTarget & {document?: Document}, active: () => boolean, stop: (by: "key" | "full_screen") => void}} wiring
+ * @param {{target?: any, active: () => boolean, stop: (by: "key" | "full_screen") => void}} wiring
  * @returns {() => void} undoes it
  */
 export function bindStopKeys({ target = globalThis.window, active, stop }) {
@@ -24,8 +24,8 @@ export function bindStopKeys({ target = globalThis.window, active, stop }) {
     swallow = false;
   };
   const screen = () => {
-    const left = full && !page.fullscreenElement;
-    full = Boolean(page.fullscreenElement);
+    const left = full && !page?.fullscreenElement;
+    full = Boolean(page?.fullscreenElement);
     if (left && active()) stop("full_screen");
   };
   // Capturing at the window: first in line.

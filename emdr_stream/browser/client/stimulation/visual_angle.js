@@ -11,8 +11,9 @@ export const CARD_CM = 8.56;
 const DISTANCE_CM = [25, 200];
 const PIXELS_PER_CM = [15, 120];
 
+/** @param {number | undefined} value @param {number[]} range @param {number} otherwise */
 const within = (value, [least, most], otherwise) =>
-  Number.isFinite(value) ? min(most, max(least, value)) : otherwise;
+  value !== undefined && Number.isFinite(value) ? min(most, max(least, value)) : otherwise;
 
 export class VisualAngle {
   /** @param {{distanceCm?: number, pixelsPerCm?: number}} [measured] out of range is brought into it, absent is assumed */

@@ -16,7 +16,10 @@ const OWN = {
   touch: "touch", motion: "motion",
 };
 
-/** An `audio_config` is a whole: what it leaves out has the protocol's default. Without any there is no sound. */
+/**
+ * An `audio_config` is a whole: what it leaves out has the protocol's default. Without any there is no sound.
+ * @param {NonNullable<StimulationConfig["audio_config"]>} audio
+ */
 function sounds({ volume = 0.5, spatial_audio = true, binaural_frequency = null, asmr_type = null }) {
   return {
     sound: volume > 0 ? "tone" : "off",
@@ -29,6 +32,7 @@ function sounds({ volume = 0.5, spatial_audio = true, binaural_frequency = null,
 
 /** @param {StimulationConfig} config null and absent mean: as it is @returns {Partial<import("./limits.js").Stimulus>} */
 export function wishOf(config) {
+  /** @type {Record<string, unknown>} */
   const wish = config.audio_config ? sounds(config.audio_config) : {};
   for (const [from, to] of [...Object.entries(SAME), ...Object.entries(OWN)]) {
     if (config[from] !== undefined && config[from] !== null) wish[to] = config[from];
