@@ -108,7 +108,8 @@ class Binned:
         self.names = tuple(bins)
         self._columns = np.array([order.index(name) for name in self.names])
         most = max(len(each.shares) for each in bins.values())
-        self._edges: Table = np.full((len(bins), most - 1), np.inf)
+        # In single precision, as the features are: a value on an edge then is on it.
+        self._edges: Floats = np.full((len(bins), most - 1), np.inf, np.float32)
         self._then: Counts = np.zeros((len(bins), most))
         for row, each in enumerate(bins.values()):
             self._edges[row, : len(each.edges)] = each.edges
@@ -119,8 +120,8 @@ class Binned:
 
     def add(self, rows: npt.NDArray[np.floating]) -> None:
         """Count rows [n, all columns]."""
-        values = rows[:, self._columns]
-        bins = (values[:, :, None] > self._edges).sum(axis=2)
+        values = rows.astype(np.float32, copy=False)[:, self._columns]
+        bins = (values[:, :, None] > self._edges).sum(axis=2, dtype=np.int8)
         flat = bins + np.arange(len(self.names)) * self.counts.shape[1]
         self.counts += np.bincount(flat.ravel(), minlength=self.counts.size).reshape(self.counts.shape)
 
