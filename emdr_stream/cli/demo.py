@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -81,7 +82,7 @@ def add_parser(subparsers: Subparsers, summary: str) -> None:
     scenarios = "; ".join(f"{name} ({scenario.summary})" for name, scenario in SCENARIOS.items())
     parser = new_parser(subparsers, "demo", summary, _EXAMPLES.format(scenarios=scenarios))
     parser.add_argument("--scenario", choices=list(SCENARIOS), default="escalation", help="default: escalation")
-    parser.add_argument("--port", type=int, default=8001, help="port to listen on (default: 8001)")
+    parser.add_argument("--port", type=_port, default=8001, help="port to listen on (default: 8001)")
     parser.add_argument("--no-browser", action="store_true", help="print the pages' addresses, open nothing")
     parser.add_argument("--once", action="store_true", help="end with the session; else the service goes on")
     parser.add_argument(
@@ -96,13 +97,14 @@ def add_parser(subparsers: Subparsers, summary: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Play the scenario. Exit code 1 when the client could not stream."""
     scenario = SCENARIOS[args.scenario]
+    _need_port(args.port)
     with _folder() as folder, _service(folder, args.port) as address:
         tokens = _tokens(folder / "data")
         console = f"http://{address}/console#token={tokens[Role.THERAPIST]}"
         client = f"http://{address}/client#token={tokens[Role.CLIENT]}"
         print(f"The service listens on {address}. These links are for this machine, and for one hour:\n")
         print(f"  therapist's console   {console}\n  the client's page     {client}\n")
-        if not args.no_browser:
+        if not args.no_browser and _has_display():
             webbrowser.open(console)
         print(f"A simulated client comes now: {scenario.summary}.\n", flush=True)
         seen = asyncio.run(_play(f"ws://{address}", tokens, scenario, args.patience))
@@ -169,6 +171,23 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _has_display() -> bool:
+    """Whether a browser would open in a window; on a server one in the terminal would take the narration's place."""
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _need_port(port: int) -> None:
+    """Raises ConfigurationError for a port that is taken, before stores are made for nothing."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as problem:
+            raise ConfigurationError(
+                f"--port {port} cannot be had ({problem.strerror}): choose another one, e.g. --port {port + 10}"
+            ) from None
+
+
 @contextlib.contextmanager
 def _service(folder: Path, port: int) -> Iterator[str]:
     """`emdr-stream serve` in a process of its own; gives its address. Raises ConfigurationError with what it said."""
@@ -188,6 +207,13 @@ def _service(folder: Path, port: int) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1 <= port <= 65_535:
+        raise argparse.ArgumentTypeError("choose between 1 and 65535")
+    return port
 
 
 def _patience(text: str) -> float:

@@ -41,6 +41,7 @@ class Narrator:
         self._patience_s = patience_s
         self._labels: dict[str, str] = {}
         self._waiting: dict[str, asyncio.Task[None]] = {}
+        self._paused: set[str] = set()
         self.seen: list[str] = []
         """Types of what happened, in order: `alert.raised`, `control.pause` and so on."""
 
@@ -66,6 +67,7 @@ class Narrator:
         elif kind == "state":
             self._state(message)
         elif kind == "control":
+            (self._paused.add if message["action"] == "pause" else self._paused.discard)(message["session_id"])
             self._told(f"control.{message['action']}", _control(message))
         elif kind == "intervention":
             self._told(kind, f"the client is shown: {message['intervention']['type']}")
@@ -93,25 +95,26 @@ class Narrator:
         self._told(f"alert.{state}", _alert_words(message))
         if state == "raised":
             self._waiting[alert_id] = tasks.create_task(self._stand_in(message, socket))
-        elif state in ("acknowledged", "resolved") and alert_id in self._waiting and message.get("by") != _NAME:
+        elif state in ("acknowledged", "resolved") and alert_id in self._waiting:
             self._waiting.pop(alert_id).cancel()
 
     async def _stand_in(self, alert: Message, socket: ClientConnection) -> None:
-        """Acknowledge and resume, when nobody in a console has acknowledged in time."""
+        """Acknowledge when nobody in a console has done it in time; resume when no other alert waits by then."""
         await asyncio.sleep(self._patience_s)
+        # From here on the word is our own: it calls nobody off.
+        del self._waiting[alert["alert_id"]]
         note = "acknowledged by the demo: nobody did it in the console"
         await socket.send(_encode({"type": "ack", "alert_id": alert["alert_id"], "note": note}))
         self._tell("nobody acknowledged in the console: the demo does it")
         await asyncio.sleep(_RESUME_AFTER_S)
+        if self._waiting or alert["session_id"] not in self._paused:
+            return
         resume = {"type": "control.resume", "session_id": alert["session_id"], "reason": "the client is calm again"}
         await socket.send(_encode(resume))
 
     def _told(self, kind: str, words: str) -> None:
         self.seen.append(kind)
         self._tell(words)
-
-
-_NAME: Final = "demo-therapist"
 
 
 def clock(tell: Callable[[str], None]) -> Tell:

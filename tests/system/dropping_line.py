@@ -1,4 +1,4 @@
-"""A port in, a line to it out that can begin to drop everything: connections stay open, and nothing more comes through."""
+"""A port in, a line to it out that can drop everything: connections stay open, and nothing more comes through."""
 
 import contextlib
 import select

@@ -1,4 +1,4 @@
-"""In: a browser and a service. Out: the client's page and the therapist's console as people use them, and what they show.
+"""In: a browser, a service. Out: the client's page and the therapist's console as people use them, and what they show.
 
 What the client's light does is read from the pixels of its canvas, at each frame, by a script that knows nothing of the
 page's own: `light_probe.js`.
@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,14 +33,14 @@ class Wire:
     received: list[Message] = field(default_factory=list)
 
     def listen(self, page: Page) -> None:
-        page.on("websocket", lambda socket: self._opened(socket))
+        def opened(socket: WebSocket) -> None:
+            socket.on("framesent", lambda data: self.sent.append(_decoded(data)))
+            socket.on("framereceived", lambda data: self.received.append(_decoded(data)))
+
+        page.on("websocket", opened)
 
     def got(self, kind: str, **fields: object) -> list[Message]:
         return [m for m in self.received if m["type"] == kind and all(m.get(k) == v for k, v in fields.items())]
-
-    def _opened(self, socket: WebSocket) -> None:
-        socket.on("framesent", lambda data: self.sent.append(_decoded(data)))
-        socket.on("framereceived", lambda data: self.received.append(_decoded(data)))
 
 
 def _decoded(data: bytes | str) -> Message:
@@ -153,7 +154,7 @@ class ClientPage:
         """The median time between two crossings of the midline."""
         until(self.page, "lightProbe.crossings().length >= 5")
         times: list[float] = self.page.evaluate("lightProbe.crossings()")
-        steps = sorted(later - earlier for earlier, later in zip(times, times[1:], strict=False))
+        steps = sorted(later - earlier for earlier, later in pairwise(times))
         return steps[len(steps) // 2]
 
 

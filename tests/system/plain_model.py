@@ -111,3 +111,12 @@ def write_plain_model(
     if not (models_dir / "current.json").is_file():
         (models_dir / "current.json").write_text(json.dumps({_NAME: version}))
     return folder
+
+
+def add_shipped(models_dir: Path, shipped: Path, *names: str) -> None:
+    """Put models of the package beside it, each in the version in use: those that read faces, for real cameras."""
+    in_use = json.loads((shipped / "current.json").read_text())
+    current = models_dir / "current.json"
+    for name in names:
+        shutil.copytree(shipped / name / in_use[name], models_dir / name / in_use[name])
+    current.write_text(json.dumps(json.loads(current.read_text()) | {name: in_use[name] for name in names}))

@@ -16,7 +16,8 @@ _MOST_TABS = 60
 """More than any page has stops."""
 _SHOWS_FOCUS = """() => {
   const at = document.activeElement;
-  const places = [at, at.closest("label"), at.nextElementSibling, document.querySelector(`label[for="${at.id || "none"}"]`)];
+  const label = document.querySelector(`label[for="${at.id || "none"}"]`);
+  const places = [at, at.closest("label"), at.nextElementSibling, label];
   return places.filter(Boolean).some((place) => {
     const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(place);
     return (outlineStyle !== "none" && parseFloat(outlineWidth) > 0) || boxShadow !== "none";

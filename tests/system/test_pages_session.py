@@ -1,6 +1,6 @@
-"""A session as its two people see it: a client before a camera, a therapist at a console, in two real browsers' profiles.
+"""A session as its two people see it: a client before a camera, a therapist at a console, each in a real browser.
 
-The face is that of a video. The model of this service takes its smile for a crisis, so that one comes when a test wants.
+The face is that of a video. The model of this service takes its smile for a crisis, so that one comes when it should.
 """
 
 from collections.abc import Iterator

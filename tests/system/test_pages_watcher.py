@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 _HANGS_MS: Final = 30_000
 _MOST_GROWTH_KIB: Final = 8 * 1024
-_ALERTS: Final = "[...document.querySelectorAll('#alerts > li, #alerts-past-list > li')].map((li) => li.dataset.key).sort()"
+_ALERTS: Final = "[...document.querySelectorAll('.alert-list > li')].map((li) => li.dataset.key).sort()"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,11 @@ def hang(page: Page) -> None:
     page.evaluate(
         """ms => {
           globalThis.hung = false;
-          setTimeout(() => { const end = performance.now() + ms; while (performance.now() < end); globalThis.hung = true; });
+          setTimeout(() => {
+            const end = performance.now() + ms;
+            while (performance.now() < end);
+            globalThis.hung = true;
+          });
         }""",
         _HANGS_MS,
     )

@@ -1,4 +1,4 @@
-"""Each scenario of the demo, through the core and the model that is shipped, on virtual time: it shows what it promises."""
+"""Each scenario of the demo, through the core and the shipped model, on virtual time: it shows what it promises."""
 
 from dataclasses import replace
 from functools import cache
@@ -41,7 +41,7 @@ class Told:
             while self._core.wake_ms <= timed.at_ms:
                 wake_ms = int(np.ceil(self._core.wake_ms))
                 self._take(self._core.advance(wake_ms), wake_ms)
-            message = msgspec.convert(timed.message, ClientMessage)  # type: ignore[arg-type]
+            message = msgspec.convert(timed.message, ClientMessage)
             self._take(self._core.client(message, timed.at_ms), timed.at_ms)
         self.length_ms = played.duration_ms
 
