@@ -1,6 +1,6 @@
 """In: the command line. Out: `python -m training train` writes a model and `evaluate` tells how good it is;
 `expression` and `expression-evaluate` do so for the reader of faces; `compare` holds the simulator against real
-recordings, and `heldout` writes what no model is trained on."""
+recordings, `heldout` writes what no model is trained on, and `progress` fits and scores the forecasts of courses."""
 
 import argparse
 import os
@@ -37,18 +37,12 @@ def _run(args: argparse.Namespace, console: Console, command: str) -> int:
 
     if args.command == "evaluate":
         return evaluation.run(args, console, command)
-    if args.command == "compare":
-        from training.compare.command import run as compare
+    if args.command == "progress":
+        from training.progress.command import run as progress
 
-        return compare(args, console)
-    if args.command == "heldout":
-        from training.heldout.command import run as write_heldout
-
-        return write_heldout(args, console)
+        return progress(args, console, command)
     if args.command != "train":
-        from training.expression.command import run
-
-        return run(args, console)
+        return _run_other(args, console)
     from training.config import DEFAULT_PATH, load_config
     from training.package import Record
     from training.run import train
@@ -68,6 +62,21 @@ def _run(args: argparse.Namespace, console: Console, command: str) -> int:
     given += [] if args.data is None else ["--data", str(args.data)]
     given += ["--report", str(args.report)]
     return evaluation.run(_parser().parse_args(given), console, _command(given))
+
+
+def _run_other(args: argparse.Namespace, console: Console) -> int:
+    """The commands that record no command."""
+    if args.command == "compare":
+        from training.compare.command import run as compare
+
+        return compare(args, console)
+    if args.command == "heldout":
+        from training.heldout.command import run as write_heldout
+
+        return write_heldout(args, console)
+    from training.expression.command import run
+
+    return run(args, console)
 
 
 def _command(given: Sequence[str]) -> str:
@@ -104,11 +113,13 @@ def _parser() -> argparse.ArgumentParser:
     from training.evaluation.command import add_parser
     from training.expression.command import add_parsers
     from training.heldout.command import add_parser as add_heldout
+    from training.progress.command import add_parser as add_progress
 
     add_parser(commands)
     add_parsers(commands)
     add_compare(commands)
     add_heldout(commands)
+    add_progress(commands)
     return parser
 
 
