@@ -3,11 +3,11 @@
 "use strict";
 
 (() => {
-  const WIDTH = 320, HEIGHT = 200, KEPT = 4000;
+  const WIDTH = 320, HEIGHT = 200, KEPT = 4000, SMOOTH_MS = 100;
   const small = new OffscreenCanvas(WIDTH, HEIGHT);
   const pen = small.getContext("2d", { willReadFrequently: true });
   const frames = []; // {ms since 1970, x and y in pixels from the middle}
-  let key = null, moves = 0;
+  let key = null, moves = 0, drawnAt = 0;
 
   /** The middle of what stands out from the corner's colour, in the canvas's pixels from its middle; null without anything. */
   function spot(canvas) {
@@ -26,15 +26,18 @@
 
   const isElsewhere = (a, b) => Math.hypot(a.x - b.x, a.y - b.y) > 0.5; // what reading it so coarsely may be wrong by
 
-  function look() {
+  function look(at) {
     requestAnimationFrame(look);
+    // What is on the canvas now was drawn in the frame before.
+    const drawn = drawnAt;
+    drawnAt = at;
     const canvas = document.getElementById("light");
     if (!canvas || canvas.width === 0 || canvas.closest("[hidden]")) return;
     const now = spot(canvas);
     if (now === null) return;
     const before = frames.at(-1);
     const moved = before !== undefined && isElsewhere(now, before);
-    frames.push({ ms: performance.timeOrigin + performance.now(), ...now, moved });
+    frames.push({ ms: performance.timeOrigin + performance.now(), drawn, ...now, moved });
     if (frames.length > KEPT) frames.shift();
     if (moved) moves += 1;
     if (key) key.after.push(now);
@@ -52,11 +55,21 @@
     forget: () => { moves = 0; frames.length = 0; },
     lastMovedMs: () => frames.findLast(({ moved }) => moved)?.ms ?? 0,
     atKey: () => key && { moving: key.moving, frames: key.after.length, elsewhere: key.after.filter((now) => isElsewhere(now, key.shown)).length },
-    crossings: () => frames.flatMap((now, n) => {
-      const before = frames[n - 1];
-      if (!before || (before.x < 0) === (now.x < 0)) return [];
-      return [before.ms + (before.x / (before.x - now.x)) * (now.ms - before.ms)];
-    }),
+    /** Milliseconds between two crossings of the midline; only where no frame was late: the light waits for those. */
+    halfPasses() {
+      const found = [];
+      let since = null;
+      frames.forEach((now, n) => {
+        const before = frames[n - 1];
+        if (!before || now.drawn - before.drawn > SMOOTH_MS) since = null;
+        else if ((before.x < 0) !== (now.x < 0)) {
+          const crossed = before.drawn + (before.x / (before.x - now.x)) * (now.drawn - before.drawn);
+          if (since !== null) found.push(crossed - since);
+          since = crossed;
+        }
+      });
+      return found;
+    },
   };
   requestAnimationFrame(look);
 })();
