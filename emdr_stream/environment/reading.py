@@ -29,6 +29,7 @@ _OTHERS: Final = frozenset(
         "PROMETHEUS_PORT",
         "PUBLISHED_PORT",
         "REDIS_PASSWORD",
+        "NOTEBOOK_SIZE",
         "TEST_DATA",
     )
 )
