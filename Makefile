@@ -21,7 +21,7 @@ LANDMARKER := $(VENV)/share/emdr-stream/face_landmarker.task
 .PHONY: help setup serve test verify fmt check bench docs train notebooks lock
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-17s%s\n", $$1, $$2 }'
 
 setup: $(DEV_READY) $(LANDMARKER) ## install everything for work on the code
 
