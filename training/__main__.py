@@ -1,6 +1,6 @@
 """In: the command line. Out: `python -m training train` writes a model and `evaluate` tells how good it is;
 `expression` and `expression-evaluate` do so for the reader of faces; `compare` holds the simulator against real
-recordings, and `heldout` writes what no model is trained on."""
+recordings, `heldout` writes what no model is trained on; `reference`, `retrain` and `worker` follow a training."""
 
 import argparse
 import os
@@ -21,7 +21,7 @@ for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when the model was written, 2 for a wrong argument. `train` is the default command."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or given[0].startswith("--"):
+    if not given or (given[0].startswith("--") and given[0] != "--help"):
         given.insert(0, "train")
     args = _parser().parse_args(given)
     console = Console()
@@ -32,11 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _run(args: argparse.Namespace, console: Console, command: str) -> int:
+def _other(args: argparse.Namespace, console: Console, command: str) -> int:
+    """Any command but `train`."""
+    from training import life
     from training.evaluation import command as evaluation
 
     if args.command == "evaluate":
         return evaluation.run(args, console, command)
+    if args.command in life.COMMANDS:
+        return life.run(args, console)
     if args.command == "compare":
         from training.compare.command import run as compare
 
@@ -45,11 +49,16 @@ def _run(args: argparse.Namespace, console: Console, command: str) -> int:
         from training.heldout.command import run as write_heldout
 
         return write_heldout(args, console)
-    if args.command != "train":
-        from training.expression.command import run
+    from training.expression.command import run
 
-        return run(args, console)
+    return run(args, console)
+
+
+def _run(args: argparse.Namespace, console: Console, command: str) -> int:
+    if args.command != "train":
+        return _other(args, console, command)
     from training.config import DEFAULT_PATH, load_config
+    from training.evaluation import command as evaluation
     from training.package import Record
     from training.run import train
     from training.shown import Bars
@@ -100,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--report", type=Path, default=Path("evaluation"), help="folder of the report (default: evaluation)"
     )
+    from training import life
     from training.compare.command import add_parser as add_compare
     from training.evaluation.command import add_parser
     from training.expression.command import add_parsers
@@ -107,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_parser(commands)
     add_parsers(commands)
+    life.add_parsers(commands)
     add_compare(commands)
     add_heldout(commands)
     return parser

@@ -1,6 +1,6 @@
 """In: cohorts of simulated sessions. Out: arrays of feature rows and their targets, row by row."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -86,6 +86,11 @@ def build_dataset(
     parts = [session_dataset(s, take(s, every_ms, tell_sets=rng.random() >= drop_sets_share)) for s in sessions]
     if not parts:
         raise ValueError("no session was simulated: raise the number of sessions")
+    return joined(parts)
+
+
+def joined(parts: Sequence[Dataset]) -> Dataset:
+    """The rows of all parts, in their order."""
     return Dataset(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Dataset)))
 
 
@@ -93,7 +98,7 @@ def session_dataset(session: SimulatedSession, rows: SessionRows) -> Dataset:
     """Targets joined to the rows of one session by their second; rows without any use are left out."""
     targets = targets_of(session)
     second = np.minimum(rows.times_ms // 1_000, len(targets.state) - 1)
-    change, change_weight = _changes(rows)
+    change, change_weight = changes(rows)
     counted = targets.state_weight[second] > 0.0
     if session.stop_press_ms is not None:
         change_weight[rows.times_ms + CHANGE_AFTER_MS > session.stop_press_ms] = 0.0
@@ -111,7 +116,7 @@ def session_dataset(session: SimulatedSession, rows: SessionRows) -> Dataset:
     )
 
 
-def _changes(rows: SessionRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def changes(rows: SessionRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Difference of the 5-s levels 10 s later and now (n, 3); weight 0 where either is not known."""
     times = rows.times_ms
     if len(times) == 0:

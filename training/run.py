@@ -7,9 +7,11 @@ from typing import Final, Protocol
 
 from training.calibration import Calibration, calibrate, fold
 from training.config import TrainingConfig
-from training.dataset import TRAINING, VALIDATION, Dataset, build_dataset, families_of, training_cohort
+from training.dataset import TRAINING, VALIDATION, Dataset, build_dataset, families_of, joined, training_cohort
 from training.network import Network, fit_network
 from training.package import Record, put_in_use, write_version
+from training.reference import make_reference, write_reference
+from training.served import serve
 
 VALIDATION_ROW_EVERY_MS: Final = 1_000
 
@@ -58,13 +60,15 @@ class Trained:
     validation: Dataset
 
 
-def train_network(config: TrainingConfig, progress: Progress) -> Trained:
-    """Simulate, fit and calibrate."""
+def train_network(config: TrainingConfig, progress: Progress, extra: Dataset | None = None) -> Trained:
+    """Simulate, fit and calibrate. `extra`: rows to fit on beside the simulated ones."""
     cohort = config.cohort
     progress.begin("simulating clients to train on", cohort.training_sessions)
     sessions = training_cohort(cohort, config.seed, TRAINING, progress.reach)
     share = config.network.drop_sets_share
     training = build_dataset(sessions, cohort.row_every_ms, config.seed, share, exact=False)
+    if extra is not None:
+        training = joined([training, extra])
     progress.begin("simulating clients to calibrate on", cohort.validation_sessions)
     sessions = training_cohort(cohort, config.seed, VALIDATION, progress.reach)
     validation = build_dataset(sessions, VALIDATION_ROW_EVERY_MS, config.seed + 1, share)
@@ -80,16 +84,32 @@ def train_network(config: TrainingConfig, progress: Progress) -> Trained:
     return Trained(fold(network, calibration), calibration, len(training), validation)
 
 
-def train(config: TrainingConfig, models: Path, record: Record, progress: Progress | None = None) -> Path:
-    """Train, write `models/emotion_safety/<version>/` without card and metrics, and put that version in use.
+def train(
+    config: TrainingConfig,
+    models: Path,
+    record: Record,
+    progress: Progress | None = None,
+    *,
+    extra: Dataset | None = None,
+    use: bool = True,
+) -> Path:
+    """Train, write `models/emotion_safety/<version>/` without card and metrics, and put it in use, unless told not to.
 
-    Gives the version's folder; `training.evaluation` measures it and writes what is missing.
+    Gives the version's folder; `training.evaluation` measures it and writes what is missing. `extra`: rows of labelled
+    recordings to train on, beside those of the simulator.
     """
-    trained = train_network(config, progress or Silence())
+    progress = progress or Silence()
+    trained = train_network(config, progress, extra)
     about = describe_data(config, trained.training_rows, len(trained.validation))
+    if extra is not None:
+        about += f" Among the rows trained on are {len(extra)} of labelled recordings of consenting clients."
     record = replace(record, data=about)
     folder = write_version(models, trained.network, trained.calibration, trained.validation.features, record)
-    put_in_use(models, record.version)
+    progress.begin("simulating clients to tell drift from", config.cohort.validation_sessions)
+    model = serve((folder / "model.onnx").read_bytes())
+    write_reference(folder, make_reference(model, config, record.command, progress.reach))
+    if use:
+        put_in_use(models, record.version)
     return folder
 
 

@@ -6,7 +6,7 @@ It stands in for the trained one where a test asks what the service does about a
 import hashlib
 import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -28,23 +28,23 @@ _HYPO: Final = 3
 _SIZES: Final = {"emotion_state": len(MODEL_STATES), "safety_risk": 1, "safety_crisis": 1, "predicted_change": 3}
 
 
-def _weights() -> dict[str, tuple[Floats, Floats]]:
+def _weights(fearful: float = _FEARFUL) -> dict[str, tuple[Floats, Floats]]:
     """Matrix (N_FEATURES, size) and bias (size,) of each head."""
     parts = {
         head: (np.zeros((N_FEATURES, size), np.float32), np.zeros(size, np.float32)) for head, size in _SIZES.items()
     }
     for head, offset in (("safety_risk", 1.0), ("safety_crisis", 0.0)):
         matrix, bias = parts[head]
-        matrix[_FEAR], bias[:] = 2.0, offset - 2.0 * _FEARFUL
+        matrix[_FEAR], bias[:] = 2.0, offset - 2.0 * fearful
     matrix, bias = parts["emotion_state"]
     matrix[_ATTENTION, _HYPO], bias[:] = -2.0, -4.0
     bias[0], bias[_HYPO] = 0.0, 2.0 * _AWAY
     return parts
 
 
-def _graph() -> onnx.ModelProto:
+def _graph(fearful: float) -> onnx.ModelProto:
     nodes, tensors, outputs = [], [numpy_helper.from_array(np.array([1], np.int64), "axis")], []
-    for head, (matrix, bias) in _weights().items():
+    for head, (matrix, bias) in _weights(fearful).items():
         tensors += [numpy_helper.from_array(matrix, f"{head}_w"), numpy_helper.from_array(bias, f"{head}_b")]
         nodes.append(helper.make_node("Gemm", ["features", f"{head}_w", f"{head}_b"], [f"{head}_x"]))
         nodes += _squashed(head)
@@ -66,9 +66,9 @@ def _squashed(head: str) -> list[onnx.NodeProto]:
     ]
 
 
-def _answers(rows: Floats) -> dict[str, list[float | list[float]]]:
+def _answers(rows: Floats, fearful: float) -> dict[str, list[float | list[float]]]:
     """What the graph must say of `rows`, by numpy."""
-    raw = {head: rows.astype(np.float64) @ matrix + bias for head, (matrix, bias) in _weights().items()}
+    raw = {head: rows.astype(np.float64) @ matrix + bias for head, (matrix, bias) in _weights(fearful).items()}
     states = np.exp(raw["emotion_state"] - raw["emotion_state"].max(axis=1, keepdims=True))
     return {
         "emotion_state": (states / states.sum(axis=1, keepdims=True)).tolist(),
@@ -78,17 +78,18 @@ def _answers(rows: Floats) -> dict[str, list[float | list[float]]]:
     }
 
 
-def write_plain_model(models_dir: Path) -> None:
-    """Write the model, its vectors, card and manifest, as a release has them."""
-    folder = models_dir / _NAME / "1"
+def write_plain_model(models_dir: Path, version: str = "1", *, fearful: float = _FEARFUL, **told: Any) -> Path:
+    """Write the model, its vectors, card and manifest with what is `told`, as a release has them; the first version is
+    in use. `fearful`: baseline deviations of fear at which the crisis probability is one half."""
+    folder = models_dir / _NAME / version
     folder.mkdir(parents=True)
     rows = np.random.default_rng(1).normal(size=(4, N_FEATURES)).astype(np.float32)
-    graph = _graph().SerializeToString()
-    vectors = json.dumps({"features": rows.tolist(), "outputs": _answers(rows)}).encode()
+    graph = _graph(fearful).SerializeToString()
+    vectors = json.dumps({"features": rows.tolist(), "outputs": _answers(rows, fearful)}).encode()
     shapes = {head: [None] if head.startswith("safety") else [None, size] for head, size in _SIZES.items()}
     manifest = {
         "name": _NAME,
-        "version": "1",
+        "version": version,
         "file": "model.onnx",
         "sha256": hashlib.sha256(graph).hexdigest(),
         "inputs": {"features": [None, N_FEATURES]},
@@ -96,9 +97,12 @@ def write_plain_model(models_dir: Path) -> None:
         "vectors": "vectors.json",
         "vectors_sha256": hashlib.sha256(vectors).hexdigest(),
         "feature_names": list(FEATURE_NAMES),
+        **told,
     }
     (folder / "model.onnx").write_bytes(graph)
     (folder / "vectors.json").write_bytes(vectors)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "CARD.md").write_text("# A model for tests\n")
-    (models_dir / "current.json").write_text(json.dumps({_NAME: "1"}))
+    if not (models_dir / "current.json").is_file():
+        (models_dir / "current.json").write_text(json.dumps({_NAME: version}))
+    return folder
