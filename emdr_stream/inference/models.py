@@ -1,6 +1,7 @@
 """A folder of `emotion_safety` goes in, a graph that was checked, warmed up and tried on stored rows comes out.
 
-The model of the hot path has a loader of its own, for it runs on batches of sessions; the others are in graphs.py.
+The model of the hot path has a loader of its own, for it runs on batches of sessions; other graphs are in graphs.py,
+and `progress`, which is none, in progress_priors.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from emdr_stream.inference.manifest import (
     read_model,
     read_vectors,
 )
+from emdr_stream.inference.progress_priors import PROGRESS, load_priors
 from emdr_stream.inference.runtime import open_session, refuse_forbidden, value_over
 from emdr_stream.wire.values import ModelRef
 
@@ -183,6 +185,8 @@ def _verdict(models_dir: Path, name: str, version: str, in_use: bool, feature_na
     try:
         if name == EMOTION_SAFETY:
             sha256 = load_model(folder, feature_names=feature_names).sha256
+        elif name == PROGRESS:
+            sha256 = load_priors(folder).sha256
         else:
             sha256 = load_graph(folder).sha256
         if not (folder / CARD).is_file():
