@@ -13,7 +13,7 @@ from notebooks.surroundings import SMALL
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 NAMES = tuple(path.stem for path in all_notebooks())
-THAT_USE_DATA = ("01_data", "02_emotion_analysis")
+THAT_USE_DATA = ("01_data", "02_emotion_analysis", "05_progress")
 LEFT_OUT = "Left out: "
 
 

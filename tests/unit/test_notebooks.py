@@ -12,7 +12,7 @@ from notebooks.__main__ import main
 from notebooks.execution import all_notebooks, strip
 from notebooks.surroundings import by_size
 
-NAMES = ("01_data", "02_emotion_analysis", "03_personalisation", "04_safety_modelling")
+NAMES = ("01_data", "02_emotion_analysis", "03_personalisation", "04_safety_modelling", "05_progress")
 MACHINE = re.compile(r"(^|[\s\"'(=])(/(home|root|Users|work|tmp|mnt|opt|var)/|[A-Z]:\\\\)")
 
 
