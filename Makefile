@@ -29,6 +29,7 @@ serve: $(SERVE_READY) $(LANDMARKER) ## start the service (ARGS="--port 9000")
 	$(PY) -m emdr_stream serve $(ARGS)
 
 test: check docs $(LANDMARKER) ## lint, types, import contracts and every test that takes minutes at most
+	$(PY) -m tests.chromium
 	$(PY) -m pytest -m "not slow" $(ARGS)
 
 verify: $(DEV_READY) $(LANDMARKER) ## the long fault, fuzz and soak runs, before a release

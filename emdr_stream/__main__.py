@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "evaluate": "score the service on labelled recordings, on this machine",
     "progress": "forecast a course of therapy from its ratings, for the therapist",
     "simulate": "be one client, or a thousand",
+    "demo": "show a whole session in two minutes: service, simulated client, console",
 }
 """Name and summary of each; its module emdr_stream.cli.<name> is imported when it is asked for, so --help is fast."""
 
