@@ -31,6 +31,7 @@ _OTHERS: Final = frozenset(
         "PUBLISHED_PORT",
         "REDIS_PASSWORD",
         "SCREENSHOTS",
+        "NOTEBOOK_SIZE",
         "TEST_DATA",
     )
 )
