@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "analyze": "show what pictures, videos or a camera show of a face",
     "audit": "check that the audit log is whole",
     "replay": "play a recorded session through the same code again",
+    "evaluate": "score the service on labelled recordings, on this machine",
     "simulate": "be one client, or a thousand",
 }
 """Name and summary of each; its module emdr_stream.cli.<name> is imported when it is asked for, so --help is fast."""

@@ -1,12 +1,17 @@
-"""In: the command line. Out: `python -m training train` writes a model and prints how good it is; `expression`
-and `expression-evaluate` do so for the reader of faces; `compare` holds the simulator against real recordings, and
-`heldout` writes what no model is trained on."""
+"""In: the command line. Out: `python -m training train` writes a model and `evaluate` tells how good it is;
+`expression` and `expression-evaluate` do so for the reader of faces; `compare` holds the simulator against real
+recordings, and `heldout` writes what no model is trained on."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from emdr_stream.errors import ConfigurationError, EmdrError
 
 # One thread, set before numpy is loaded: the matrices are small, and the sums come out the same on every run.
 for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
@@ -19,9 +24,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given or given[0].startswith("--"):
         given.insert(0, "train")
     args = _parser().parse_args(given)
-    from rich.console import Console
-
     console = Console()
+    try:
+        return _run(args, console, _command(given))
+    except EmdrError as problem:
+        console.print(f"[red]{escape(str(problem))}[/red]")
+        return 2
+
+
+def _run(args: argparse.Namespace, console: Console, command: str) -> int:
+    from training.evaluation import command as evaluation
+
+    if args.command == "evaluate":
+        return evaluation.run(args, console, command)
     if args.command == "compare":
         from training.compare.command import run as compare
 
@@ -35,24 +50,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run(args, console)
     from training.config import DEFAULT_PATH, load_config
+    from training.package import Record
+    from training.run import train
+    from training.shown import Bars
 
     try:
         config = load_config(args.config or DEFAULT_PATH, quick=args.quick)
     except (OSError, ValueError) as problem:
-        console.print(f"[red]{problem}[/red]")
-        return 2
-    if args.data is not None and not (args.data / "speakers" / "frames.csv").is_file():
-        console.print(f"[red]--data {args.data}: there is no speakers/frames.csv in it; leave it out or mend it[/red]")
-        return 2
-    from training.package import Record
-    from training.run import train
-    from training.shown import Bars, print_report
-
-    record = Record(args.version, _command(given), config.seed, "", {}, args.created)
+        raise ConfigurationError(str(problem)) from None
+    if args.data is not None:
+        evaluation.check_data(args.data)
     with Bars(console) as bars:
-        report = train(config, args.out, record, args.data, bars)
-    print_report(console, report)
-    return 0
+        train(config, args.out, Record(args.version, command, config.seed, "", {}, args.created), bars)
+    if args.unmeasured:
+        return 0
+    given = ["evaluate", "--models", str(args.out), "--version", args.version, *(["--quick"] if args.quick else [])]
+    given += [] if args.data is None else ["--data", str(args.data)]
+    given += ["--report", str(args.report)]
+    return evaluation.run(_parser().parse_args(given), console, _command(given))
 
 
 def _command(given: Sequence[str]) -> str:
@@ -63,7 +78,7 @@ def _command(given: Sequence[str]) -> str:
         if skip:
             skip = False
             continue
-        if word in {"--out", "--created"}:
+        if word in {"--out", "--created", "--models", "--report", "--processes"}:
             skip = True
             continue
         kept.append(word)
@@ -81,10 +96,16 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", type=Path, help="folder of recordings, for the control with real speakers")
     train.add_argument("--version", default="1", help="version to write (default: 1)")
     train.add_argument("--created", help="date to record in the manifest (default: none, for equal bytes)")
+    train.add_argument("--unmeasured", action="store_true", help="do not evaluate it: no card, no metrics")
+    train.add_argument(
+        "--report", type=Path, default=Path("evaluation"), help="folder of the report (default: evaluation)"
+    )
+    from training.evaluation.command import add_parser
     from training.compare.command import add_parser as add_compare
     from training.expression.command import add_parsers
     from training.heldout.command import add_parser as add_heldout
 
+    add_parser(commands)
     add_parsers(commands)
     add_compare(commands)
     add_heldout(commands)

@@ -11,11 +11,10 @@ DEFAULT_PATH = Path(__file__).with_name("config.toml")
 
 @dataclass(frozen=True, slots=True)
 class CohortConfig:
-    """Which sessions are simulated. Each of the five cohorts has persons of its own."""
+    """Which sessions are simulated. Each cohort has persons of its own."""
 
     training_sessions: int
     validation_sessions: int
-    test_sessions: int
     randomised_share: float
     validation_randomised_share: float
     duration_s: tuple[float, float]
@@ -69,6 +68,5 @@ def _quickened(config: TrainingConfig, table: dict[str, int]) -> TrainingConfig:
         config.cohort,
         training_sessions=table["training_sessions"],
         validation_sessions=table["validation_sessions"],
-        test_sessions=table["test_sessions"],
     )
     return replace(config, cohort=cohort, network=replace(config.network, epochs=table["epochs"]), quick=True)

@@ -14,7 +14,6 @@ from emdr_stream.simulation import (
     SimulatedSession,
     draw_person,
     draw_sensor,
-    simulate_cohort,
     simulate_session,
 )
 from training.config import CohortConfig
@@ -26,9 +25,8 @@ Floats = NDArray[np.float32]
 
 CHANGE_AFTER_MS: Final = 10_000
 _CHANGE_SLACK_MS: Final = 2_500
-TRAINING, VALIDATION, IID, SHIFTED, UNSEEN = 0, 1, 5, 6, 7
-"""Numbers of the cohorts; each has its own seed and so its own persons. 2 to 4 were looked at while the settings were
-chosen, and serve no test any more."""
+TRAINING, VALIDATION = 0, 1
+"""Numbers of the cohorts; each has its own seed and so its own persons. Tests are drawn by `training.evaluation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +72,6 @@ def training_cohort(
         yield simulate_session(rng, family, person=person, sensor=sensor, duration_s=length_s, randomise=randomise)
         if progress is not None:
             progress(index + 1)
-
-
-def held_cohort(
-    config: CohortConfig, seed: int, cohort: int, progress: Callable[[int], None] | None = None
-) -> Iterable[SimulatedSession]:
-    """Sessions of a test cohort: as in training, with shifted persons and sensors, or of the families left out.
-
-    The sensor left out of training is among them; it is scored apart. Nobody presses stop.
-    """
-    trained = {family: config.weights[family] for family in families_of(config)}
-    families = dict.fromkeys(config.held_out_families, 1.0) if cohort == UNSEEN else trained
-    return simulate_cohort(
-        cohort_seed(seed, cohort),
-        config.test_sessions,
-        families,
-        progress=progress,
-        randomised_share=1.0 if cohort == SHIFTED else 0.0,
-        duration_s=config.duration_s,
-        stop_presses=False,
-    )
 
 
 def build_dataset(

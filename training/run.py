@@ -1,4 +1,4 @@
-"""In: a configuration. Out: a trained, calibrated and measured model in the models folder."""
+"""In: a configuration. Out: a trained and calibrated model in the models folder, to be measured by the evaluation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,15 +6,10 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from training.calibration import Calibration, calibrate, fold
-from training.card import card, describe_data, metrics
 from training.config import TrainingConfig
-from training.controls import check_controls
-from training.dataset import TRAINING, VALIDATION, Dataset, build_dataset, training_cohort
-from training.evaluation import Report, evaluate
-from training.graph import build_graph
+from training.dataset import TRAINING, VALIDATION, Dataset, build_dataset, families_of, training_cohort
 from training.network import Network, fit_network
 from training.package import Record, put_in_use, write_version
-from training.served import serve
 
 VALIDATION_ROW_EVERY_MS: Final = 1_000
 
@@ -85,32 +80,27 @@ def train_network(config: TrainingConfig, progress: Progress) -> Trained:
     return Trained(fold(network, calibration), calibration, len(training), validation)
 
 
-def train(
-    config: TrainingConfig, models: Path, record: Record, data: Path | None = None, progress: Progress | None = None
-) -> Report:
-    """Train, measure, write `models/emotion_safety/<version>/`, and put that version in use.
+def train(config: TrainingConfig, models: Path, record: Record, progress: Progress | None = None) -> Path:
+    """Train, write `models/emotion_safety/<version>/` without card and metrics, and put that version in use.
 
-    `data`: folder of recordings for the control with real speakers; without it the card says that it was not measured.
+    Gives the version's folder; `training.evaluation` measures it and writes what is missing.
     """
-    progress = progress or Silence()
-    trained = train_network(config, progress)
-    model = serve(build_graph(trained.network))
-    progress.begin("replaying test clients, three cohorts", 3 * config.cohort.test_sessions)
-    done = 0
-
-    def replayed(_: int) -> None:
-        nonlocal done
-        done += 1
-        progress.reach(done)
-
-    report = evaluate(model, config, replayed)
-    if data is not None:
-        progress.begin("replaying real speakers", 1)
-        report = replace(report, controls=check_controls(model, data))
-        progress.reach(1)
+    trained = train_network(config, progress or Silence())
     about = describe_data(config, trained.training_rows, len(trained.validation))
-    record = replace(record, data=about, metrics=metrics(report))
+    record = replace(record, data=about)
     folder = write_version(models, trained.network, trained.calibration, trained.validation.features, record)
-    (folder / "CARD.md").write_text(card(record, config, report), encoding="utf-8")
     put_in_use(models, record.version)
-    return report
+    return folder
+
+
+def describe_data(config: TrainingConfig, rows: int, calibration_rows: int) -> str:
+    """What the model was trained on, in words."""
+    cohort = config.cohort
+    return (
+        f"Simulated throughout (`emdr_stream.simulation`): {cohort.training_sessions} sessions drawn for training "
+        f"({rows} rows), {cohort.validation_sessions} of other persons for calibration ({calibration_rows} rows). "
+        f"{cohort.randomised_share:.0%} of the training sessions and {cohort.validation_randomised_share:.0%} of those "
+        f"for calibration are domain-randomised. Left out of both: the families "
+        f"{', '.join(cohort.held_out_families)} and the sensor {cohort.held_out_sensor}. Families trained on: "
+        f"{', '.join(families_of(cohort))}."
+    )

@@ -109,9 +109,8 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             _in_order("from_ms", self.from_ms, "to_ms", self.to_ms)
         for before, event in zip(self.events, self.events[1:], strict=False):
             if event.onset_ms < before.onset_ms:
-                raise ValueError(
-                    f"`events` must be in order of `onset_ms`: {event.onset_ms} is after {before.onset_ms}"
-                )
+                why = f"{event.onset_ms} follows {before.onset_ms}: sort them by `onset_ms`"
+                raise ValueError(f"`events`: {why}")
 
 
 _decoder: Final = msgspec.json.Decoder(Truth)
