@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from emdr_stream.errors import ConfigurationError, EmdrError
+from emdr_stream.recording.trials import usable_cores
 
 # One thread, set before numpy is loaded: the matrices are small, and the sums come out the same on every run.
 for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
@@ -61,7 +62,8 @@ def _run(args: argparse.Namespace, console: Console, command: str) -> int:
     if args.data is not None:
         evaluation.check_data(args.data)
     with Bars(console) as bars:
-        train(config, args.out, Record(args.version, command, config.seed, "", {}, args.created), bars)
+        record = Record(args.version, command, config.seed, "", {}, args.created)
+        train(config, args.out, record, bars, args.processes)
     if args.unmeasured:
         return 0
     given = ["evaluate", "--models", str(args.out), "--version", args.version, *(["--quick"] if args.quick else [])]
@@ -96,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", type=Path, help="folder of recordings, for the control with real speakers")
     train.add_argument("--version", default="1", help="version to write (default: 1)")
     train.add_argument("--created", help="date to record in the manifest (default: none, for equal bytes)")
+    train.add_argument("--processes", type=int, default=usable_cores(), help="how many at a time (default: up to 2)")
     train.add_argument("--unmeasured", action="store_true", help="do not evaluate it: no card, no metrics")
     train.add_argument(
         "--report", type=Path, default=Path("evaluation"), help="folder of the report (default: evaluation)"

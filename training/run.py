@@ -1,17 +1,18 @@
 """In: a configuration. Out: a trained and calibrated model in the models folder, to be measured by the evaluation."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
+from emdr_stream.domain import Thresholds
 from training.calibration import Calibration, calibrate, fold
 from training.config import TrainingConfig
-from training.dataset import TRAINING, VALIDATION, Dataset, build_dataset, families_of, training_cohort
-from training.network import Network, fit_network
+from training.dataset import TRAINING, VALIDATION, Dataset, joined, run_tasks, tasks_of
+from training.network import CRISIS, N_STATES, RISK, Network, activated, fit_network
 from training.package import Record, put_in_use, write_version
-
-VALIDATION_ROW_EVERY_MS: Final = 1_000
+from training.replay import Scored
+from training.thresholds import TRIED, Choice, ValidationSession, ValidationTask, chosen, moved
 
 
 class Progress(Protocol):
@@ -50,24 +51,25 @@ def counted(progress: Progress, what: str) -> Callable[[int, int], None]:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A calibrated network and the data it is from."""
+    """A calibrated network whose thresholds are the service's own, what was chosen, and the data it is from."""
 
     network: Network
     calibration: Calibration
+    choice: Choice
     training_rows: int
     validation: Dataset
 
 
-def train_network(config: TrainingConfig, progress: Progress) -> Trained:
-    """Simulate, fit and calibrate."""
+def train_network(config: TrainingConfig, progress: Progress, processes: int = 1) -> Trained:
+    """Simulate, fit, calibrate and choose the thresholds. The number of processes changes the time alone."""
     cohort = config.cohort
     progress.begin("simulating clients to train on", cohort.training_sessions)
-    sessions = training_cohort(cohort, config.seed, TRAINING, progress.reach)
-    share = config.network.drop_sets_share
-    training = build_dataset(sessions, cohort.row_every_ms, config.seed, share, exact=False)
-    progress.begin("simulating clients to calibrate on", cohort.validation_sessions)
-    sessions = training_cohort(cohort, config.seed, VALIDATION, progress.reach)
-    validation = build_dataset(sessions, VALIDATION_ROW_EVERY_MS, config.seed + 1, share)
+    tasks = tasks_of(cohort, config.seed, TRAINING, config.network.drop_sets_share)
+    training = joined(run_tasks(tasks, processes, progress.reach))
+    progress.begin("simulating clients to validate on", cohort.validation_sessions)
+    watched = [ValidationTask(task) for task in tasks_of(cohort, config.seed, VALIDATION)]
+    sessions = run_tasks(watched, processes, progress.reach)
+    validation = joined([session.data for session in sessions])
     progress.begin("fitting the network", config.network.epochs)
     losses: list[float] = []
 
@@ -77,30 +79,53 @@ def train_network(config: TrainingConfig, progress: Progress) -> Trained:
 
     network = fit_network(training, config.network, config.seed, passed)
     calibration = calibrate(network, validation)
-    return Trained(fold(network, calibration), calibration, len(training), validation)
+    progress.begin("choosing the thresholds", len(TRIED))
+    choice = choose(fold(network, calibration), sessions, config, progress)
+    calibration = settled(calibration, choice)
+    return Trained(fold(network, calibration), calibration, choice, len(training), validation)
 
 
-def train(config: TrainingConfig, models: Path, record: Record, progress: Progress | None = None) -> Path:
+def choose(
+    network: Network, sessions: Sequence[ValidationSession], config: TrainingConfig, progress: Progress
+) -> Choice:
+    """Where advice and pause begin, for a network whose outputs are calibrated."""
+    scored = []
+    for session in sessions:
+        said = activated(network.outputs(session.features))
+        scored.append(Scored(session.times_ms, said[:, :N_STATES], said[:, RISK], said[:, CRISIS]))
+    return chosen(sessions, scored, config.budget, progress.reach)
+
+
+def settled(calibration: Calibration, choice: Choice) -> Calibration:
+    """The calibration moved so that the chosen figures are the service's thresholds."""
+    limits = Thresholds()
+    risk = moved(calibration.risk, choice.risk, limits.risk)
+    crisis = moved(calibration.crisis, choice.crisis, limits.crisis_pause)
+    by = (risk[1] - calibration.risk[1], crisis[1] - calibration.crisis[1])
+    return replace(calibration, risk=risk, crisis=crisis, moved=by)
+
+
+def train(
+    config: TrainingConfig, models: Path, record: Record, progress: Progress | None = None, processes: int = 1
+) -> Path:
     """Train, write `models/emotion_safety/<version>/` without card and metrics, and put that version in use.
 
     Gives the version's folder; `training.evaluation` measures it and writes what is missing.
     """
-    trained = train_network(config, progress or Silence())
+    trained = train_network(config, progress or Silence(), processes)
     about = describe_data(config, trained.training_rows, len(trained.validation))
-    record = replace(record, data=about)
+    record = replace(record, data=about, validation=asdict(trained.choice))
     folder = write_version(models, trained.network, trained.calibration, trained.validation.features, record)
     put_in_use(models, record.version)
     return folder
 
 
-def describe_data(config: TrainingConfig, rows: int, calibration_rows: int) -> str:
+def describe_data(config: TrainingConfig, rows: int, validation_rows: int) -> str:
     """What the model was trained on, in words."""
     cohort = config.cohort
     return (
-        f"Simulated throughout (`emdr_stream.simulation`): {cohort.training_sessions} sessions drawn for training "
-        f"({rows} rows), {cohort.validation_sessions} of other persons for calibration ({calibration_rows} rows). "
-        f"{cohort.randomised_share:.0%} of the training sessions and {cohort.validation_randomised_share:.0%} of those "
-        f"for calibration are domain-randomised. Left out of both: the families "
-        f"{', '.join(cohort.held_out_families)} and the sensor {cohort.held_out_sensor}. Families trained on: "
-        f"{', '.join(families_of(cohort))}."
+        f"Simulated throughout (`emdr_stream.simulation`): {cohort.training_sessions} sessions for training ({rows} "
+        f"rows; {cohort.randomised_share:.0%} domain-randomised), {cohort.validation_sessions} of other persons for "
+        f"calibration and thresholds ({validation_rows} rows; the mixture of the tests), each session another person. "
+        f"Families trained on: {', '.join(cohort.weights)}."
     )

@@ -1,7 +1,7 @@
 """One session's way from an observation to a feature row: timeline, quality gate, moments, baseline, row.
 
 observation ─▶ timeline (client time → session time) ─▶ gate (late, duplicate, unusable)
-            ─▶ moments (1, 5, 20, 60 s) ─▶ baseline (first calm minute) ─▶ row for the predictor
+            ─▶ moments (1, 5, 20, 60, 180 s) ─▶ baseline (first calm minute) ─▶ row for the predictor
 """
 
 from enum import StrEnum

@@ -15,7 +15,7 @@ from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES
 from emdr_stream.simulation import CRISES, Family, Parameters, SimulatedSession, draw_sensor, simulate_session
 from training.calibration import Calibration, fit_platt, fit_temperature, fold
 from training.config import CohortConfig, TrainingConfig, load_config
-from training.dataset import TRAINING, VALIDATION, training_cohort
+from training.dataset import TRAINING, VALIDATION, joined, run_tasks, tasks_of, training_cohort
 from training.graph import BATCH, build_graph
 from training.network import CHANGE, CRISIS, N_OUTPUTS, N_STATES, RISK, Network, activated, loss_and_gradients
 from training.network import BatchTargets as Wanted
@@ -31,11 +31,8 @@ TINY = CohortConfig(
     training_sessions=12,
     validation_sessions=4,
     randomised_share=0.5,
-    validation_randomised_share=0.5,
     duration_s=(185.0, 200.0),
     row_every_ms=2_000,
-    held_out_families=(Family.NOISY_SENSOR,),
-    held_out_sensor="camera_slow",
     weights={Family.PANIC: 1.0, Family.CALM: 1.0},
 )
 
@@ -110,12 +107,18 @@ def test_swift_rows_are_the_services_rows_where_no_sample_is_late() -> None:
     assert np.allclose(exact.levels, swift.levels, equal_nan=True)
 
 
-def test_persons_sensors_and_families_held_out_are_held_out() -> None:
-    config = replace(TINY, weights={Family.PANIC: 1.0, Family.NOISY_SENSOR: 5.0})
-    training, validation = ([*training_cohort(config, 1, cohort)] for cohort in (TRAINING, VALIDATION))
-    assert {s.family for s in training} == {Family.PANIC}
-    assert not any(s.sensor_profile.name.endswith("camera_slow") for s in training)
-    assert not {s.person_id for s in training} & {s.person_id for s in validation}
+def test_training_and_validation_share_no_person_and_each_session_has_its_own() -> None:
+    training, validation = ([*training_cohort(TINY, 1, cohort)] for cohort in (TRAINING, VALIDATION))
+    assert {s.family for s in training} == {Family.PANIC, Family.CALM}
+    assert len({s.person_id for s in (*training, *validation)}) == TINY.training_sessions + TINY.validation_sessions
+    assert all(540.0 <= s.duration_s <= 660.0 for s in validation), "validation is as long as the tests"
+    assert not any(s.sensor_profile.shifted for s in validation)
+
+
+def test_any_number_of_processes_gives_the_same_rows() -> None:
+    tasks = tasks_of(replace(TINY, training_sessions=40), 1, TRAINING, 0.5)[:36]
+    alone, together = (joined(run_tasks(tasks, processes, lambda done: None)) for processes in (1, 2))
+    assert len(alone) > 0 and np.array_equal(alone.features, together.features)
 
 
 def test_the_monitor_pauses_on_a_lasting_crisis_and_not_on_a_short_one() -> None:
@@ -200,7 +203,7 @@ def places_differ(predictor: OnnxModel, row: np.ndarray) -> Iterator[bool]:
 
 def test_a_tiny_run_gives_a_model_that_the_service_loads(tmp_path: Path) -> None:
     config = load_config(quick=True)
-    config = TrainingConfig(3, TINY, replace(config.network, hidden=(16, 8), epochs=2, batch=64))
+    config = TrainingConfig(3, TINY, replace(config.network, hidden=(16, 8), epochs=2, batch=64), config.budget)
     folder = train(config, tmp_path, Record("7", "python -m training train", 3, ""))
     assert folder == tmp_path / NAME / "7"
     model = load_current(tmp_path, feature_names=FEATURE_NAMES)
