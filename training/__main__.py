@@ -63,7 +63,7 @@ def _run(args: argparse.Namespace, console: Console, command: str) -> int:
         evaluation.check_data(args.data)
     with Bars(console) as bars:
         record = Record(args.version, command, config.seed, "", {}, args.created)
-        train(config, args.out, record, bars, args.processes)
+        train(config, args.out, record, bars, processes=args.processes)
     if args.unmeasured:
         return 0
     given = ["evaluate", "--models", str(args.out), "--version", args.version, *(["--quick"] if args.quick else [])]
@@ -103,8 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--report", type=Path, default=Path("evaluation"), help="folder of the report (default: evaluation)"
     )
-    from training.evaluation.command import add_parser
     from training.compare.command import add_parser as add_compare
+    from training.evaluation.command import add_parser
     from training.expression.command import add_parsers
     from training.heldout.command import add_parser as add_heldout
 

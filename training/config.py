@@ -40,7 +40,7 @@ class NetworkConfig:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the thresholds may cost on validation, per hour: somewhat less than the targets, for other persons differ."""
+    """What the thresholds may cost on validation, an hour: less than the targets, for other persons differ."""
 
     false_alarms: float
     calm_pauses: float

@@ -148,7 +148,7 @@ def session_dataset(session: SimulatedSession, rows: SessionRows) -> Dataset:
     """Targets joined to the rows of one session by their second; rows without any use are left out."""
     targets = targets_of(session)
     second = np.minimum(rows.times_ms // 1_000, len(targets.state) - 1)
-    change, change_weight = _changes(rows)
+    change, change_weight = changes(rows)
     counted = targets.state_weight[second] > 0.0
     if session.stop_press_ms is not None:
         change_weight[rows.times_ms + CHANGE_AFTER_MS > session.stop_press_ms] = 0.0
@@ -166,7 +166,7 @@ def session_dataset(session: SimulatedSession, rows: SessionRows) -> Dataset:
     )
 
 
-def _changes(rows: SessionRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def changes(rows: SessionRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Difference of the 5-s levels 10 s later and now (n, 3); weight 0 where either is not known."""
     times = rows.times_ms
     if len(times) == 0:

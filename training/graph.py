@@ -1,7 +1,7 @@
 """In: a calibrated network. Out: one ONNX graph with all heads, for any number of rows.
 
-Clip and compression, three products with rectifiers, softmax and sigmoid: nothing mixes rows. In batches of the same size a row's
-result does not depend, to the bit, on its neighbours or its place.
+Clip and compression, three products with rectifiers, softmax and sigmoid: nothing mixes rows. In batches of the same
+size a row's result does not depend, to the bit, on its neighbours or its place.
 """
 
 from typing import Final

@@ -26,6 +26,7 @@ CRISIS: Final = N_STATES + 1
 CHANGE: Final = slice(N_STATES + 2, N_STATES + 5)
 N_OUTPUTS: Final = N_STATES + 5
 
+
 def _columns(*signals: str) -> NDArray[np.int64]:
     """The features made of these signals: named `<kind>_<signal>` or `<kind>_<signal>_<window>`."""
     of = tuple(f"_{signal}" for signal in signals)

@@ -60,15 +60,27 @@ class Trained:
     validation: Dataset
 
 
-def train_network(config: TrainingConfig, progress: Progress, processes: int = 1) -> Trained:
-    """Simulate, fit, calibrate and choose the thresholds. The number of processes changes the time alone."""
+def train_network(
+    config: TrainingConfig, progress: Progress, extra: Dataset | None = None, processes: int = 1
+) -> Trained:
+    """Simulate, fit, calibrate and choose the thresholds. The number of processes changes the time alone.
+
+    `extra`: rows to fit on beside the simulated ones.
+    """
     cohort = config.cohort
     progress.begin("simulating clients to train on", cohort.training_sessions)
     tasks = tasks_of(cohort, config.seed, TRAINING, config.network.drop_sets_share)
-    training = joined(run_tasks(tasks, processes, progress.reach))
+    training = joined([*run_tasks(tasks, processes, progress.reach), *([] if extra is None else [extra])])
     progress.begin("simulating clients to validate on", cohort.validation_sessions)
     watched = [ValidationTask(task) for task in tasks_of(cohort, config.seed, VALIDATION)]
     sessions = run_tasks(watched, processes, progress.reach)
+    return fitted(config, training, sessions, progress)
+
+
+def fitted(
+    config: TrainingConfig, training: Dataset, sessions: Sequence[ValidationSession], progress: Progress
+) -> Trained:
+    """A network for these rows, calibrated on these sessions, with the thresholds chosen there."""
     validation = joined([session.data for session in sessions])
     progress.begin("fitting the network", config.network.epochs)
     losses: list[float] = []
@@ -106,17 +118,33 @@ def settled(calibration: Calibration, choice: Choice) -> Calibration:
 
 
 def train(
-    config: TrainingConfig, models: Path, record: Record, progress: Progress | None = None, processes: int = 1
+    config: TrainingConfig,
+    models: Path,
+    record: Record,
+    progress: Progress | None = None,
+    *,
+    extra: Dataset | None = None,
+    use: bool = True,
+    processes: int = 1,
 ) -> Path:
-    """Train, write `models/emotion_safety/<version>/` without card and metrics, and put that version in use.
+    """Train, write `models/emotion_safety/<version>/` without card and metrics, and put it in use, unless told not to.
 
-    Gives the version's folder; `training.evaluation` measures it and writes what is missing.
+    Gives the version's folder; `training.evaluation` measures it and writes what is missing. `extra`: rows of labelled
+    recordings to train on, beside those of the simulator.
     """
-    trained = train_network(config, progress or Silence(), processes)
+    trained = train_network(config, progress or Silence(), extra, processes)
     about = describe_data(config, trained.training_rows, len(trained.validation))
-    record = replace(record, data=about, validation=asdict(trained.choice))
+    if extra is not None:
+        about += f" Among the rows trained on are {len(extra)} of labelled recordings of consenting clients."
+    return ship(trained, models, replace(record, data=about), use=use)
+
+
+def ship(trained: Trained, models: Path, record: Record, *, use: bool = True) -> Path:
+    """Write the version, and put it in use unless told not to."""
+    record = replace(record, validation=asdict(trained.choice))
     folder = write_version(models, trained.network, trained.calibration, trained.validation.features, record)
-    put_in_use(models, record.version)
+    if use:
+        put_in_use(models, record.version)
     return folder
 
 

@@ -35,12 +35,14 @@ def record(version_dir: Path, config: TrainingConfig, uri: str) -> bool:
     try:
         _record(version_dir, config, uri)
     except Exception as problem:  # whatever MLflow, its database or its server may raise
-        _LOG.warning("the run was not recorded at %s: %s; the model itself is complete", _shown(uri), problem)
+        told = str(problem).replace(uri, _shown(uri))
+        _LOG.warning("the run was not recorded at %s: %s; the model itself is complete", _shown(uri), told)
         return False
     return True
 
 
 def _record(version_dir: Path, config: TrainingConfig, uri: str) -> None:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing of a training leaves this machine unasked
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
@@ -55,7 +57,8 @@ def _record(version_dir: Path, config: TrainingConfig, uri: str) -> None:
         for key, value in flattened(manifest["metrics"]).items():
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 client.log_metric(run_id, key, float(value))
-        client.set_tags(run_id, {"sha256": manifest["sha256"], "command": manifest["training"]["command"]})
+        client.set_tag(run_id, "sha256", manifest["sha256"])
+        client.set_tag(run_id, "command", manifest["training"]["command"])
         client.log_artifacts(run_id, str(version_dir), name)
     try:
         client.create_registered_model(name)
