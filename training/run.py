@@ -12,6 +12,7 @@ from training.dataset import TRAINING, VALIDATION, Dataset, joined, run_tasks, t
 from training.network import CRISIS, N_STATES, RISK, Network, activated, fit_network
 from training.package import Record, put_in_use, write_version
 from training.replay import Scored
+from training.states import StateFigures, fit_logistic, state_figures
 from training.thresholds import TRIED, Choice, ValidationSession, ValidationTask, chosen, moved
 
 
@@ -56,6 +57,7 @@ class Trained:
     network: Network
     calibration: Calibration
     choice: Choice
+    states: StateFigures
     training_rows: int
     validation: Dataset
 
@@ -94,7 +96,8 @@ def fitted(
     progress.begin("choosing the thresholds", len(TRIED))
     choice = choose(fold(network, calibration), sessions, config, progress)
     calibration = settled(calibration, choice)
-    return Trained(fold(network, calibration), calibration, choice, len(training), validation)
+    states = state_figures(network, fit_logistic(training, config), validation)
+    return Trained(fold(network, calibration), calibration, choice, states, len(training), validation)
 
 
 def choose(
@@ -141,7 +144,7 @@ def train(
 
 def ship(trained: Trained, models: Path, record: Record, *, use: bool = True) -> Path:
     """Write the version, and put it in use unless told not to."""
-    record = replace(record, validation=asdict(trained.choice))
+    record = replace(record, validation={"thresholds": asdict(trained.choice), "states": asdict(trained.states)})
     folder = write_version(models, trained.network, trained.calibration, trained.validation.features, record)
     if use:
         put_in_use(models, record.version)

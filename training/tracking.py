@@ -19,6 +19,8 @@ from training.config import TrainingConfig
 _LOG: Final = logging.getLogger(__name__)
 
 VARIABLE: Final = "MLFLOW_TRACKING_URI"
+NOWHERE: Final = "none"
+"""Said instead of an address: nothing is recorded."""
 EXPERIMENT: Final = "emdr_stream"
 DEFAULT_FILE: Final = Path("mlruns.db")
 _LONGEST: Final = 500

@@ -37,6 +37,7 @@ def test_a_run_has_parameters_metrics_files_and_a_registered_version(version: Pa
     assert record(version, config, uri) and record(version, config, uri), "twice: the name is known by then"
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 2
     for run in runs:
@@ -51,7 +52,7 @@ def test_a_run_has_parameters_metrics_files_and_a_registered_version(version: Pa
         files = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "emotion_safety")}
         assert files == {"CARD.md", "manifest.json", "model.onnx"}
     registered = client.search_model_versions("name = 'emotion_safety'")
-    assert sorted(one.run_id for one in registered) == sorted(run.info.run_id for run in runs)
+    assert {one.run_id for one in registered} == {run.info.run_id for run in runs}
     assert {one.tags["version"] for one in registered} == {"3"}
 
 
