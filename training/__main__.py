@@ -78,7 +78,7 @@ def _everything(args: argparse.Namespace, console: Console) -> int:
 def _shared(args: argparse.Namespace) -> list[str]:
     """What `all` hands on to `train`."""
     given = ["--out", str(args.out), "--report", str(args.report), "--processes", str(args.processes)]
-    for name in ("version", "created", "tracking", "sessions"):
+    for name in ("config", "version", "created", "tracking", "sessions"):
         value = getattr(args, name)
         given += [] if value is None else [f"--{name}", str(value)]
     return given + [f"--{name}" for name in ("quick", "unmeasured") if getattr(args, name)]
@@ -132,6 +132,7 @@ def _command(given: Sequence[str]) -> str:
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     """What `train` and `all` are told alike."""
+    parser.add_argument("--config", type=Path, help="settings (default: training/config.toml)")
     parser.add_argument("--out", type=Path, default=Path("models"), help="models folder (default: models)")
     parser.add_argument("--quick", action="store_true", help="a small model within minutes, for trying things")
     parser.add_argument("--data", type=Path, help="folder of recordings, for the controls with real people")
@@ -163,7 +164,6 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    train.add_argument("--config", type=Path, help="settings (default: training/config.toml)")
     everything.add_argument("--cache", type=Path, help="folder outside the repository for what can be resumed")
     for each in (train, everything):
         _add_training(each)

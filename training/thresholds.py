@@ -25,8 +25,10 @@ from training.config import Budget
 from training.dataset import VALIDATION_ROW_EVERY_MS, Dataset, SessionTask, session_dataset
 from training.replay import RESUME_AFTER_MS, Scored, monitor
 
-TRIED: Final = tuple(np.linspace(-2.1, 2.1, 15).round(2).tolist())
-"""Log-odds of the thresholds that are tried: from 0.11 to 0.89, 0.3 apart."""
+TRIED: Final = tuple(np.linspace(-1.2, 2.2, 18).round(2).tolist())
+"""Log-odds of the thresholds that are tried: from 0.23 to 0.90, 0.2 apart."""
+_PAUSE_WORTH: Final = 0.25
+"""An advice finds a crisis as well as a pause does; of two pairs that find alike, the one that pauses is better."""
 _MONITOR: Final = SafetySettings(max_gap_ms=VALIDATION_ROW_EVERY_MS)
 """The service scores many times a second, validation once: a reading stands for the second before it."""
 
@@ -60,6 +62,7 @@ class Choice:
     risk: float
     crisis: float
     sensitivity: float
+    pause_sensitivity: float
     false_alarms: float
     calm_pauses: float
     hard_pauses: float
@@ -71,7 +74,7 @@ def chosen(
     budget: Budget,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Choice:
-    """The pair that finds most events within the budget; where several do, the one with fewest false alarms.
+    """The pair that finds most events within the budget, by a pause where it can.
 
     Where no pair keeps the budget, the one that breaks it least.
     """
@@ -80,11 +83,14 @@ def chosen(
         pauses.append([_pauses(one, odds) for one in scored])
         advice.append([_advice(one, odds) for one in scored])
         progress(number)
+    costs = _Costs(sessions)
     best: tuple[tuple[float, float, float], Choice] | None = None
     for crisis, paused in zip(TRIED, pauses, strict=True):
         for risk, advised in zip(TRIED, advice, strict=True):
-            choice = _judged(sessions, paused, advised, risk, crisis)
-            merit = (-_excess(choice, budget), choice.sensitivity, -choice.false_alarms)
+            both = enumerate(zip(paused, advised, strict=True))
+            choice = _judged([costs.of(number, *alarms) for number, alarms in both], risk, crisis)
+            worth = choice.sensitivity + _PAUSE_WORTH * choice.pause_sensitivity
+            merit = (-_excess(choice, budget), worth, -choice.false_alarms)
             if best is None or merit > best[0]:
                 best = merit, choice
     if best is None:
@@ -118,28 +124,64 @@ def _shifted(probability: Features, odds: float, threshold: float) -> Features:
     return np.asarray(1.0 / (1.0 + np.exp(-z)), dtype=np.float32)
 
 
-def _judged(
-    sessions: Sequence[ValidationSession],
-    paused: Sequence[tuple[int, ...]],
-    advised: Sequence[tuple[int, ...]],
-    risk: float,
-    crisis: float,
-) -> Choice:
-    events = found = wrong = 0
-    hours = 0.0
-    spent = {"calm": [0, 0.0], "hard": [0, 0.0]}
-    for session, pauses, advice in zip(sessions, paused, advised, strict=True):
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """What one session's alarms come to: counts, and hours monitored."""
+
+    events: int
+    found: int
+    paused_for: int
+    wrong: int
+    wrong_pauses: int
+    hours: float
+    calm: bool
+    hard: bool
+
+
+class _Costs:
+    """The costs of sessions; neighbouring thresholds mostly give the same alarms, which are then counted once."""
+
+    def __init__(self, sessions: Sequence[ValidationSession]) -> None:
+        self._sessions = sessions
+        self._known: dict[tuple[int, tuple[int, ...], tuple[int, ...]], _Cost] = {}
+
+    def of(self, number: int, pauses: tuple[int, ...], advice: tuple[int, ...]) -> _Cost:
+        key = (number, pauses, advice)
+        if key not in self._known:
+            self._known[key] = self._count(self._sessions[number], pauses, advice)
+        return self._known[key]
+
+    @staticmethod
+    def _count(session: ValidationSession, pauses: tuple[int, ...], advice: tuple[int, ...]) -> _Cost:
         course = course_of(session, pauses, advice)
-        mine = tally(course)
-        events += len(mine.counted)
-        found += mine.found
-        wrong += len(mine.false_ms)
-        hours += mine.monitored_s / 3_600
-        for name in _kinds(course):
-            spent[name][0] += len(tally(course, pauses).false_ms)
-            spent[name][1] += mine.monitored_s / 3_600
-    calm, hard = (count / max(time, 1e-9) for count, time in spent.values())
-    return Choice(risk, crisis, found / max(events, 1), wrong / max(hours, 1e-9), calm, hard)
+        mine, by_pause = tally(course), tally(course, pauses)
+        return _Cost(
+            events=len(mine.counted),
+            found=mine.found,
+            paused_for=by_pause.found,
+            wrong=len(mine.false_ms),
+            wrong_pauses=len(by_pause.false_ms),
+            hours=mine.monitored_s / 3_600,
+            calm=is_calm(course),
+            hard=any(each.kind in PROVOKING for each in course.truth.hard_negatives),
+        )
+
+
+def _judged(costs: Sequence[_Cost], risk: float, crisis: float) -> Choice:
+    events = max(sum(cost.events for cost in costs), 1)
+    return Choice(
+        risk=risk,
+        crisis=crisis,
+        sensitivity=sum(cost.found for cost in costs) / events,
+        pause_sensitivity=sum(cost.paused_for for cost in costs) / events,
+        false_alarms=_hourly([(cost.wrong, cost.hours) for cost in costs]),
+        calm_pauses=_hourly([(cost.wrong_pauses, cost.hours) for cost in costs if cost.calm]),
+        hard_pauses=_hourly([(cost.wrong_pauses, cost.hours) for cost in costs if cost.hard]),
+    )
+
+
+def _hourly(counted: Sequence[tuple[int, float]]) -> float:
+    return sum(count for count, _ in counted) / max(sum(hours for _, hours in counted), 1e-9)
 
 
 def course_of(session: ValidationSession, pauses: tuple[int, ...], advice: tuple[int, ...]) -> Course:
@@ -150,11 +192,6 @@ def course_of(session: ValidationSession, pauses: tuple[int, ...], advice: tuple
     for at in pauses:
         watched.paused[at // 1_000 : (at + RESUME_AFTER_MS) // 1_000] = True
     return Course(session.truth, duration_ms, tuple(sorted({*pauses, *advice})), pauses, (), watched)
-
-
-def _kinds(course: Course) -> list[str]:
-    hard = any(each.kind in PROVOKING for each in course.truth.hard_negatives)
-    return ["hard"] * hard + ["calm"] * is_calm(course)
 
 
 def _excess(choice: Choice, budget: Budget) -> float:

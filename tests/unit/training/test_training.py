@@ -13,9 +13,10 @@ from emdr_stream.evaluation.probabilities import HORIZON_S, calibration_error
 from emdr_stream.inference.models import OnnxModel, load_current
 from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES
 from emdr_stream.simulation import CRISES, Family, Parameters, SimulatedSession, draw_sensor, simulate_session
+from training.__main__ import main
 from training.calibration import Calibration, fit_platt, fit_temperature, fold
 from training.config import CohortConfig, TrainingConfig, load_config
-from training.dataset import TRAINING, VALIDATION, joined, run_tasks, tasks_of, training_cohort
+from training.dataset import TRAINING, VALIDATION, Dataset, joined, run_tasks, tasks_of, training_cohort
 from training.graph import BATCH, build_graph
 from training.network import CHANGE, CRISIS, N_OUTPUTS, N_STATES, RISK, Network, activated, loss_and_gradients
 from training.network import BatchTargets as Wanted
@@ -24,6 +25,7 @@ from training.replay import Scored, monitor
 from training.rows import SetClock, rows_of
 from training.run import train
 from training.served import serve
+from training.states import state_figures
 from training.swift import swift_rows
 from training.targets import leading_maximum, targets_of
 
@@ -211,6 +213,69 @@ def test_a_tiny_run_gives_a_model_that_the_service_loads(tmp_path: Path) -> None
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["training"]["data"].startswith("Simulated throughout") and manifest["metrics"] == {}
     assert not any(places_differ(model.graph, some_features(1, 9)[0]))
+
+
+TINY_FILE = """seed = 3
+[cohort]
+training_sessions = 10
+validation_sessions = 3
+randomised_share = 0.5
+duration_s = [185.0, 200.0]
+row_every_ms = 3000
+[cohort.weights]
+panic = 1.0
+[network]
+hidden = [12]
+epochs = 2
+batch = 64
+learning_rate = 0.002
+weight_decay = 0.1
+input_noise = 0.1
+drop_body_share = 0.1
+drop_sets_share = 0.1
+[budget]
+false_alarms = 1.0
+calm_pauses = 0.5
+hard_pauses = 1.0
+"""
+
+
+def test_one_command_trains_records_and_says_what_it_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("mlflow", reason="the extra `training` is not installed")
+    from mlflow.tracking import MlflowClient
+
+    settings = tmp_path / "tiny.toml"
+    settings.write_text(TINY_FILE, encoding="utf-8")
+    store = f"sqlite:///{tmp_path / 'runs.db'}"
+    places = ["--config", str(settings), "--out", str(tmp_path / "models"), "--report", str(tmp_path)]
+    assert main(["all", *places, "--version", "9", "--processes", "1", "--unmeasured", "--tracking", store]) == 0
+    assert load_current(tmp_path / "models", feature_names=FEATURE_NAMES).version == "9"
+    assert "face_landmarks_expression is left as it is: give --data and --cache" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    versions = MlflowClient(tracking_uri=store, registry_uri=store).search_model_versions(f"name = '{NAME}'")
+    assert [one.tags["version"] for one in versions] == ["9"]
+    manifest = json.loads((tmp_path / "models" / NAME / "9" / "manifest.json").read_text(encoding="utf-8"))
+    assert set(manifest["validation"]) == {"thresholds", "states"}
+    assert 0.0 <= manifest["validation"]["states"]["logistic"] <= 1.0
+
+
+def test_states_are_judged_where_they_show_and_everywhere() -> None:
+    rng = np.random.default_rng(6)
+    rows, network, plain = some_features(400), small_network(), small_network(8)
+    said = network.outputs(rows)[:, :N_STATES].argmax(axis=1)
+    shows = rng.random(len(rows)) < 0.5
+    weight = np.where(shows, 1.0, 0.2).astype(np.float32)
+    state = np.where(shows, said, (said + 1) % N_STATES)
+    none = np.zeros(len(rows), dtype=np.float32)
+    data = Dataset(rows, state, weight, none, none, none, none, np.zeros((len(rows), 3), np.float32), none)
+    figures = state_figures(network, plain, data)
+    assert (figures.accuracy, figures.seconds) == (1.0, int(shows.sum()))
+    assert figures.accuracy_all == pytest.approx(shows.mean())
+    assert figures.logistic == pytest.approx((plain.outputs(rows)[:, :N_STATES].argmax(axis=1) == state)[shows].mean())
+    assert np.trace(np.array(figures.confusion)) == figures.seconds
 
 
 def test_the_same_network_gives_the_same_bytes_and_leaves_other_models_alone(tmp_path: Path) -> None:
