@@ -49,6 +49,7 @@ KIN: Final[dict[str, tuple[str, ...]]] = {
         "noise_white_share",
         "noise_white_logit_share",
         "noise_logit_sd",
+        "noise_still_share",
         "burst_share",
         "noisy_factor",
     ),
