@@ -32,6 +32,7 @@ from emdr_stream.endpoints.client import ClientEndpoint
 from emdr_stream.endpoints.console import ConsoleEndpoint
 from emdr_stream.endpoints.departures import Departures
 from emdr_stream.endpoints.ops import Part, ops_routes
+from emdr_stream.endpoints.pages import page_routes
 from emdr_stream.endpoints.ports import LaneLimits
 from emdr_stream.endpoints.siblings import Siblings
 from emdr_stream.errors import StoreUnavailable, WritesRefused
@@ -196,6 +197,7 @@ class Service:
             self.registry,
             self.alerts,
             self.broker,
+            self.store,
             demand,
             self.authority,
             settings.socket,
@@ -368,6 +370,7 @@ def build(service: Service) -> Starlette:
             WebSocketRoute("/v1/watch", watch),
             Route("/v1/asyncapi.json", asyncapi),
             Route("/", home),
+            *page_routes(__version__),
             *ops_routes(_Probe(service), __version__),
         ],
         middleware=[Middleware(Admission, crowd=service.crowd, metrics=service.metrics)],
@@ -389,5 +392,7 @@ _HOME: Final = f"""emdr_stream {__version__}
 WS  /v1/stream          a client's session
 WS  /v1/watch           a therapist's console
 GET /v1/asyncapi.json   the contract of both sockets
+GET /client /console    the pages of a session
+GET /assets/{__version__}/client/index.js   the browser library, for pages of any origin
 GET /healthz /readyz /metrics
 """

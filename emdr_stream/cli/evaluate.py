@@ -23,7 +23,7 @@ from emdr_stream.inference.manifest import CURRENT, current_versions, default_mo
 from emdr_stream.inference.models import EMOTION_SAFETY
 from emdr_stream.recording.format import RecordingError
 from emdr_stream.recording.trial import RESUME_AFTER_S
-from emdr_stream.recording.trials import FileCase, ModelScorer, manifest_thresholds, run_trials, usable_cores
+from emdr_stream.recording.trials import Crew, FileCase, ModelScorer, manifest_thresholds, usable_cores
 
 _EXAMPLES: Final = """  emdr-stream evaluate --recordings recordings --labels recordings/labels.jsonl
   emdr-stream evaluate --recordings recordings --models ./models --resume-after 60
@@ -145,15 +145,11 @@ def _score(
     scorer()
     courses: list[Course] = []
     faults = 0
-    with Progress(console=notes, transient=True, disable=not notes.is_terminal) as progress:
+    shown = Progress(console=notes, transient=True, disable=not notes.is_terminal)
+    with shown as progress, Crew(args.processes or usable_cores()) as crew:
         task = progress.add_task("replaying", total=len(cases))
-        for course in run_trials(
-            cases,
-            scorer,
-            thresholds=manifest_thresholds(version_dir),
-            resume_after_s=args.resume_after,
-            processes=args.processes or usable_cores(),
-        ):
+        thresholds = manifest_thresholds(version_dir)
+        for course in crew.run(cases, scorer, thresholds=thresholds, resume_after_s=args.resume_after):
             progress.advance(task)
             if isinstance(course, RecordingError):
                 faults += 1

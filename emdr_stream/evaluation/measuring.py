@@ -17,6 +17,8 @@ RARE: Final = 1 / 20
 """Events a session, where crises are as rare as in practice."""
 PROVOKING: Final = frozenset({"abreaction", "laughing"})
 """Strong feeling inside the window, and laughter: a pause for these is the harm that a monitor can do."""
+PROVOKED_SHARE: Final = 0.05
+"""Of the scored time: from here on a recording is about these."""
 LEAST_EVENTS: Final = 10
 """A subgroup with fewer events is shown, but takes no part in a gap."""
 _HOUR_S: Final = 3_600.0
@@ -59,7 +61,7 @@ def figures_of(courses: Sequence[Course], name: str) -> Figures:
     said, true = probabilities.said_and_true(courses)
     seen = probabilities.confusion(courses)
     calm = scored.where(is_calm)
-    hard = scored.where(lambda course: any(each.kind in PROVOKING for each in course.truth.hard_negatives))
+    hard = scored.where(is_provoking)
     groups = _groups(scored)
     apart = [each for item in scored.alarms for each in item.apart]
     hard_counts = _hard_negatives(courses)
@@ -109,9 +111,16 @@ def figures_of(courses: Sequence[Course], name: str) -> Figures:
     )
 
 
+def is_provoking(course: Course) -> bool:
+    """Whether abreaction and laughter take up a good part of a recording: a smile now and then is in every one."""
+    own = [each for each in course.truth.hard_negatives if each.kind in PROVOKING]
+    scored_ms = course.to_ms - course.from_ms
+    return sum(each.end_ms - each.onset_ms for each in own) >= PROVOKED_SHARE * scored_ms > 0
+
+
 def is_calm(course: Course) -> bool:
-    """Whether a recording holds neither an event of any sort nor a provoking hard negative."""
-    return not course.truth.events and not any(each.kind in PROVOKING for each in course.truth.hard_negatives)
+    """Whether a recording holds no event of any sort, and hardly any abreaction or laughter."""
+    return not course.truth.events and not is_provoking(course)
 
 
 def state_names() -> list[str]:

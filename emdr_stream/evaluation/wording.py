@@ -58,7 +58,7 @@ def summary_rows(f: Figures) -> list[tuple[str, str]]:
         ("seconds to the alarm, 95th percentile", interval(f.p95_time_to_alarm_s, 1)),
         ("seconds to the pause, median", interval(f.median_time_to_pause_s, 1)),
         ("false pauses an hour, calm recordings", interval(f.calm_pauses_per_hour)),
-        ("false pauses an hour, abreaction and laughing", interval(f.hard_negative_pauses_per_hour)),
+        ("false pauses an hour, abreaction and laughter", interval(f.hard_negative_pauses_per_hour)),
         ("abreactions and laughter paused", f"{f.hard_negatives_paused} of {f.hard_negatives}"),
         ("crisis probability: Brier, ECE, AUC", _probabilities(f)),
         ("state: accuracy where it shows, everywhere; majority", _states(f)),

@@ -145,8 +145,14 @@ class BatchPredictor:
         page = self._pages.popleft()
         if page is self._open:
             self._open = None
-        self._due = self._loop.call_soon(self._turn) if self._pages else None
+        self._due = self._next_turn() if self._pages else None
         self._run(page)
+
+    def _next_turn(self) -> asyncio.Handle:
+        """A full page is next at once; one with room is what came with a full one, and gathers for as long as any."""
+        page = self._pages[0]
+        left_s = 0.0 if page is not self._open else page.since + LINGER_S - self._clock()
+        return self._loop.call_later(left_s, self._turn) if left_s > 0.0 else self._loop.call_soon(self._turn)
 
     def _run(self, page: _Page) -> None:
         askers, page.askers = page.askers, []

@@ -4,13 +4,15 @@ What a trial is about is told by a callable that travels to the process which ru
 """
 
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from emdr_stream.domain import Thresholds
 from emdr_stream.errors import ModelRefused
@@ -30,8 +32,6 @@ MakeCase: TypeAlias = Callable[[], Case]
 """Called in the process that runs the trial; raises RecordingError where there is no recording to be had."""
 
 _CHUNK: Final = 4
-_scorer: Scorer | None = None
-"""A worker process's own, made when it starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +59,40 @@ class FileCase:
             raise RecordingError(f"{self.path} cannot be read: {problem.strerror}") from None
 
 
-def run_trials(
-    cases: Sequence[MakeCase],
-    make_scorer: Callable[[], Scorer],
-    *,
-    thresholds: Thresholds | None = None,
-    resume_after_s: float = RESUME_AFTER_S,
-    processes: int = 1,
-) -> Iterator[Course | RecordingError]:
-    """The courses in the order of the cases; in the place of a recording that cannot be read stands its error.
+class Crew:
+    """A number of processes that stay for many runs; a context manager. One process is this one."""
 
-    `thresholds`: for recordings whose headers name none. `processes`: 1 runs everything here.
-    """
-    work = partial(_run, thresholds=thresholds, resume_after_s=resume_after_s)
-    if processes <= 1 or len(cases) < 2 * _CHUNK:
-        scorer = make_scorer()
-        for case in cases:
-            yield work(case, scorer)
-        return
-    # Started afresh rather than forked: the parent may hold threads of the runtime.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _begin, (make_scorer,)) as pool:
-        try:
-            yield from pool.map(work, cases, chunksize=_CHUNK)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def run(
+        self,
+        cases: Sequence[MakeCase],
+        make_scorer: Callable[[], Scorer],
+        *,
+        thresholds: Thresholds | None = None,
+        resume_after_s: float = RESUME_AFTER_S,
+    ) -> Iterator[Course | RecordingError]:
+        """The courses in the order of the cases; in the place of a recording that cannot be read stands its error.
+
+        `thresholds`: for recordings whose headers name none.
+        """
+        work = partial(_run, make_scorer=make_scorer, thresholds=thresholds, resume_after_s=resume_after_s)
+        if self._processes <= 1 or len(cases) < 2 * _CHUNK:
+            yield from map(work, cases)
+            return
+        if self._pool is None:
+            # Started afresh rather than forked: the parent may hold threads of the runtime.
+            self._pool = ProcessPoolExecutor(self._processes, multiprocessing.get_context("spawn"), _leave_with_parent)
+        yield from self._pool.map(work, cases, chunksize=_CHUNK)
 
 
 def manifest_thresholds(version_dir: Path) -> Thresholds:
@@ -104,20 +113,30 @@ def usable_cores(most: int = 2) -> int:
     return max(1, min(most, os.cpu_count() or 1))
 
 
-def _begin(make_scorer: Callable[[], Scorer]) -> None:
-    global _scorer  # noqa: PLW0603
-    _scorer = make_scorer()
+def _leave_with_parent() -> None:
+    """See to it that a worker does not outlive a parent that was killed: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _exit_after(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 def _run(
-    case: MakeCase, scorer: Scorer | None = None, *, thresholds: Thresholds | None, resume_after_s: float
+    case: MakeCase, make_scorer: Callable[[], Scorer], thresholds: Thresholds | None, resume_after_s: float
 ) -> Course | RecordingError:
-    scorer = scorer or _scorer
-    if scorer is None:
-        raise RuntimeError("no scorer: the process was not begun")
     try:
         recording, truth = case()
         own = recording.header.thresholds or thresholds
-        return course_of(recording, truth, scorer, thresholds=own, resume_after_s=resume_after_s)
+        return course_of(recording, truth, _made(make_scorer), thresholds=own, resume_after_s=resume_after_s)
     except RecordingError as problem:
         return problem
+
+
+@lru_cache(maxsize=2)
+def _made(make_scorer: Callable[[], Scorer]) -> Scorer:
+    """A process loads a model once."""
+    return make_scorer()

@@ -208,9 +208,9 @@ class SessionCore:
         """Whether a client that has taken everything up to `last_seq` can be told all that it missed."""
         return self._ledger.remembers(last_seq)
 
-    def state_message(self, at_ms: int) -> StateMessage:
-        """What a watcher sees of the session now."""
-        return self._telling.state_message(at_ms)
+    def state_message(self, at_ms: int, attended_by: tuple[str, ...] = ()) -> StateMessage:
+        """What a watcher sees of the session now. `attended_by`: the therapists who have it before them."""
+        return self._telling.state_message(at_ms, attended_by)
 
     def summary(self, at_ms: int) -> SessionSummary:
         """What a console lists of the session."""

@@ -102,4 +102,4 @@ class Judging:
             model=self._model if decision else None,
         )
         if body is not None and care.state.status is Status.RUNNING:
-            care.intervene(CAUTIOUS)
+            care.intervene(CAUTIOUS, at_ms)

@@ -6,6 +6,7 @@ import msgspec
 
 from emdr_stream.broker.base import AlertEntry, Notice
 from emdr_stream.domain import AlertState
+from emdr_stream.session.attendance import Attendance
 from emdr_stream.session.core import SessionCore
 from emdr_stream.session.effects import AlertAcknowledged, Effect, Keep, Notify, PauseConfirmed, Raise
 from emdr_stream.session.gauges import Gauges
@@ -22,7 +23,7 @@ _EARLY: Final = 0.9
 class Outlets:
     """Speaks for one session to everybody but its client. `next_state_ms`: from when a live state is due."""
 
-    __slots__ = ("_around", "_core", "_gauges", "_session_id", "_user", "next_state_ms")
+    __slots__ = ("_around", "_core", "_gauges", "_session_id", "_user", "attendance", "next_state_ms")
 
     def __init__(self, around: Surroundings, core: SessionCore, gauges: Gauges) -> None:
         self._around = around
@@ -30,6 +31,7 @@ class Outlets:
         self._gauges = gauges
         self._session_id = core.facts.session_id
         self._user = core.facts.user
+        self.attendance = Attendance(around.clock)
         self.next_state_ms = 0.0
 
     def tell(self, effect: Effect, at_ms: int) -> None:
@@ -54,7 +56,7 @@ class Outlets:
         around = self._around
         interval = 1_000.0 / min(around.demand.rate_hz(self._user), around.socket.state_rate_hz)
         self.next_state_ms = at_ms + interval * _EARLY
-        state = _ENCODE(self._core.state_message(at_ms))
+        state = _ENCODE(self._core.state_message(at_ms, self.attendance.present()))
         around.announcer.publish(Notice(self._session_id, self._user, state, STATE_NOTICE))
         around.metrics.fold()
 

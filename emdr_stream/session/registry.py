@@ -35,11 +35,14 @@ from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.telemetry.metrics import Refusal
 from emdr_stream.wire.stream import GoAway, Hello, ResumeClaim
 from emdr_stream.wire.values import ModelRef, SessionSummary
-from emdr_stream.wire.watch import Ack
+from emdr_stream.wire.watch import Ack, Attend
 
 _LOG: Final = logging.getLogger(__name__)
 _FIRST_EPOCH: Final = 1
 _TRIES: Final = 3
+_LAST_SAVES_S: Final = 2.0
+"""How long a worker that stops tries to save its sessions; what a broker that hangs does not take is as it was."""
+_AGAIN_S: Final = 0.05
 """A session may be taken by another worker while its client resumes it here; then it is taken back."""
 
 
@@ -204,6 +207,8 @@ class SessionRegistry:
             raise ProtocolError(ErrorCode.UNKNOWN_SESSION, "no such session lives here", param="session_id")
         if isinstance(request, Ack):
             runner.acknowledge(request.alert_id, by, request.note)
+        elif isinstance(request, Attend):
+            runner.attendance.note(by)
         else:
             runner.command(request, by, control_epoch)
 
@@ -236,11 +241,7 @@ class SessionRegistry:
         self.draining = self.takeover.draining = True
         for runner in list(self._runners.values()):
             runner.send(GoAway(reason="the service restarts", time_left_ms=time_left_ms))
-        for runner in list(self._runners.values()):
-            try:
-                await self.keeper.save(runner)
-            except Exception:  # whatever is wrong with one, the others are to be saved
-                _LOG.warning("session not saved before the restart", extra={"session_id": runner.session_id})
+        await self._save_last()
         for runner in list(self._runners.values()):
             runner.leave("the service restarts")
         self._runners.clear()
@@ -249,6 +250,19 @@ class SessionRegistry:
             await self.roll.resign()
 
     # within -------------------------------------------------------------------------------------------------------
+
+    async def _save_last(self) -> None:
+        """Save every session, as far as that can be done in time: with a broker that hangs, each would take its own."""
+        left = set(self._runners)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_SAVES_S):
+                while left:
+                    with suppress(StoreUnavailable):
+                        await self.keeper.save_all(left)
+                    if left:
+                        await asyncio.sleep(_AGAIN_S)
+        if left:
+            _LOG.warning("sessions not saved before the restart", extra={"sessions": len(left)})
 
     def _thresholds(self) -> Thresholds:
         return self._around.session.safety.thresholds

@@ -60,8 +60,7 @@ class SessionRunner:
         """Of the token that the client came back with, good until it is heard: the new one may never have arrived."""
         self.on_urgent: Callable[[], None] = lambda: None
         self._urgent = False
-        self.over = False
-        self.fenced = False
+        self.over = self.fenced = False
         self._around = around
         self._started = started
         self._record = record
@@ -78,6 +77,7 @@ class SessionRunner:
         self._received = 0.0
         self._gauges = Gauges(around.metrics)
         self._outlets = Outlets(around, core, self._gauges)
+        self.attendance = self._outlets.attendance
         # Looked up once: these are needed for each message.
         self._clock = around.clock
         self._standing = around.standing

@@ -18,7 +18,7 @@ CRISES = (
     (Family.PANIC, 7, MSGPACK),
     (Family.PANIC, 14, JSON),
     (Family.SHUTDOWN, 10, MSGPACK),
-    (Family.SHUTDOWN, 12, JSON),
+    (Family.SHUTDOWN, 16, JSON),
 )
 """Sessions whose crisis shows at once, and how they are sent."""
 SPEAKING = tuple(

@@ -14,7 +14,7 @@ from emdr_stream.evaluation.measuring import figures_of
 from emdr_stream.inference.manifest import read_manifest
 from emdr_stream.recording.format import RecordingError
 from emdr_stream.recording.replay import Scorer
-from emdr_stream.recording.trials import MakeCase, ModelScorer, manifest_thresholds, run_trials
+from emdr_stream.recording.trials import Crew, MakeCase, ModelScorer, manifest_thresholds
 from training.evaluation import controls
 from training.evaluation.baselines import absolute_rule, shuffled_sensitivity, silent, silent_accuracy
 from training.evaluation.cases import SILENCED, TEST_SETS, Cohort, Draw, cases_of
@@ -46,9 +46,14 @@ class Protocol:
         self._thresholds = manifest_thresholds(version_dir)
         self._plan = plan
         self._progress = progress or Silence()
+        self._crew = Crew(plan.processes)
 
     def run(self, data: Path | None = None) -> Evaluated:
         """All parts. `data`: folder of real recordings; without it the controls are not measured."""
+        with self._crew:
+            return self._run(data)
+
+    def _run(self, data: Path | None) -> Evaluated:
         courses = {cohort.value: self._test(cohort) for cohort in TEST_SETS}
         evaluation = Evaluation(
             model=self._manifest.name,
@@ -121,12 +126,11 @@ class Protocol:
     ) -> list[Course]:
         self._progress.begin(what, len(cases))
         courses = []
-        for course in run_trials(
+        for course in self._crew.run(
             cases,
             make_scorer or self._scorer,
             thresholds=thresholds or self._thresholds,
             resume_after_s=self._plan.resume_after_s,
-            processes=self._plan.processes,
         ):
             if isinstance(course, RecordingError):
                 raise course

@@ -67,12 +67,14 @@ def test_a_pause_that_no_model_asked_for_finds_no_event() -> None:
 
 
 def test_recordings_with_provoking_hard_negatives_have_a_rate_of_their_own_and_are_not_calm() -> None:
-    laughter = HardNegative(kind="laughing", onset_ms=100_000, end_ms=120_000)
-    talk = HardNegative(kind="talking", onset_ms=100_000, end_ms=120_000)
-    scored = figures_of([course(hard_negatives=[laughter], pauses_s=[110]), course(hard_negatives=[talk])], "hard")
-    assert (scored.hard_negative_recordings, scored.calm_recordings) == (1, 1)
+    laughter = HardNegative(kind="laughing", onset_ms=100_000, end_ms=130_000)
+    smile = HardNegative(kind="laughing", onset_ms=100_000, end_ms=104_000)
+    talk = HardNegative(kind="talking", onset_ms=100_000, end_ms=200_000)
+    courses = [course(hard_negatives=[each], pauses_s=[102]) for each in (laughter, smile, talk)]
+    scored = figures_of(courses, "hard")
+    assert (scored.hard_negative_recordings, scored.calm_recordings) == (1, 2)
     assert scored.hard_negative_pauses_per_hour.value == pytest.approx(6.0)
-    assert (scored.hard_negatives, scored.hard_negatives_paused) == (1, 1)
+    assert (scored.hard_negatives, scored.hard_negatives_paused) == (2, 2)
 
 
 def test_where_events_are_rare_fewer_alarms_are_right() -> None:
