@@ -17,7 +17,7 @@ from emdr_stream.domain import Thresholds
 from emdr_stream.evaluation.course import Course, Watched
 from emdr_stream.evaluation.events import tally
 from emdr_stream.evaluation.labels import Truth
-from emdr_stream.evaluation.measuring import PROVOKING, is_calm
+from emdr_stream.evaluation.measuring import is_calm, is_provoking
 from emdr_stream.pipeline.features import Features
 from emdr_stream.settings import SafetySettings
 from emdr_stream.simulation import truth_of
@@ -163,7 +163,7 @@ class _Costs:
             wrong_pauses=len(by_pause.false_ms),
             hours=mine.monitored_s / 3_600,
             calm=is_calm(course),
-            hard=any(each.kind in PROVOKING for each in course.truth.hard_negatives),
+            hard=is_provoking(course),
         )
 
 
