@@ -13,10 +13,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from emdr_stream.errors import ConfigurationError, EmdrError
+from emdr_stream.recording.trials import usable_cores
 
 # One thread, set before numpy is loaded: the matrices are small, and the sums come out the same on every run.
 for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+
+
+_EXAMPLES = """examples:
+  python -m training all
+  python -m training all --version 3 --data ../shared/data --cache ../cache
+  python -m training all --quick --unmeasured --tracking none"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,11 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _other(args: argparse.Namespace, console: Console, command: str) -> int:
-    """Any command but `train`."""
+    """Any command but those that train the models of the simulator."""
     from training import life
-    from training.evaluation import command as evaluation
 
     if args.command == "evaluate":
+        from training.evaluation import command as evaluation
+
         return evaluation.run(args, console, command)
     if args.command in life.COMMANDS:
         return life.run(args, console)
@@ -60,13 +68,44 @@ def _other(args: argparse.Namespace, console: Console, command: str) -> int:
 
 
 def _run(args: argparse.Namespace, console: Console, command: str) -> int:
-    if args.command != "train":
-        return _other(args, console, command)
+    if args.command == "train":
+        return _train(args, console, command)
+    if args.command == "all":
+        return _everything(args, console)
+    return _other(args, console, command)
+
+
+def _everything(args: argparse.Namespace, console: Console) -> int:
+    """Each model by its own command, the long ones last; what is lacking for one is told and leaves the others be."""
+    from training.expression.command import LANDMARKS, lacking
+
+    given = _shared(args)
+    if code := main(["train", *given, *([] if args.data is None else ["--data", str(args.data)])]):
+        return code
+    problem = lacking(args.data, args.cache)
+    if problem:
+        console.print(f"[yellow]face_landmarks_expression is left as it is: {escape(problem)}[/yellow]")
+        return 0
+    return main([LANDMARKS, "--data", str(args.data), "--cache", str(args.cache), "--models", str(args.out)])
+
+
+def _shared(args: argparse.Namespace) -> list[str]:
+    """What `all` hands on to `train`."""
+    given = ["--out", str(args.out), "--report", str(args.report), "--processes", str(args.processes)]
+    for name in ("config", "version", "created", "tracking", "sessions"):
+        value = getattr(args, name)
+        given += [] if value is None else [f"--{name}", str(value)]
+    return given + [f"--{name}" for name in ("quick", "unmeasured") if getattr(args, name)]
+
+
+def _train(args: argparse.Namespace, console: Console, command: str) -> int:
     from training.config import DEFAULT_PATH, load_config
     from training.evaluation import command as evaluation
     from training.package import Record
     from training.run import train
     from training.shown import Bars
+    from training.tracking import NOWHERE, tracking_uri
+    from training.tracking import record as track
 
     try:
         config = load_config(args.config or DEFAULT_PATH, quick=args.quick)
@@ -75,13 +114,18 @@ def _run(args: argparse.Namespace, console: Console, command: str) -> int:
     if args.data is not None:
         evaluation.check_data(args.data)
     with Bars(console) as bars:
-        train(config, args.out, Record(args.version, command, config.seed, "", {}, args.created), bars)
-    if args.unmeasured:
-        return 0
-    given = ["evaluate", "--models", str(args.out), "--version", args.version, *(["--quick"] if args.quick else [])]
-    given += [] if args.data is None else ["--data", str(args.data)]
-    given += ["--report", str(args.report)]
-    return evaluation.run(_parser().parse_args(given), console, _command(given))
+        record = Record(args.version, command, config.seed, "", {}, args.created)
+        folder = train(config, args.out, record, bars, processes=args.processes)
+    if not args.unmeasured:
+        given = ["evaluate", "--models", str(args.out), "--version", args.version, *(["--quick"] if args.quick else [])]
+        given += [] if args.data is None else ["--data", str(args.data)]
+        given += [] if args.sessions is None else ["--sessions", str(args.sessions)]
+        given += ["--report", str(args.report)]
+        evaluation.run(_parser().parse_args(given), console, _command(given))
+    uri = tracking_uri(args.tracking, args.report)
+    if uri != NOWHERE and track(folder, config, uri):
+        console.print(f"recorded in MLflow: {args.report if args.tracking is None else args.tracking}", markup=False)
+    return 0
 
 
 def _command(given: Sequence[str]) -> str:
@@ -92,7 +136,7 @@ def _command(given: Sequence[str]) -> str:
         if skip:
             skip = False
             continue
-        if word in {"--out", "--created", "--models", "--report", "--processes"}:
+        if word in {"--out", "--created", "--models", "--report", "--processes", "--tracking", "--cache"}:
             skip = True
             continue
         kept.append(word)
@@ -100,20 +144,43 @@ def _command(given: Sequence[str]) -> str:
     return " ".join(["python -m training", *shown])
 
 
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    """What `train` and `all` are told alike."""
+    parser.add_argument("--config", type=Path, help="settings (default: training/config.toml)")
+    parser.add_argument("--out", type=Path, default=Path("models"), help="models folder (default: models)")
+    parser.add_argument("--quick", action="store_true", help="a small model within minutes, for trying things")
+    parser.add_argument("--data", type=Path, help="folder of recordings, for the controls with real people")
+    parser.add_argument("--version", default="2", help="version to write (default: 2)")
+    parser.add_argument("--created", help="date to record in the manifest (default: none, for equal bytes)")
+    parser.add_argument("--processes", type=int, default=usable_cores(), help="how many at a time (default: up to 2)")
+    parser.add_argument("--unmeasured", action="store_true", help="do not evaluate it: no card, no metrics")
+    parser.add_argument("--sessions", type=int, help="of each test set (default: as evaluate)")
+    parser.add_argument(
+        "--report", type=Path, default=Path("evaluation"), help="folder of the report (default: evaluation)"
+    )
+    parser.add_argument(
+        "--tracking",
+        metavar="URL",
+        help="MLflow's server, or sqlite:///FILE (default: MLFLOW_TRACKING_URI, else mlruns.db beside the report); "
+        "`none` records nothing",
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train the models of emdr_stream.")
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="train emotion_safety on the simulator and write it")
-    train.add_argument("--config", type=Path, help="settings (default: training/config.toml)")
-    train.add_argument("--out", type=Path, default=Path("models"), help="models folder (default: models)")
-    train.add_argument("--quick", action="store_true", help="a small model within a minute, for trying things")
-    train.add_argument("--data", type=Path, help="folder of recordings, for the control with real speakers")
-    train.add_argument("--version", default="1", help="version to write (default: 1)")
-    train.add_argument("--created", help="date to record in the manifest (default: none, for equal bytes)")
-    train.add_argument("--unmeasured", action="store_true", help="do not evaluate it: no card, no metrics")
-    train.add_argument(
-        "--report", type=Path, default=Path("evaluation"), help="folder of the report (default: evaluation)"
+    everything = commands.add_parser(
+        "all",
+        help="train every model but the one that reads pixels",
+        description="Train emotion_safety and, where --data, --cache and torch are there, face_landmarks_expression. "
+        "The reader of pixels takes hours and has a command of its own: expression.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    everything.add_argument("--cache", type=Path, help="folder outside the repository for what can be resumed")
+    for each in (train, everything):
+        _add_training(each)
     from training import life
     from training.compare.command import add_parser as add_compare
     from training.evaluation.command import add_parser

@@ -16,11 +16,15 @@ _ROUNDS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """State logits are divided by `temperature`; risk and crisis logits z become `slope * z + offset`."""
+    """State logits are divided by `temperature`; risk and crisis logits z become `slope * z + offset`.
+
+    `moved`: how much of the offsets of risk and crisis puts the chosen thresholds on the service's own.
+    """
 
     temperature: float
     risk: tuple[float, float]
     crisis: tuple[float, float]
+    moved: tuple[float, float] = (0.0, 0.0)
 
 
 def calibrate(network: Network, data: Dataset) -> Calibration:

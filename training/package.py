@@ -28,7 +28,8 @@ TOLERANCE: Final = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What stands in the manifest for people. `command` made the model; `metrics` are written by the evaluation."""
+    """What stands in the manifest for people. `command` made the model; `metrics` are written by the evaluation;
+    `validation`: what the thresholds came to where they were chosen."""
 
     version: str
     command: str
@@ -36,6 +37,7 @@ class Record:
     data: str
     metrics: dict[str, Json] = field(default_factory=dict)
     created: str | None = None
+    validation: dict[str, Json] = field(default_factory=dict)
 
 
 def expected_outputs(network: Network, features: Features) -> dict[str, Features]:
@@ -101,7 +103,9 @@ def _manifest(record: Record, calibration: Calibration, graph: bytes, vectors: b
             "state_temperature": calibration.temperature,
             "risk_platt": list(calibration.risk),
             "crisis_platt": list(calibration.crisis),
+            "risk_and_crisis_moved": list(calibration.moved),
         },
+        "validation": record.validation,
         "metrics": record.metrics,
     }
     if record.created is not None:

@@ -1,19 +1,21 @@
 """In: a configuration. Out: a trained and calibrated model in the models folder, to be measured by the evaluation."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
+from emdr_stream.domain import Thresholds
 from training.calibration import Calibration, calibrate, fold
 from training.config import TrainingConfig
-from training.dataset import TRAINING, VALIDATION, Dataset, build_dataset, families_of, joined, training_cohort
-from training.network import Network, fit_network
+from training.dataset import TRAINING, VALIDATION, Dataset, joined, run_tasks, tasks_of
+from training.network import CRISIS, N_STATES, RISK, Network, activated, fit_network
 from training.package import Record, put_in_use, write_version
 from training.reference import make_reference, write_reference
+from training.replay import Scored
 from training.served import serve
-
-VALIDATION_ROW_EVERY_MS: Final = 1_000
+from training.states import StateFigures, fit_logistic, state_figures
+from training.thresholds import TRIED, Choice, ValidationSession, ValidationTask, chosen, moved
 
 
 class Progress(Protocol):
@@ -52,26 +54,38 @@ def counted(progress: Progress, what: str) -> Callable[[int, int], None]:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A calibrated network and the data it is from."""
+    """A calibrated network whose thresholds are the service's own, what was chosen, and the data it is from."""
 
     network: Network
     calibration: Calibration
+    choice: Choice
+    states: StateFigures
     training_rows: int
     validation: Dataset
 
 
-def train_network(config: TrainingConfig, progress: Progress, extra: Dataset | None = None) -> Trained:
-    """Simulate, fit and calibrate. `extra`: rows to fit on beside the simulated ones."""
+def train_network(
+    config: TrainingConfig, progress: Progress, extra: Dataset | None = None, processes: int = 1
+) -> Trained:
+    """Simulate, fit, calibrate and choose the thresholds. The number of processes changes the time alone.
+
+    `extra`: rows to fit on beside the simulated ones.
+    """
     cohort = config.cohort
     progress.begin("simulating clients to train on", cohort.training_sessions)
-    sessions = training_cohort(cohort, config.seed, TRAINING, progress.reach)
-    share = config.network.drop_sets_share
-    training = build_dataset(sessions, cohort.row_every_ms, config.seed, share, exact=False)
-    if extra is not None:
-        training = joined([training, extra])
-    progress.begin("simulating clients to calibrate on", cohort.validation_sessions)
-    sessions = training_cohort(cohort, config.seed, VALIDATION, progress.reach)
-    validation = build_dataset(sessions, VALIDATION_ROW_EVERY_MS, config.seed + 1, share)
+    tasks = tasks_of(cohort, config.seed, TRAINING, config.network.drop_sets_share)
+    training = joined([*run_tasks(tasks, processes, progress.reach), *([] if extra is None else [extra])])
+    progress.begin("simulating clients to validate on", cohort.validation_sessions)
+    watched = [ValidationTask(task) for task in tasks_of(cohort, config.seed, VALIDATION)]
+    sessions = run_tasks(watched, processes, progress.reach)
+    return fitted(config, training, sessions, progress)
+
+
+def fitted(
+    config: TrainingConfig, training: Dataset, sessions: Sequence[ValidationSession], progress: Progress
+) -> Trained:
+    """A network for these rows, calibrated on these sessions, with the thresholds chosen there."""
+    validation = joined([session.data for session in sessions])
     progress.begin("fitting the network", config.network.epochs)
     losses: list[float] = []
 
@@ -81,7 +95,31 @@ def train_network(config: TrainingConfig, progress: Progress, extra: Dataset | N
 
     network = fit_network(training, config.network, config.seed, passed)
     calibration = calibrate(network, validation)
-    return Trained(fold(network, calibration), calibration, len(training), validation)
+    progress.begin("choosing the thresholds", len(TRIED))
+    choice = choose(fold(network, calibration), sessions, config, progress)
+    calibration = settled(calibration, choice)
+    states = state_figures(network, fit_logistic(training, config), validation)
+    return Trained(fold(network, calibration), calibration, choice, states, len(training), validation)
+
+
+def choose(
+    network: Network, sessions: Sequence[ValidationSession], config: TrainingConfig, progress: Progress
+) -> Choice:
+    """Where advice and pause begin, for a network whose outputs are calibrated."""
+    scored = []
+    for session in sessions:
+        said = activated(network.outputs(session.features))
+        scored.append(Scored(session.times_ms, said[:, :N_STATES], said[:, RISK], said[:, CRISIS]))
+    return chosen(sessions, scored, config.budget, progress.reach)
+
+
+def settled(calibration: Calibration, choice: Choice) -> Calibration:
+    """The calibration moved so that the chosen figures are the service's thresholds."""
+    limits = Thresholds()
+    risk = moved(calibration.risk, choice.risk, limits.risk)
+    crisis = moved(calibration.crisis, choice.crisis, limits.crisis_pause)
+    by = (risk[1] - calibration.risk[1], crisis[1] - calibration.crisis[1])
+    return replace(calibration, risk=risk, crisis=crisis, moved=by)
 
 
 def train(
@@ -92,6 +130,7 @@ def train(
     *,
     extra: Dataset | None = None,
     use: bool = True,
+    processes: int = 1,
 ) -> Path:
     """Train, write `models/emotion_safety/<version>/` without card and metrics, and put it in use, unless told not to.
 
@@ -99,12 +138,11 @@ def train(
     recordings to train on, beside those of the simulator.
     """
     progress = progress or Silence()
-    trained = train_network(config, progress, extra)
+    trained = train_network(config, progress, extra, processes)
     about = describe_data(config, trained.training_rows, len(trained.validation))
     if extra is not None:
         about += f" Among the rows trained on are {len(extra)} of labelled recordings of consenting clients."
-    record = replace(record, data=about)
-    folder = write_version(models, trained.network, trained.calibration, trained.validation.features, record)
+    folder = ship(trained, models, replace(record, data=about))
     progress.begin("simulating clients to tell drift from", config.cohort.validation_sessions)
     model = serve((folder / "model.onnx").read_bytes())
     write_reference(folder, make_reference(model, config, record.command, progress.reach))
@@ -113,14 +151,18 @@ def train(
     return folder
 
 
-def describe_data(config: TrainingConfig, rows: int, calibration_rows: int) -> str:
+def ship(trained: Trained, models: Path, record: Record) -> Path:
+    """Write the version's folder, all but what the evaluation and the drift's reference add."""
+    record = replace(record, validation={"thresholds": asdict(trained.choice), "states": asdict(trained.states)})
+    return write_version(models, trained.network, trained.calibration, trained.validation.features, record)
+
+
+def describe_data(config: TrainingConfig, rows: int, validation_rows: int) -> str:
     """What the model was trained on, in words."""
     cohort = config.cohort
     return (
-        f"Simulated throughout (`emdr_stream.simulation`): {cohort.training_sessions} sessions drawn for training "
-        f"({rows} rows), {cohort.validation_sessions} of other persons for calibration ({calibration_rows} rows). "
-        f"{cohort.randomised_share:.0%} of the training sessions and {cohort.validation_randomised_share:.0%} of those "
-        f"for calibration are domain-randomised. Left out of both: the families "
-        f"{', '.join(cohort.held_out_families)} and the sensor {cohort.held_out_sensor}. Families trained on: "
-        f"{', '.join(families_of(cohort))}."
+        f"Simulated throughout (`emdr_stream.simulation`): {cohort.training_sessions} sessions for training ({rows} "
+        f"rows; {cohort.randomised_share:.0%} domain-randomised), {cohort.validation_sessions} of other persons for "
+        f"calibration and thresholds ({validation_rows} rows; the mixture of the tests), each session another person. "
+        f"Families trained on: {', '.join(cohort.weights)}."
     )

@@ -283,11 +283,11 @@ def test_a_wrong_argument_is_told(arguments: Sequence[str], said: str, capsys: p
 @pytest.mark.timeout(300)
 def test_the_command_writes_card_metrics_and_report(shipped: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the report needs the extra `training`")
-    folder = tmp_path / "models" / NAME / "1"
+    folder = tmp_path / "models" / NAME / shipped.name
     folder.mkdir(parents=True)
     for file in shipped.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
-    (tmp_path / "models" / "current.json").write_text(json.dumps({NAME: "1"}), encoding="utf-8")
+    (tmp_path / "models" / "current.json").write_text(json.dumps({NAME: shipped.name}), encoding="utf-8")
     given = ["--models", str(tmp_path / "models"), "--report", str(tmp_path / "report"), "--sessions", "2", "--quick"]
     assert run_training("evaluate", *given, "--processes", "1") == 0
     assert json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["metrics"]["test"]["sessions"] == 2
