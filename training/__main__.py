@@ -1,6 +1,7 @@
 """In: the command line. Out: `python -m training train` writes a model and `evaluate` tells how good it is;
 `expression` and `expression-evaluate` do so for the reader of faces; `compare` holds the simulator against real
-recordings, and `heldout` writes what no model is trained on."""
+recordings, `heldout` writes what no model is trained on, and `progress` fits and scores the forecasts of courses;
+`reference`, `retrain` and `worker` follow a training."""
 
 import argparse
 import os
@@ -28,7 +29,7 @@ _EXAMPLES = """examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when the model was written, 2 for a wrong argument. `train` is the default command."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or given[0].startswith("--"):
+    if not given or (given[0].startswith("--") and given[0] != "--help"):
         given.insert(0, "train")
     args = _parser().parse_args(given)
     console = Console()
@@ -44,10 +45,19 @@ def _run(args: argparse.Namespace, console: Console, command: str) -> int:
         return _train(args, console, command)
     if args.command == "all":
         return _everything(args, console)
+    return _other(args, console, command)
+
+
+def _other(args: argparse.Namespace, console: Console, command: str) -> int:
+    """Any command that trains no emotion_safety."""
+    from training import life
+
     if args.command == "evaluate":
         from training.evaluation import command as evaluation
 
         return evaluation.run(args, console, command)
+    if args.command in life.COMMANDS:
+        return life.run(args, console)
     if args.command == "compare":
         from training.compare.command import run as compare
 
@@ -56,18 +66,24 @@ def _run(args: argparse.Namespace, console: Console, command: str) -> int:
         from training.heldout.command import run as write_heldout
 
         return write_heldout(args, console)
+    if args.command == "progress":
+        from training.progress.command import run as progress
+
+        return progress(args, console, command)
     from training.expression.command import run
 
     return run(args, console)
 
 
 def _everything(args: argparse.Namespace, console: Console) -> int:
-    """Each model by its own command, the long ones last; what is lacking for one is told and leaves the others be."""
+    """Each model by its own command; what is lacking for one is told and leaves the others be."""
     from training.expression.command import LANDMARKS, lacking
 
-    given = _shared(args)
-    if code := main(["train", *given, *([] if args.data is None else ["--data", str(args.data)])]):
-        return code
+    quick = ["--quick"] if args.quick else []
+    data = [] if args.data is None else ["--data", str(args.data)]
+    for each in (["train", *_shared(args), *data], ["progress", "--out", str(args.out), *quick, *data]):
+        if code := main(each):
+            return code
     problem = lacking(args.data, args.cache)
     if problem:
         console.print(f"[yellow]face_landmarks_expression is left as it is: {escape(problem)}[/yellow]")
@@ -159,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     everything = commands.add_parser(
         "all",
         help="train every model but the one that reads pixels",
-        description="Train emotion_safety and, where --data, --cache and torch are there, face_landmarks_expression. "
+        description="Train emotion_safety, progress and, given --data, --cache and torch, face_landmarks_expression. "
         "The reader of pixels takes hours and has a command of its own: expression.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -167,15 +183,19 @@ def _parser() -> argparse.ArgumentParser:
     everything.add_argument("--cache", type=Path, help="folder outside the repository for what can be resumed")
     for each in (train, everything):
         _add_training(each)
+    from training import life
     from training.compare.command import add_parser as add_compare
     from training.evaluation.command import add_parser
     from training.expression.command import add_parsers
     from training.heldout.command import add_parser as add_heldout
+    from training.progress.command import add_parser as add_progress
 
     add_parser(commands)
     add_parsers(commands)
+    life.add_parsers(commands)
     add_compare(commands)
     add_heldout(commands)
+    add_progress(commands)
     return parser
 
 

@@ -11,7 +11,9 @@ from training.config import TrainingConfig
 from training.dataset import TRAINING, VALIDATION, Dataset, joined, run_tasks, tasks_of
 from training.network import CRISIS, N_STATES, RISK, Network, activated, fit_network
 from training.package import Record, put_in_use, write_version
+from training.reference import make_reference, write_reference
 from training.replay import Scored
+from training.served import serve
 from training.states import StateFigures, fit_logistic, state_figures
 from training.thresholds import TRIED, Choice, ValidationSession, ValidationTask, chosen, moved
 
@@ -139,13 +141,25 @@ def train(
     about = describe_data(config, trained.training_rows, len(trained.validation))
     if extra is not None:
         about += f" Among the rows trained on are {len(extra)} of labelled recordings of consenting clients."
-    return ship(trained, models, replace(record, data=about), use=use)
+    return ship(trained, models, replace(record, data=about), config, progress, use=use)
 
 
-def ship(trained: Trained, models: Path, record: Record, *, use: bool = True) -> Path:
-    """Write the version, and put it in use unless told not to."""
+def ship(
+    trained: Trained,
+    models: Path,
+    record: Record,
+    config: TrainingConfig,
+    progress: Progress | None = None,
+    *,
+    use: bool = True,
+) -> Path:
+    """Write the version with what drift is told against, and put it in use unless told not to."""
+    progress = progress or Silence()
     record = replace(record, validation={"thresholds": asdict(trained.choice), "states": asdict(trained.states)})
     folder = write_version(models, trained.network, trained.calibration, trained.validation.features, record)
+    progress.begin("simulating clients to tell drift from", config.cohort.validation_sessions)
+    model = serve((folder / "model.onnx").read_bytes())
+    write_reference(folder, make_reference(model, config, record.command, progress.reach))
     if use:
         put_in_use(models, record.version)
     return folder

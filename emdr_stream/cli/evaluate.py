@@ -19,8 +19,7 @@ from emdr_stream.evaluation.figures import Figures, Missed, Part
 from emdr_stream.evaluation.labels import LABELS_FILE, LabelsError, Truth, read_labels_file
 from emdr_stream.evaluation.measuring import figures_of
 from emdr_stream.evaluation.wording import PART_HEADINGS, part_row, percent, summary_rows
-from emdr_stream.inference.manifest import CURRENT, current_versions, default_models_dir
-from emdr_stream.inference.models import EMOTION_SAFETY
+from emdr_stream.inference.manifest import CURRENT, EMOTION_SAFETY, current_versions, default_models_dir
 from emdr_stream.recording.format import RecordingError
 from emdr_stream.recording.trial import RESUME_AFTER_S
 from emdr_stream.recording.trials import Crew, FileCase, ModelScorer, manifest_thresholds, usable_cores

@@ -20,6 +20,7 @@ from emdr_stream.recording.reading import (
     Disconnected,
     Entry,
     ModelFailedTold,
+    ModelsChanged,
     OwnerChanged,
     Recording,
     ScoresTold,
@@ -132,9 +133,10 @@ class _Replay:
         self._settings = settings_from_header(header)
         self._told_all = header.recorded_scores
         self._use_recorded = use_recorded_scores
+        self._as_recorded = self._told_all and use_recorded_scores
         self._held: Scores | None = None
         hello = next((e.told for e in entries if isinstance(e.told, Hello) and e.told.resume is None), None)
-        facts = facts_from_header(header, hello, () if self._told_all and use_recorded_scores else models)
+        facts = facts_from_header(header, hello, () if self._as_recorded else models)
         self._core = SessionCore(facts, self._settings)
         self._scorer = scorer
         self._writes = writes
@@ -181,7 +183,7 @@ class _Replay:
             return core.command(told, by or _THERAPIST, at_ms)
         if isinstance(told, (ScoresTold, ModelFailedTold, DeadlineMissed)):
             return self._answered(told, at_ms)
-        if isinstance(told, (Connected, Disconnected, StoreDown, StoreUp, OwnerChanged)):
+        if isinstance(told, (Connected, Disconnected, StoreDown, StoreUp, OwnerChanged, ModelsChanged)):
             return self._happened(told, at_ms)
         return core.client(told, at_ms)
 
@@ -192,7 +194,7 @@ class _Replay:
         return self._core.advance(at_ms)
 
     def _happened(
-        self, told: Connected | Disconnected | StoreDown | StoreUp | OwnerChanged, at_ms: int
+        self, told: Connected | Disconnected | StoreDown | StoreUp | OwnerChanged | ModelsChanged, at_ms: int
     ) -> list[Effect]:
         core = self._core
         match told:
@@ -207,6 +209,9 @@ class _Replay:
             case OwnerChanged():
                 self._epoch = max(self._epoch, told.epoch)
                 return core.owner_changed(told.epoch, at_ms)
+            case ModelsChanged():
+                # Where one model scores the whole recording anew, it is that one which speaks throughout.
+                return core.models_changed(told.models, at_ms) if self._as_recorded else core.advance(at_ms)
             case _:
                 assert_never(told)
 
@@ -273,6 +278,8 @@ class _Replay:
                 at_ms = effect.ms
             elif isinstance(effect, Analyse):
                 asked = effect
+                if self._watch is not None:
+                    self._watch(effect, at_ms)
             else:
                 self._write(effect, at_ms)
         if asked is not None:

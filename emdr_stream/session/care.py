@@ -58,6 +58,12 @@ class Care:
         self.monitor = SafetyMonitor(settings.safety, self.state.thresholds, s.monitor if s else None)
         self.stimulation = Stimulation(self.ledger, settings.adaptation, s.adaptation if s else None)
 
+    @property
+    def models(self) -> tuple[ModelRef, ...]:
+        """Who speaks now; the first decides."""
+        models = self.state.models
+        return self.facts.models if models is None else models
+
     # the pause latch ----------------------------------------------------------------------------------------------
 
     def pause(

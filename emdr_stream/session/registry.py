@@ -20,6 +20,7 @@ import msgspec
 from emdr_stream.broker.base import Broker
 from emdr_stream.domain import Source, Status, Thresholds
 from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
+from emdr_stream.inference.choice import Choice
 from emdr_stream.pipeline.baseline import BaselinePrior
 from emdr_stream.session import denials
 from emdr_stream.session.alerts import session_of
@@ -83,7 +84,7 @@ class SessionRegistry:
         models: tuple[ModelRef, ...],
         max_sessions: int,
         max_sessions_per_user: int = 0,
-        looked_by: Mapping[Source, ModelRef] | None = None,
+        looked_by: Mapping[Source, Choice] | None = None,
         record: Callable[[SessionFacts], SessionRecord] | None = None,
         doubted: asyncio.Event | None = None,
     ) -> None:
@@ -105,7 +106,15 @@ class SessionRegistry:
         self._doubted = doubted or asyncio.Event()
         self._doors: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.takeover = Takeover(
-            around, broker, owner, self._runners, self.keeper, self.roll, admit=self._adopt, door=self._door
+            around,
+            broker,
+            owner,
+            self._runners,
+            self.keeper,
+            self.roll,
+            admit=self._adopt,
+            door=self._door,
+            models_of=self._models_of,
         )
         self.draining = False
         self.taken_over = 0
@@ -117,10 +126,17 @@ class SessionRegistry:
     def get(self, session_id: str) -> SessionRunner | None:
         return self._runners.get(session_id)
 
-    def _models_of(self, source: Source) -> tuple[ModelRef, ...]:
+    def _models_of(self, source: Source, session_id: str) -> tuple[ModelRef, ...]:
         """Who speaks in a session: the model that decides, and the one that reads the face, where it is one of ours."""
         face = self._looked_by.get(source)
-        return self._models if face is None else (*self._models, face)
+        return self._models if face is None else (*self._models, face.of(session_id))
+
+    def use_models(self, models: tuple[ModelRef, ...], looked_by: Mapping[Source, Choice]) -> None:
+        """Other versions speak from now on: in every session that lives here, and in those that will."""
+        self._models, self._looked_by = models, looked_by
+        for runner in list(self._runners.values()):
+            if not runner.over:
+                runner.models_changed(self._models_of(runner.core.facts.source, runner.session_id))
 
     def of_users(self, users: Collection[str]) -> Iterator[SessionRunner]:
         """Sessions of these users that are not over; "*" means everybody's."""
@@ -145,7 +161,7 @@ class SessionRegistry:
             user=user,
             started_ts=self._around.wall_ms(),
             thresholds=self._thresholds(),
-            models=self._models_of(hello.source),
+            models=self._models_of(hello.source, session_id),
             prior=BaselinePrior(),
         )
         epoch = await self._claim(session_id)

@@ -184,7 +184,7 @@ class Telling:
             grace_s=settings.grace_ms / 1_000,
             limits=self._settings.limits,
             thresholds=state.thresholds,
-            models=care.facts.models,
+            models=care.models,
             server_ts=care.facts.started_ts + at_ms,
         )
 

@@ -21,9 +21,11 @@ class RecordKind(StrEnum):
     CONTROL = "control"
     ADAPTATION = "adaptation"
     AUDIT = "audit"
+    MODEL = "model"
+    """What happened to a model, or how far it has drifted; of no session."""
 
 
-UNFENCED: Final = frozenset({RecordKind.AUDIT})
+UNFENCED: Final = frozenset({RecordKind.AUDIT, RecordKind.MODEL})
 """Kinds that are kept whatever their epoch: the audit log tells what happened, a stale owner's deeds included."""
 
 

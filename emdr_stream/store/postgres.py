@@ -16,6 +16,7 @@ from emdr_stream.store.base import AuditVerdict, Record, RecordKind, SessionPast
 from emdr_stream.store.chain import Anchor, ChainCheck
 from emdr_stream.store.connections import HeldConnections, RawConnection, TimedConnection
 from emdr_stream.store.migrate import migrate, migrations
+from emdr_stream.store.model_events import write_model_events
 from emdr_stream.store.ownership import current_records
 from emdr_stream.store.past import alert_entry, read_past
 from emdr_stream.store.seconds import copy_seconds, write_seconds
@@ -120,6 +121,7 @@ class PostgresStore:
                     " values ($1, $2, $3, $4, $5) on conflict do nothing",
                     [rows.event_row(record) for record in by_kind[kind]],
                 )
+        await write_model_events(connection, by_kind[RecordKind.MODEL])
         await _write_audit(connection, by_kind[RecordKind.AUDIT])
         await connection.execute("commit")
         return len(records) - len(current)
@@ -168,6 +170,10 @@ class PostgresStore:
     async def past(self, session_id: str, seconds_since_ms: int, most: int) -> SessionPast:
         name, since = rows.text(session_id), rows.timestamp(max(0, seconds_since_ms))
         return await self._connections.run(lambda connection: read_past(connection, name, since, most))
+
+    async def ask(self, question: Callable[[TimedConnection], Awaitable[Result]]) -> Result:
+        """What a question of another module says, such as those of `model_events.py`. Raises StoreUnavailable."""
+        return await self._connections.run(question)
 
     # audit log ----------------------------------------------------------------------------------------------------
     async def audit_rows(self) -> int:

@@ -34,6 +34,7 @@ TABLES = {
     RecordKind.ADAPTATION: "adaptations",
     RecordKind.AUDIT: "audit_log",
     RecordKind.SESSION: "sessions",
+    RecordKind.MODEL: "model_events",
 }
 
 

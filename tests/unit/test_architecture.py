@@ -51,6 +51,8 @@ VIOLATIONS = (
         "Steps do not import one another", "emdr_stream/pipeline/safety.py", "import emdr_stream.pipeline.features"
     ),
     Violation("The service imports neither training", "emdr_stream/domain.py", "import training"),
+    Violation("No forecast of progress", "emdr_stream/session/telling.py", "import emdr_stream.progress.forecast"),
+    Violation("No forecast of progress", "emdr_stream/endpoints/client.py", "import emdr_stream.progress.forecast"),
     Violation("What is held out of training", "training/dataset.py", "import training.heldout.families"),
     Violation("Each package with a life of its own", "emdr_stream/app.py", "from redis.asyncio import Redis"),
     Violation("Each package with a life of its own", "emdr_stream/app.py", "import asyncpg"),

@@ -112,7 +112,7 @@ def test_a_wheel_carries_migrations_models_browser_files_and_the_command(reposit
 
 def test_make_help_lists_every_target(repository: Path) -> None:
     listed = run("make", "help", folder=repository).stdout
-    for target in ("setup", "serve", "test", "verify", "fmt", "check", "bench", "docs", "train"):
+    for target in ("setup", "serve", "test", "verify", "fmt", "check", "bench", "docs", "train", "notebooks"):
         assert f"make {target}" in listed
 
 

@@ -496,6 +496,11 @@ export interface FrameLimits {
   type: "limits";
   fps: number;
 }
+/** Other versions speak from now on: those of `welcome.models` are replaced by these, all of them. */
+export interface Models {
+  type: "models";
+  models: Array<ModelRef>;
+}
 /** Answers a frame or sample that gets no result, and says why. */
 export interface Skipped {
   type: "skipped";
@@ -807,6 +812,7 @@ export type ServerMessage =
   | Welcome
   | Result
   | FrameLimits
+  | Models
   | Skipped
   | Signal
   | Heartbeat

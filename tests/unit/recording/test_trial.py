@@ -14,8 +14,7 @@ import pytest
 from emdr_stream.domain import MODEL_STATES, Scores, Thresholds
 from emdr_stream.errors import ModelRefused
 from emdr_stream.evaluation.labels import Truth
-from emdr_stream.inference.manifest import current_versions
-from emdr_stream.inference.models import EMOTION_SAFETY
+from emdr_stream.inference.manifest import EMOTION_SAFETY, current_versions
 from emdr_stream.pipeline.features import Array
 from emdr_stream.recording.format import RecordingError, encode
 from emdr_stream.recording.reading import Recording, read_recording

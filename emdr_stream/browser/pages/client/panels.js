@@ -53,9 +53,10 @@ function ready(words, { setsDone, learning, problem, actions }) {
   ];
   const sure = () => { ways.replaceChildren(...reallyEnd); reallyEnd[2].focus(); };
   ways.append(...usual);
-  const told = h("div", {}, title(words, key), text(words, `${key}.text`),
-    learning ? h("p.hint", {}, words.t("ready.learning")) : null, problem ? h("p.problem", { role: "alert" }, problem) : null);
-  return inside(told, ways);
+  // Shown and hidden in place: a panel made anew would take the focus, and the question whether to end, from whoever is there.
+  const hint = h("p.hint", { hidden: !learning }, words.t("ready.learning"));
+  const told = h("div", {}, title(words, key), text(words, `${key}.text`), hint, problem ? h("p.problem", { role: "alert" }, problem) : null);
+  return Object.assign(inside(told, ways), { hint });
 }
 
 function paused(words, { why, mayGoOn, card, actions }) {

@@ -62,7 +62,8 @@ export class Stage {
     const { view, why, mayGoOn } = this.#view();
     const { setsDone, learning, slow, problem } = this.#more;
     const card = cardFor(this.#more.intervention);
-    const told = [view, why, mayGoOn, card, view === "ready" && [setsDone, learning, problem], view === "connecting" && slow].join();
+    const told = [view, why, mayGoOn, card, view === "ready" && [setsDone, problem], view === "connecting" && slow].join();
+    if (this.#panel?.hint) show(this.#panel.hint, learning);
     if (told === this.#shown) return;
     const changed = !this.#shown.startsWith(`${view},`);
     this.#shown = told;

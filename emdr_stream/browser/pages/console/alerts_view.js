@@ -1,7 +1,7 @@
 /** In: alerts as they stand. Out: their list, most pressing first, with the reasons in words and the acknowledgement. */
 
 import { escalatesIn, isOpen, wantsAcknowledgement } from "./alerts.js";
-import { byId, h, keyed, setAttribute, setText, show, texts } from "./dom.js";
+import { byId, h, keyed, setAttribute, setText, show, texts } from "../shared/dom.js";
 import { decider, reasons } from "./evidence.js";
 import { MARKS } from "./sessions_view.js";
 import { age, clock, duration, named, nameOf, problemOf } from "./wording.js";

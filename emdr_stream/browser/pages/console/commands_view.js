@@ -2,7 +2,7 @@
 
 import { PATTERNS } from "../../client/stimulation/paths.js";
 import { checkbox, choice, numberField } from "./dialogs.js";
-import { byId, h, setAttribute, setText } from "./dom.js";
+import { byId, h, setAttribute, setText } from "../shared/dom.js";
 import { changeOf, RANGES, STIMULUS, thresholdChange, THRESHOLDS, USUAL_SPEED, waitsForSetEnd } from "./limits.js";
 import { changesInWords, pauseInWords } from "./summary.js";
 import { clock, named, nameOf, problemOf, reading } from "./wording.js";

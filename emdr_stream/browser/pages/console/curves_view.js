@@ -1,7 +1,7 @@
 /** In: a session's curves. Out: a table with one row for each: name, picture, present reading, own level or threshold. */
 
 import { CURVES } from "./curves.js";
-import { byId, h, keyed, setAttribute, setText } from "./dom.js";
+import { byId, h, keyed, setAttribute, setText } from "../shared/dom.js";
 import { distance } from "./evidence.js";
 import { lanesOf } from "./lanes.js";
 import { coloursOf, drawAxis, drawLane, hatch, pauseBar } from "./plot.js";

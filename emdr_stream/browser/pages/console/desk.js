@@ -4,7 +4,7 @@ import { watch } from "../../client/index.js";
 import { Announce } from "./announce.js";
 import { Chime } from "./chime.js";
 import { Dialogs } from "./dialogs.js";
-import { byId } from "./dom.js";
+import { byId } from "../shared/dom.js";
 import { Link } from "./link.js";
 import { Model } from "./model.js";
 import { clock, named, nameOf, problemOf } from "./wording.js";

@@ -1,6 +1,6 @@
 /** In: the session that is shown. Out: its name, status, and the facts that hold now, each with how old it is. */
 
-import { byId, h, keyed, setAttribute, setText, show } from "./dom.js";
+import { byId, h, keyed, setAttribute, setText, show } from "../shared/dom.js";
 import { signInWords } from "./evidence.js";
 import { TONES } from "./sessions_view.js";
 import { attendance, sightInWords } from "./summary.js";

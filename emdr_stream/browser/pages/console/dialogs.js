@@ -1,6 +1,6 @@
 /** In: a question, the session it is about, what to do on yes. Out: a modal dialog that names the session and reports refusals. */
 
-import { byId, h, setText, show } from "./dom.js";
+import { byId, h, setText, show } from "../shared/dom.js";
 
 /** @typedef {import("../shared/words.js").Words} Words */
 /**

@@ -1,7 +1,7 @@
 /** In: what somebody pastes. Out: a token, or in words why it is none; it stays in the memory of this page alone. */
 
 import { claimsOf, clean } from "../shared/token.js";
-import { byId, setText, show } from "./dom.js";
+import { byId, setText, show } from "../shared/dom.js";
 
 /** @typedef {import("../shared/words.js").Words} Words */
 

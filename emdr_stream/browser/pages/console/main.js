@@ -8,7 +8,7 @@ import { CommandsView } from "./commands_view.js";
 import { CurvesView } from "./curves_view.js";
 import { Desk } from "./desk.js";
 import { DetailView } from "./detail_view.js";
-import { byId, h, setAttribute, setText, show } from "./dom.js";
+import { byId, h, setAttribute, setText, show } from "../shared/dom.js";
 import { Gate } from "./gate.js";
 import { SeesView } from "./sees_view.js";
 import { SessionsView } from "./sessions_view.js";

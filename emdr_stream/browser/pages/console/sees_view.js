@@ -1,7 +1,7 @@
 /** In: a session as it stands. Out: a small picture of the light as the settings make it, and in words what the client sees. */
 
 import { extent, patternNamed, place } from "../../client/stimulation/paths.js";
-import { byId, texts } from "./dom.js";
+import { byId, texts } from "../shared/dom.js";
 import { coloursOf, fit } from "./plot.js";
 import { clientSees } from "./summary.js";
 

@@ -1,7 +1,7 @@
 /** In: the sessions as they stand. Out: the list of them: who, status, how well seen, who attends, the last alert. */
 
 import { wantsAcknowledgement } from "./alerts.js";
-import { byId, h, keyed, setAttribute, setText, show } from "./dom.js";
+import { byId, h, keyed, setAttribute, setText, show } from "../shared/dom.js";
 import { attendance, sightInWords } from "./summary.js";
 import { age, named } from "./wording.js";
 

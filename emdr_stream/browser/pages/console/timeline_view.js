@@ -1,6 +1,6 @@
 /** In: what happened in a session. Out: its list, newest first, and the client's own ratings in a row. */
 
-import { byId, h, keyed, setAttribute, setText } from "./dom.js";
+import { byId, h, keyed, setAttribute, setText } from "../shared/dom.js";
 import { MARKS } from "./sessions_view.js";
 import { changesInWords } from "./summary.js";
 import { GROUPS } from "./timeline.js";
