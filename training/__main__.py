@@ -40,8 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
+def _run(args: argparse.Namespace, console: Console, command: str) -> int:
+    if args.command == "train":
+        return _train(args, console, command)
+    if args.command == "all":
+        return _everything(args, console)
+    return _other(args, console, command)
+
+
 def _other(args: argparse.Namespace, console: Console, command: str) -> int:
-    """Any command but those that train the models of the simulator."""
+    """Any command that trains no emotion_safety."""
     from training import life
 
     if args.command == "evaluate":
@@ -67,21 +75,15 @@ def _other(args: argparse.Namespace, console: Console, command: str) -> int:
     return run(args, console)
 
 
-def _run(args: argparse.Namespace, console: Console, command: str) -> int:
-    if args.command == "train":
-        return _train(args, console, command)
-    if args.command == "all":
-        return _everything(args, console)
-    return _other(args, console, command)
-
-
 def _everything(args: argparse.Namespace, console: Console) -> int:
-    """Each model by its own command, the long ones last; what is lacking for one is told and leaves the others be."""
+    """Each model by its own command; what is lacking for one is told and leaves the others be."""
     from training.expression.command import LANDMARKS, lacking
 
-    given = _shared(args)
-    if code := main(["train", *given, *([] if args.data is None else ["--data", str(args.data)])]):
-        return code
+    quick = ["--quick"] if args.quick else []
+    data = [] if args.data is None else ["--data", str(args.data)]
+    for each in (["train", *_shared(args), *data], ["progress", "--out", str(args.out), *quick, *data]):
+        if code := main(each):
+            return code
     problem = lacking(args.data, args.cache)
     if problem:
         console.print(f"[yellow]face_landmarks_expression is left as it is: {escape(problem)}[/yellow]")
@@ -173,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     everything = commands.add_parser(
         "all",
         help="train every model but the one that reads pixels",
-        description="Train emotion_safety and, where --data, --cache and torch are there, face_landmarks_expression. "
+        description="Train emotion_safety, progress and, given --data, --cache and torch, face_landmarks_expression. "
         "The reader of pixels takes hours and has a command of its own: expression.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -21,7 +21,7 @@ from emdr_stream.pipeline.features import FEATURE_NAMES, Features
 from training.config import TrainingConfig
 from training.dataset import VALIDATION, training_cohort
 from training.replay import Model
-from training.rows import rows_of
+from training.swift import swift_rows
 
 Table = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ def make_reference(
 ) -> Reference:
     """Simulate, score and bin. Raises ValueError when there are too few sessions to draw groups from."""
     sessions = [
-        rows_of(session, ROW_EVERY_MS).features
+        swift_rows(session, ROW_EVERY_MS).features
         for session in training_cohort(config.cohort, config.seed, VALIDATION, progress)
     ]
     sessions = [rows for rows in sessions if len(rows)]

@@ -137,24 +137,32 @@ def train(
     Gives the version's folder; `training.evaluation` measures it and writes what is missing. `extra`: rows of labelled
     recordings to train on, beside those of the simulator.
     """
-    progress = progress or Silence()
-    trained = train_network(config, progress, extra, processes)
+    trained = train_network(config, progress or Silence(), extra, processes)
     about = describe_data(config, trained.training_rows, len(trained.validation))
     if extra is not None:
         about += f" Among the rows trained on are {len(extra)} of labelled recordings of consenting clients."
-    folder = ship(trained, models, replace(record, data=about))
+    return ship(trained, models, replace(record, data=about), config, progress, use=use)
+
+
+def ship(
+    trained: Trained,
+    models: Path,
+    record: Record,
+    config: TrainingConfig,
+    progress: Progress | None = None,
+    *,
+    use: bool = True,
+) -> Path:
+    """Write the version with what drift is told against, and put it in use unless told not to."""
+    progress = progress or Silence()
+    record = replace(record, validation={"thresholds": asdict(trained.choice), "states": asdict(trained.states)})
+    folder = write_version(models, trained.network, trained.calibration, trained.validation.features, record)
     progress.begin("simulating clients to tell drift from", config.cohort.validation_sessions)
     model = serve((folder / "model.onnx").read_bytes())
     write_reference(folder, make_reference(model, config, record.command, progress.reach))
     if use:
         put_in_use(models, record.version)
     return folder
-
-
-def ship(trained: Trained, models: Path, record: Record) -> Path:
-    """Write the version's folder, all but what the evaluation and the drift's reference add."""
-    record = replace(record, validation={"thresholds": asdict(trained.choice), "states": asdict(trained.states)})
-    return write_version(models, trained.network, trained.calibration, trained.validation.features, record)
 
 
 def describe_data(config: TrainingConfig, rows: int, validation_rows: int) -> str:

@@ -31,7 +31,7 @@ from training.targets import leading_maximum, targets_of
 
 TINY = CohortConfig(
     training_sessions=12,
-    validation_sessions=4,
+    validation_sessions=5,
     randomised_share=0.5,
     duration_s=(185.0, 200.0),
     row_every_ms=2_000,
@@ -237,9 +237,14 @@ drop_sets_share = 0.1
 false_alarms = 1.0
 calm_pauses = 0.5
 hard_pauses = 1.0
+[quick]
+training_sessions = 10
+validation_sessions = 5
+epochs = 2
 """
 
 
+@pytest.mark.timeout(300)
 def test_one_command_trains_records_and_says_what_it_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -250,7 +255,9 @@ def test_one_command_trains_records_and_says_what_it_left_out(
     settings.write_text(TINY_FILE, encoding="utf-8")
     store = f"sqlite:///{tmp_path / 'runs.db'}"
     places = ["--config", str(settings), "--out", str(tmp_path / "models"), "--report", str(tmp_path)]
-    assert main(["all", *places, "--version", "9", "--processes", "1", "--unmeasured", "--tracking", store]) == 0
+    given = ["--version", "9", "--processes", "1", "--quick", "--unmeasured", "--tracking", store]
+    assert main(["all", *places, *given]) == 0
+    assert (tmp_path / "models" / "progress" / "1" / "manifest.json").is_file()
     assert load_current(tmp_path / "models", feature_names=FEATURE_NAMES).version == "9"
     assert "face_landmarks_expression is left as it is: give --data and --cache" in " ".join(
         capsys.readouterr().out.split()
