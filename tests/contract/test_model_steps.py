@@ -234,7 +234,7 @@ async def test_trials_are_begun_ended_and_never_of_a_safety_models_share(
     assert code == 2 and "nobody's safety depends on a draw" in err
     code, _, err = await models("share", "face_expression", "2", "10%")
     assert code == 2 and "processes that hold one version each" in err
-    code, _, err = await models("shadow", "progress", "2")
+    code, _, err = await models("shadow", "effectiveness", "2")
     assert code == 2 and "only emotion_safety can run as a shadow" in err
     code, _, err = await models("shadow", NAME, "1")
     assert code == 2 and "is the version in use" in err
@@ -250,12 +250,14 @@ async def test_trials_are_begun_ended_and_never_of_a_safety_models_share(
 
 async def test_a_share_of_another_model_is_noted_and_ended(models: Models, url: str, folder: Path) -> None:
     for version in ("1", "2"):
-        write_graph(folder, "progress", version)
-    (folder / "current.json").write_text(json.dumps({NAME: "1", "progress": "1"}))
-    assert (await models("share", "progress", "2", "12.5%"))[0] == 0
-    assert json.loads((folder / "trials.json").read_text()) == {"progress": {"share": {"version": "2", "share": 0.125}}}
+        write_graph(folder, "effectiveness", version)
+    (folder / "current.json").write_text(json.dumps({NAME: "1", "effectiveness": "1"}))
+    assert (await models("share", "effectiveness", "2", "12.5%"))[0] == 0
+    assert json.loads((folder / "trials.json").read_text()) == {
+        "effectiveness": {"share": {"version": "2", "share": 0.125}}
+    }
     assert "progress 2 share 12.5%" in " ".join((await models("list"))[1].split())
-    assert (await models("share", "progress", "2", "off"))[0] == 0
+    assert (await models("share", "effectiveness", "2", "off"))[0] == 0
     assert [(entry["action"], entry.get("share")) for entry in await audited(url)] == [
         ("model.share", 0.125),
         ("model.share", None),
@@ -264,7 +266,7 @@ async def test_a_share_of_another_model_is_noted_and_ended(models: Models, url: 
 
 @pytest.mark.parametrize("share", ["0%", "100%", "ten", "-5%", "1.5"])
 async def test_a_share_that_is_none_is_refused(models: Models, share: str) -> None:
-    code, _, err = await models("share", "progress", "2", f"{share}")
+    code, _, err = await models("share", "effectiveness", "2", f"{share}")
     assert code == 2 and ("SHARE" in err or "expected" in err)
 
 

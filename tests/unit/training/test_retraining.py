@@ -137,7 +137,7 @@ class Progressing:
 
     figures: dict[str, float]
     error: float = 4.0
-    name: str = "progress"
+    name: str = "effectiveness"
     trained: list[str] = field(default_factory=list)
 
     def train(self, workplace: Workplace, version: str, progress: Progress) -> None:
@@ -155,8 +155,8 @@ TARGETS = [{"name": "rmse", "must": 5.0, "what": "error of the forecast"}]
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     monkeypatch.chdir(tmp_path)
     models = tmp_path / "models"
-    write_graph(models, "progress", "1", metrics={"rmse": 4.5}, targets=TARGETS)
-    (models / "current.json").write_text(json.dumps({"progress": "1"}))
+    write_graph(models, "effectiveness", "1", metrics={"rmse": 4.5}, targets=TARGETS)
+    (models / "current.json").write_text(json.dumps({"effectiveness": "1"}))
     return Workplace(Environment(model_dir=models, data_dir=tmp_path / "data", _env_file=None), CONFIG)  # type: ignore[call-arg]
 
 
@@ -168,7 +168,7 @@ def test_a_better_model_that_is_no_safety_model_is_deployed(workplace: Workplace
     outcome = looked(workplace, Progressing({"1": 1.0, "2": 1.2}))
     assert (outcome.version, outcome.deployed, outcome.missed) == ("2", True, ())
     assert "+20.0%" in outcome.why
-    assert current_versions(workplace.models_dir) == {"progress": "2"}
+    assert current_versions(workplace.models_dir) == {"effectiveness": "2"}
     assert [step.action for step in read_history(workplace.models_dir)] == ["register", "promote"]
 
 
@@ -182,7 +182,7 @@ def test_one_that_is_hardly_better_worse_or_misses_a_target_stays_a_candidate(
     outcome = looked(workplace, Progressing({"1": 1.0, "2": figure}, error))
     assert (outcome.version, outcome.deployed) == ("2", False)
     assert named in outcome.why
-    assert current_versions(workplace.models_dir) == {"progress": "1"}
+    assert current_versions(workplace.models_dir) == {"effectiveness": "1"}
 
 
 def test_without_a_reason_nothing_is_trained(workplace: Workplace) -> None:
