@@ -256,7 +256,7 @@ async def test_a_share_of_another_model_is_noted_and_ended(models: Models, url: 
     assert json.loads((folder / "trials.json").read_text()) == {
         "effectiveness": {"share": {"version": "2", "share": 0.125}}
     }
-    assert "progress 2 share 12.5%" in " ".join((await models("list"))[1].split())
+    assert "effectiveness 2 share 12.5%" in " ".join((await models("list"))[1].split())
     assert (await models("share", "effectiveness", "2", "off"))[0] == 0
     assert [(entry["action"], entry.get("share")) for entry in await audited(url)] == [
         ("model.share", 0.125),
