@@ -136,6 +136,7 @@ def _welcome(settings: ServiceSettings, host: str, port: int) -> str:
         f"emdr_stream {__version__} is listening on port {port}",
         f"  client     ws://{name}:{port}/v1/stream   (subprotocols emdr.v1.msgpack, emdr.v1.json)",
         f"  therapist  ws://{name}:{port}/v1/watch",
+        f"  pages      http://{name}:{port}/console  /client   (each asks for a token)",
         f"  contract   http://{name}:{port}/v1/asyncapi.json",
         f"  operator   http://{name}:{port}/metrics  /healthz  /readyz",
     ]
