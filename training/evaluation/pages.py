@@ -57,6 +57,7 @@ def card(manifest: dict[str, Any], evaluation: Evaluation, command: str, resume_
         how,
         "## Crises found",
         report.headline_table(evaluation),
+        _settled(manifest.get("validation", {}).get("thresholds")),
         "### By family",
         report.family_table(evaluation),
         "## Targets",
@@ -75,7 +76,7 @@ def card(manifest: dict[str, Any], evaluation: Evaluation, command: str, resume_
         constants_text(evaluation),
         _LIMITS,
     ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 def write_report(folder: Path, evaluated: Evaluated, card_text: str) -> Path:
@@ -112,6 +113,17 @@ def constants_text(evaluation: Evaluation) -> str:
         f"Groups of the generator's constants by half less and half more, {count} variations on the same casts; shown: "
         "as they are, and the worst. The worst of so many looks worse than it is.\n\n"
         + report.outcome_table("constants", rows)
+    )
+
+
+def _settled(validation: dict[str, Any] | None) -> str:
+    """What the thresholds came to where they were chosen: more events than a short test has, and no surprise in it."""
+    if validation is None:
+        return ""
+    return (
+        f"On validation, where the thresholds were chosen, {validation['sensitivity']:.2f} of the crises were found at "
+        f"{validation['false_alarms']:.2f} false alarms an hour. Where a test set has few events, hold its figure "
+        "against this one."
     )
 
 
