@@ -11,17 +11,17 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 # Every dependency, build tools included, is pinned with its hash; nothing else is fetched.
 INSTALL_LOCK := $(PIP) install --require-hashes --no-deps -r
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --no-index -e .
-CODE := $(wildcard emdr_stream training benchmarks tests)
+CODE := $(wildcard emdr_stream training benchmarks notebooks tests)
 SERVE_READY := $(VENV)/.serve-ready
 DEV_READY := $(VENV)/.dev-ready
 # A public model that webcam frames need: fetched, because it is not ours to ship.
 LANDMARKER := $(VENV)/share/emdr-stream/face_landmarker.task
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test verify fmt check bench docs train lock
+.PHONY: help setup serve test verify fmt check bench docs train notebooks lock
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-17s%s\n", $$1, $$2 }'
 
 setup: $(DEV_READY) $(LANDMARKER) ## install everything for work on the code
 
@@ -29,6 +29,7 @@ serve: $(SERVE_READY) $(LANDMARKER) ## start the service (ARGS="--port 9000")
 	$(PY) -m emdr_stream serve $(ARGS)
 
 test: check docs $(LANDMARKER) ## lint, types, import contracts and every test that takes minutes at most
+	$(PY) -m tests.chromium
 	$(PY) -m pytest -m "not slow" $(ARGS)
 
 verify: $(DEV_READY) $(LANDMARKER) ## the long fault, fuzz and soak runs, before a release
@@ -52,6 +53,9 @@ docs: $(DEV_READY) ## run the examples in docstrings and pages
 
 train: $(DEV_READY) ## train the models, check their gates, write them to models/
 	$(PY) -m training $(ARGS)
+
+notebooks: $(DEV_READY) $(LANDMARKER) ## execute the notebooks, write them as pages to build/notebooks (ARGS="04 --size small")
+	$(PY) -m notebooks $(ARGS)
 
 # The extra `expression-training` is in no lock: it would bring torch, whose index gives CUDA builds of gigabytes.
 lock: $(DEV_READY) ## compile the lock files from pyproject.toml (ARGS=--upgrade for newer versions)

@@ -19,11 +19,12 @@ from benchmarks import (
     pauses,
     publishing,
     records,
+    stalls,
 )
 from benchmarks.machine import facts
 
 _NAMES = ("g1", "g2", "g3", "g5", "g6", "g7", "pauses")
-_APART = ("expression", "faces", "face-drift", "cameras", "instructions")
+_APART = ("expression", "faces", "face-drift", "cameras", "instructions", "beside", "stalls")
 """Not part of all: they need a video of a face, or are no goal of their own."""
 _VIDEO = Path("../shared/data/video/single_face.mp4")
 
@@ -36,7 +37,9 @@ def main() -> int:
         " a session (1 min): against Starlette's echo. g5 CPU of a live state, latency of an alert (3 min): against"
         " redis-py's publish. g6 records written a second (15 s): against asyncpg's COPY. pauses: how fast one leaves"
         " while both stores hang (30 s). instructions: what a message executes, counted by valgrind (1 min), also on a"
-        " machine that is busy with other work. expression: what crop and expression cost a frame (5 s). faces: g4,"
+        " machine that is busy with other work; beside: the same with drift watched, and with a shadow (3 min)."
+        " stalls: what held the loop under --sessions, and whom late answers are owed to (1 min)."
+        " expression: what crop and expression cost a frame (5 s). faces: g4,"
         " webcam frames against a bare landmarker, and their memory (2 min); cameras: how many the whole service serves"
         " on a core (3 min), both with a video of a face; face-drift: where the limits of quality come from (1 min).",
     )
@@ -44,6 +47,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs; medians count (default 3)")
     parser.add_argument("--seconds", type=float, default=None, help="measured time of a run (default: by goal)")
     parser.add_argument("--rate", type=float, default=None, help="samples a second of a session (default: by goal)")
+    parser.add_argument("--sessions", type=int, default=950, help="of stalls (default 950)")
     parser.add_argument("--video", type=Path, default=_VIDEO, help=f"of a face (default {_VIDEO})")
     arguments = parser.parse_args()
     print(facts())
@@ -63,6 +67,12 @@ def _alone(arguments: argparse.Namespace) -> bool:
     video, seconds = arguments.video.resolve(), arguments.seconds
     if arguments.goal == "instructions":
         instructions.report()
+        return True
+    if arguments.goal == "beside":
+        instructions.report_beside()
+        return True
+    if arguments.goal == "stalls":
+        stalls.report(arguments.sessions, seconds or 10.0, arguments.rate or 10.0)
         return True
     if arguments.goal == "expression":
         return expression.report()

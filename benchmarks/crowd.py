@@ -30,9 +30,18 @@ from emdr_stream.endpoints.departures import Departures
 from emdr_stream.endpoints.lane import LaneProtocol
 from emdr_stream.endpoints.lane_peer import LanePeer
 from emdr_stream.endpoints.ports import LaneLimits, Peer, Sink
-from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
-from emdr_stream.inference.manifest import default_models_dir
+from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor, Onlooker
+from emdr_stream.inference.drift import DriftWatch, Reference
+from emdr_stream.inference.drift import read_reference as parse_reference
+from emdr_stream.inference.manifest import (
+    EMOTION_SAFETY,
+    current_versions,
+    default_models_dir,
+    read_manifest,
+    read_reference,
+)
 from emdr_stream.inference.models import load_current
+from emdr_stream.models_in_use import ScoredShadow
 from emdr_stream.pipeline.features import FEATURE_NAMES
 from emdr_stream.serving import spare_the_loop
 from emdr_stream.session.core import SessionCore
@@ -50,6 +59,7 @@ from emdr_stream.vision.pool_settings import FaceSettings
 from emdr_stream.wire.codec import MSGPACK, STREAM_CODECS
 
 SESSIONS: Final = 160
+BESIDE: Final = ("nothing", "drift", "shadow")
 _RATE_HZ: Final = 10.0
 _APART_S: Final = 0.1 / 1_600
 """From one sample to the next: as with 1,600 sessions, of which the first tenth is here."""
@@ -150,9 +160,12 @@ class _Sinks:
 
 
 class Crowd:
-    """`sessions` clients whose samples are handed to the lane in turn."""
+    """`sessions` clients whose samples are handed to the lane in turn.
 
-    def __init__(self, sessions: int = SESSIONS) -> None:
+    `beside`: what looks on at the models, one of BESIDE. The shadow is the model itself: what it costs is the same.
+    """
+
+    def __init__(self, sessions: int = SESSIONS, beside: str = BESIDE[0]) -> None:
         self._loop = loop = VirtualLoop()
         vars(client)["time"] = loop
         model = load_current(default_models_dir(), feature_names=FEATURE_NAMES, batch_rows=BATCH_ROWS)
@@ -161,6 +174,11 @@ class Crowd:
         predictor = BatchPredictor(
             model.graph.bound(BATCH_ROWS), loop, loop.monotonic, metrics.models_ran, self._departures.flush
         )
+        self._drift = DriftWatch(_reference(), FEATURE_NAMES)
+        shadow = ScoredShadow(model.reference, model)
+        self._watches = beside == "drift"
+        onlookers: dict[str, Onlooker] = {"drift": self._drift, "shadow": shadow.scorer}
+        predictor.use(onlookers=[onlookers[beside]] if beside in onlookers else [])
         sinks = _Sinks()
         self._around = Surroundings(
             session=SessionSettings(baseline=BaselineSettings(duration_s=_BASELINE_S), limits=Limits(rate_hz=240)),
@@ -190,6 +208,8 @@ class Crowd:
                 self._loop.run_until(began + session * _APART_S)
                 lane.data_received(masked_frame(self._script.message(session, number)))
             self._loop.run_until(began + 0.9 / _RATE_HZ)
+            if self._watches and number % round(_RATE_HZ) == 0:
+                self._drift.count(1.0)
         self._rounds += rounds
 
     @property
@@ -232,6 +252,14 @@ class Crowd:
         )
 
 
+def _reference() -> Reference:
+    folder = default_models_dir() / EMOTION_SAFETY / current_versions(default_models_dir())[EMOTION_SAFETY]
+    data = read_reference(folder, read_manifest(folder))
+    if data is None:
+        raise RuntimeError(f"{folder} has no reference: make one with `python -m training reference`")
+    return parse_reference(data, FEATURE_NAMES)
+
+
 async def _nobody(_scope: object, _receive: object, _send: object) -> None:
     """No application: nobody shakes hands here."""
 
@@ -243,9 +271,10 @@ async def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crowd", description=__doc__)
     parser.add_argument("rounds", type=int, help="samples of each session, after those of the calm minute")
     parser.add_argument("--sessions", type=int, default=SESSIONS)
+    parser.add_argument("--beside", choices=BESIDE, default=BESIDE[0], help="what looks on at the models")
     parser.add_argument("--profile", action="store_true", help="print where the time goes, function by function")
     arguments = parser.parse_args()
-    crowd = Crowd(arguments.sessions)
+    crowd = Crowd(arguments.sessions, arguments.beside)
     crowd.run(WARM_ROUNDS)
     spare_the_loop()
     profile = cProfile.Profile()

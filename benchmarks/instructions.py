@@ -13,9 +13,12 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from benchmarks.crowd import BESIDE
+
 _SESSIONS: Final = 48
 _FEW: Final = 0
 _MANY: Final = 40
+_MESSAGES: Final = (_MANY - _FEW) * _SESSIONS
 _TOTAL: Final = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 
 
@@ -24,19 +27,34 @@ def report() -> None:
     if shutil.which("valgrind") is None:
         raise RuntimeError("valgrind is needed to count instructions: install it with your system's packages")
     _counted(_FEW)  # so that both find the same compiled files
-    few, many = _counted(_FEW), _counted(_MANY)
-    messages = (_MANY - _FEW) * _SESSIONS
-    print(f"{(many - few) / messages:,.0f} instructions a message ({messages:,} messages of {_SESSIONS} sessions)")
+    print(f"{_a_message():,.0f} instructions a message ({_MESSAGES:,} messages of {_SESSIONS} sessions)")
 
 
-def _counted(rounds: int) -> int:
+def report_beside() -> None:
+    """Print what a message executes with nothing beside the model, with drift watched, and with a shadow."""
+    if shutil.which("valgrind") is None:
+        raise RuntimeError("valgrind is needed to count instructions: install it with your system's packages")
+    _counted(_FEW)
+    alone = _a_message()
+    print(f"nothing beside the model: {alone:,.0f} instructions a message")
+    for beside in BESIDE[1:]:
+        found = _a_message(beside)
+        print(f"{beside}: {found:,.0f}, {found / alone - 1.0:+.1%}")
+
+
+def _a_message(beside: str = BESIDE[0]) -> float:
+    return (_counted(_MANY, beside) - _counted(_FEW, beside)) / _MESSAGES
+
+
+def _counted(rounds: int, beside: str = BESIDE[0]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         counts = Path(folder) / "counts"
         command = ["valgrind", "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={counts}"]
         # Hashes of texts decide how dictionaries lie, and threads that wait for work do so in a loop.
         environment = {**os.environ, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
+        crowd = ["-m", "benchmarks.crowd", str(rounds), "--sessions", str(_SESSIONS), "--beside", beside]
         subprocess.run(
-            [*command, sys.executable, "-m", "benchmarks.crowd", str(rounds), "--sessions", str(_SESSIONS)],
+            [*command, sys.executable, *crowd],
             cwd=Path(__file__).parent.parent,
             env=environment,
             stdout=subprocess.DEVNULL,

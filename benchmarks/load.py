@@ -7,6 +7,7 @@ open. Run it as its own process (`benchmarks.processes.load`), on another core t
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import sys
 import time
@@ -20,12 +21,14 @@ import uvloop
 from benchmarks import procfs
 from benchmarks.plan import LoadPlan, LoadReport
 from benchmarks.scripts import IN_ORDER, Script
+from benchmarks.stall import LIMIT_S, MOST, Stall, waited_s
 from benchmarks.ticks import Ticks
 from benchmarks.wire import ClientProtocol, handshake, masked_frame
 
 _CONNECT_AT_ONCE = 50
 _WELCOME_TIMEOUT_S = 30.0
 _FAREWELL_TIMEOUT_S = 5.0
+_LATE_S = 0.01
 
 
 @dataclass(slots=True)
@@ -38,6 +41,8 @@ class _Window:
     lost: int = 0
     latencies: list[float] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
+    stalls: list[Stall] = field(default_factory=list)
+    late_answers: list[tuple[float, float]] = field(default_factory=list)
 
 
 class _Session:
@@ -87,7 +92,10 @@ class _Session:
             waiting_number, sent_at = self._waiting.popleft()
             if waiting_number == number:
                 window.replies += 1
-                window.latencies.append(time.perf_counter() - sent_at)
+                took = time.perf_counter() - sent_at
+                window.latencies.append(took)
+                if took > _LATE_S and len(window.late_answers) < MOST:
+                    window.late_answers.append((sent_at, took))
             else:
                 window.conflated += 1
 
@@ -114,15 +122,17 @@ async def run(plan: LoadPlan) -> LoadReport:
     ]
     rss_before_kib = await _hold(plan, sessions[: plan.held_before], window)
     await _connect(plan, script, sessions[plan.held_before :])
+    spent = _Spent(plan.server_pid)
     stop = _start_sending(plan, sessions, window)
     await asyncio.sleep(plan.warmup_s)
     _reset(window, script)
-    spent, began = _Spent(plan.server_pid), time.perf_counter()
+    began = spent.begin()
     await asyncio.sleep(plan.seconds)
     server_cpu_s, children_cpu_s, client_cpu_s = spent.since()
     report = _report(
         window,
         script,
+        began=began,
         seconds=time.perf_counter() - began,
         cpu_s=(server_cpu_s, children_cpu_s, client_cpu_s),
         rss_kib=(rss_before_kib, _memory(plan)),
@@ -134,12 +144,18 @@ async def run(plan: LoadPlan) -> LoadReport:
 
 
 class _Spent:
-    """CPU time from its making on: of the server, of its children, of this client."""
+    """CPU time from `begin` on: of the server, of its children, of this client."""
 
     def __init__(self, server_pid: int | None) -> None:
         self._pid = server_pid
-        self._before = self._now()
+        # Looked for ahead of time: that takes milliseconds, in which the client would send nothing.
+        self._tree = [] if server_pid is None else procfs.process_tree(server_pid)
+
+    def begin(self) -> float:
+        """The clock's time from which everything counts."""
+        self._before = procfs.cpu_s(self._tree)
         self._client_s = time.process_time()
+        return time.perf_counter()
 
     def since(self) -> tuple[float, float, float]:
         now = self._now()
@@ -226,27 +242,47 @@ class _Schedule:
         self._interval_s = self._at_once / (rate_hz * len(sessions))
         self._began = self._clock()
         self._count = 0
+        self._cpu, self._waited = time.thread_time(), waited_s()
         self._ticks = Ticks(loop, self._interval_s, self._send_due)
         self.stop = self._ticks.stop
 
     def _send_due(self) -> None:
         now = self._clock()
+        self._notice(now)
         while (due := self._began + self._count * self._interval_s) <= now:
             for number in range(self._at_once):
                 self._sessions[(self._count * self._at_once + number) % len(self._sessions)].send()
             self._window.lateness.append(now - due)
             self._count += 1
 
+    def _notice(self, now: float) -> None:
+        """Note when this client came too late by itself, and what it did meanwhile."""
+        due = self._began + self._count * self._interval_s
+        if now - due > LIMIT_S and len(self._window.stalls) < MOST:
+            self._window.stalls.append(
+                Stall("client late", due, now - due, time.thread_time() - self._cpu, waited_s() - self._waited)
+            )
+            self._waited = waited_s()
+        self._cpu = time.thread_time()
+
 
 def _reset(window: _Window, script: Script) -> None:
     script.counts.clear()
+    window.stalls.clear()
     window.replies = window.sent = window.conflated = 0
     window.latencies.clear()
     window.lateness.clear()
+    window.late_answers.clear()
 
 
 def _report(
-    window: _Window, script: Script, *, seconds: float, cpu_s: tuple[float, float, float], rss_kib: tuple[int, int]
+    window: _Window,
+    script: Script,
+    *,
+    began: float,
+    seconds: float,
+    cpu_s: tuple[float, float, float],
+    rss_kib: tuple[int, int],
 ) -> LoadReport:
     server_cpu_s, children_cpu_s, client_cpu_s = cpu_s
     latencies_s = sorted(window.latencies)
@@ -267,6 +303,9 @@ def _report(
         rss_before_kib=rss_kib[0],
         rss_after_kib=rss_kib[1],
         counts=dict(script.counts),
+        began=began,
+        stalls=window.stalls,
+        late_answers=window.late_answers,
     )
 
 
@@ -276,8 +315,10 @@ def _quantile_ms(ordered_s: list[float], share: float) -> float:
 
 def main() -> None:
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=LoadPlan)
+    gc.disable()  # a look at some thousands of sessions would be a pause of the client, and nothing here needs it
     report = uvloop.run(run(plan))
     sys.stdout.buffer.write(msgspec.json.encode(report))
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

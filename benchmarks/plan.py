@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.stall import Stall
+
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
@@ -44,6 +46,10 @@ class LoadReport:
         rss_before_kib: The server's memory with `held_before` connections, and after the run with all still open.
         lost: Connections that ended before the client closed them.
         counts: What the script counted in the answers.
+        began: The monotonic clock's time at the window's beginning, in seconds.
+        stalls: When the client was behind its own schedule; 500 at most.
+        late_answers: When a message was written, and after how many seconds its answer came, if later than 10 ms; 500
+            at most.
     """
 
     replies: int
@@ -62,3 +68,6 @@ class LoadReport:
     rss_before_kib: int
     rss_after_kib: int
     counts: dict[str, int] = field(default_factory=dict)
+    began: float = 0.0
+    stalls: list[Stall] = field(default_factory=list)
+    late_answers: list[tuple[float, float]] = field(default_factory=list)

@@ -16,8 +16,9 @@ import msgspec
 from benchmarks.plan import LoadPlan, LoadReport
 
 _START_TIMEOUT_S = 30.0
-_NICENESS = -15
-"""Of servers and load clients alike, where we are root: a neighbour's work of 10 ms would be the p99 of both."""
+_AHEAD = ("chrt", "--rr", "1")
+"""Of servers and load clients alike, where we are root. A neighbour's turn of the core lasts 4 ms or more, which would
+be the p99 of both, and a niceness does not help: Linux weighs it only within a terminal session (`sched_autogroup`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,10 @@ class RunningServer:
     port: int
 
 
-def pinned(core: int | None, command: list[str]) -> list[str]:
-    """Prefix a command so that it runs on one core, ahead of other work on the machine, as far as both can be had."""
-    if os.geteuid() == 0 and shutil.which("nice") is not None:
-        command = ["nice", "-n", str(_NICENESS), *command]
+def pinned(core: int | None, command: list[str], ahead: bool = True) -> list[str]:
+    """Prefix a command so that it runs on one core, `ahead` of other work on the machine, as far as both can be had."""
+    if ahead and os.geteuid() == 0 and shutil.which(_AHEAD[0]) is not None:
+        command = [*_AHEAD, *command]
     if core is None or shutil.which("taskset") is None or core >= (os.cpu_count() or 1):
         return command
     return ["taskset", "-c", str(core), *command]

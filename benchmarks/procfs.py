@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -30,6 +31,13 @@ def cpu_s(pids: Iterable[int]) -> dict[int, float]:
 def spent_since(before: dict[int, float], after: dict[int, float]) -> float:
     """CPU seconds between two readings of `cpu_s`; a process that ended meanwhile is left out."""
     return sum(now - before.get(pid, 0.0) for pid, now in after.items())
+
+
+def threads(pid: int) -> list[int]:
+    """Return the threads of a process that live now; none of one that has ended."""
+    with suppress(OSError):
+        return [int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir()]
+    return []
 
 
 def rss_kib(pid: int) -> int:

@@ -43,12 +43,18 @@ class RunningService:
 
 @contextmanager
 def service(
-    core: int | None = 0, stores_core: int | None = 1, record: bool = False, **variables: str
+    core: int | None = 0,
+    stores_core: int | None = 1,
+    record: bool = False,
+    ahead: bool = True,
+    stalls: Path | None = None,
+    **variables: str,
 ) -> Iterator[RunningService]:
     """Run `emdr-stream serve` on a free port, with embedded stores in a folder of its own, until the block ends.
 
     The service is alone on `core`; its stores are moved to `stores_core`, as they would not share a core in earnest.
-    `record`: write each session's recording too. `variables`: further settings, without `EMDR_`, in small letters.
+    `record`: write each session's recording too. `ahead`: of all other work, its own children's too. `stalls`: where to
+    write what held its loop (`watched`). `variables`: further settings, without `EMDR_`, in small letters.
 
     Raises:
         RuntimeError: If the service ends or does not listen in time; its own error is on stderr.
@@ -60,8 +66,9 @@ def service(
         options = ["--port", str(port), "--data-dir", str(data_dir)]
         if record:
             options += ["--record", str(folder / "recordings")]
+        command = _COMMAND if stalls is None else [sys.executable, "-m", "benchmarks.watched", str(stalls)]
         process = subprocess.Popen(
-            pinned(core, [*_COMMAND, "serve", *options]),
+            pinned(core, [*command, "serve", *options], ahead),
             env=_environment(**variables),
             cwd=folder,
             stdout=subprocess.DEVNULL,
@@ -94,9 +101,12 @@ def token(data_dir: Path, role: str, *options: str) -> str:
 
 
 def _move_children(pid: int, core: int | None) -> None:
+    """Off the service's core, and behind the load client, with which they share the other: else it would be late."""
     time.sleep(0.5)  # let the stores start the helpers they start with
     if core is None or core >= (os.cpu_count() or 1):
         return
     for child in procfs.process_tree(pid)[1:]:
-        with suppress(OSError):
-            os.sched_setaffinity(child, {core})
+        for thread in procfs.threads(child):
+            with suppress(OSError):
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+                os.sched_setaffinity(thread, {core})

@@ -20,7 +20,10 @@ COMMANDS: Final = {
     "analyze": "show what pictures, videos or a camera show of a face",
     "audit": "check that the audit log is whole",
     "replay": "play a recorded session through the same code again",
+    "evaluate": "score the service on labelled recordings, on this machine",
+    "progress": "forecast a course of therapy from its ratings, for the therapist",
     "simulate": "be one client, or a thousand",
+    "demo": "show a whole session in two minutes: service, simulated client, console",
 }
 """Name and summary of each; its module emdr_stream.cli.<name> is imported when it is asked for, so --help is fast."""
 

@@ -27,18 +27,18 @@ from emdr_stream.broker.redis import RedisBroker
 from emdr_stream.clock import wall_ms
 from emdr_stream.endpoints.admission import Admission, Crowd
 from emdr_stream.endpoints.auth import TokenAuthority
-from emdr_stream.endpoints.cameras import Cameras, face_models, face_settings
+from emdr_stream.endpoints.cameras import Cameras, face_settings
 from emdr_stream.endpoints.client import ClientEndpoint
 from emdr_stream.endpoints.console import ConsoleEndpoint
 from emdr_stream.endpoints.departures import Departures
 from emdr_stream.endpoints.ops import Part, ops_routes
+from emdr_stream.endpoints.pages import page_routes
 from emdr_stream.endpoints.ports import LaneLimits
 from emdr_stream.endpoints.siblings import Siblings
-from emdr_stream.errors import StoreUnavailable, WritesRefused
+from emdr_stream.errors import ModelRefused, StoreUnavailable, WritesRefused
 from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
 from emdr_stream.inference.manifest import default_models_dir
-from emdr_stream.inference.models import LoadedModel, load_current
-from emdr_stream.pipeline.features import FEATURE_NAMES
+from emdr_stream.models_in_use import LoadedVersions, ModelsInUse
 from emdr_stream.recording.recorder import Recorder
 from emdr_stream.session.demand import Demand
 from emdr_stream.session.ports import Surroundings
@@ -52,10 +52,9 @@ from emdr_stream.store.spill import Spill
 from emdr_stream.store.writer import RecordWriter
 from emdr_stream.telemetry.merge import merged
 from emdr_stream.telemetry.metrics import Loss, Metrics
-from emdr_stream.vision.browser import load_browser_faces
+from emdr_stream.vision.browser import load_shared_faces
 from emdr_stream.vision.pool import FacePool
 from emdr_stream.wire.asyncapi import asyncapi_document
-from emdr_stream.wire.values import ModelRef
 
 _LOG: Final = logging.getLogger(__name__)
 _CHECK_EVERY_S: Final = 1.0
@@ -76,12 +75,6 @@ class Addresses:
     database_url: str
 
 
-def load_model(settings: ServiceSettings) -> LoadedModel:
-    """The model in use, checked against its manifest. Raises ModelRefused."""
-    models_dir = settings.model_dir or default_models_dir()
-    return load_current(models_dir, feature_names=FEATURE_NAMES, batch_rows=BATCH_ROWS)
-
-
 class Service:
     """Every part of one worker, as an asynchronous context; `drain` before leaving it, so that clients come back.
 
@@ -89,16 +82,15 @@ class Service:
     """
 
     def __init__(
-        self, settings: ServiceSettings, addresses: Addresses, model: LoadedModel, siblings: Siblings | None = None
+        self,
+        settings: ServiceSettings,
+        addresses: Addresses,
+        versions: LoadedVersions,
+        siblings: Siblings | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics(CollectorRegistry(), version=__version__)
-        self.metrics.model_loaded(model.name, model.version, model.sha256)
-        self._model = model
-        self._models_dir = settings.model_dir or default_models_dir()
-        self._looked_by = face_models(self._models_dir)
-        for face in self._looked_by.values():
-            self.metrics.model_loaded(face.name, face.version, face.sha256)
+        self._versions = versions
         self._siblings = siblings
         # With a random part: in a container every process has the same number, and an owner's name must never return.
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -147,11 +139,14 @@ class Service:
         self._standing = Standing(time.monotonic(), self._doubted.set)
         departures = Departures()
         self._predictor = BatchPredictor(
-            self._model.graph.bound(BATCH_ROWS),
+            self._versions.model.graph.bound(BATCH_ROWS),
             loop,
             on_run=self.metrics.models_ran,
             # Else a page's results would wait until the loop has read all that has come meanwhile.
             on_answered=departures.flush,
+        )
+        self.models = ModelsInUse(
+            settings, self._versions, self._predictor, self.metrics.models, self.records, self._owner
         )
         around = Surroundings(
             session=settings.session,
@@ -171,8 +166,8 @@ class Service:
             around,
             self.broker,
             owner=self._owner,
-            models=(ModelRef(name=self._model.name, version=self._model.version, sha256=self._model.sha256),),
-            looked_by=self._looked_by,
+            models=self.models.references,
+            looked_by=self._versions.faces,
             max_sessions=settings.server.max_sessions,
             max_sessions_per_user=settings.server.max_sessions_per_user,
             record=self._recorder.open if self._recorder else None,
@@ -180,7 +175,7 @@ class Service:
         )
         lane = lane_limits(settings)
         self._faces = await stack.enter_async_context(FacePool(face_settings(settings)))
-        browser_faces = load_browser_faces(self._models_dir)
+        browser_faces = load_shared_faces(settings.model_dir or default_models_dir())
         self._cameras = Cameras(self._faces, browser_faces, settings.session.limits, self.metrics, time.monotonic)
         self.client = ClientEndpoint(
             self.registry,
@@ -196,6 +191,7 @@ class Service:
             self.registry,
             self.alerts,
             self.broker,
+            self.store,
             demand,
             self.authority,
             settings.socket,
@@ -224,6 +220,11 @@ class Service:
             self.console.drain(_DRAIN_MS)
             await self.registry.drain(_DRAIN_MS)
 
+    async def take_up_models(self) -> None:
+        """Have the versions score that are put in use now; what is refused leaves the present ones."""
+        with contextlib.suppress(ModelRefused):
+            self._cameras.use_landmarks(await self.models.take_up(self.registry))
+
     # the operator's questions -------------------------------------------------------------------------------------
 
     def event_loop_lag_s(self) -> float:
@@ -233,7 +234,7 @@ class Service:
         away = self._away
         journal = self.alerts.journal_ok
         return (
-            Part("models", True),
+            Part("models", True, self.models.told),
             Part("redis", "redis" not in away, away.get("redis", ""), required=False),
             Part("postgres", "postgres" not in away, away.get("postgres", ""), required=False),
             Part("migrations", self._migrated, "" if self._migrated else "the database could not be migrated yet"),
@@ -325,6 +326,7 @@ class Service:
             if now - shared >= _SHARE_EVERY_S:
                 shared = now
                 self._cameras.look()
+                self.models.tick(now)
 
     def _journal_problem(self, problem: str) -> None:
         self.metrics.alert_journal_failed()
@@ -368,6 +370,7 @@ def build(service: Service) -> Starlette:
             WebSocketRoute("/v1/watch", watch),
             Route("/v1/asyncapi.json", asyncapi),
             Route("/", home),
+            *page_routes(__version__),
             *ops_routes(_Probe(service), __version__),
         ],
         middleware=[Middleware(Admission, crowd=service.crowd, metrics=service.metrics)],
@@ -389,5 +392,7 @@ _HOME: Final = f"""emdr_stream {__version__}
 WS  /v1/stream          a client's session
 WS  /v1/watch           a therapist's console
 GET /v1/asyncapi.json   the contract of both sockets
+GET /client /console    the pages of a session
+GET /assets/{__version__}/client/index.js   the browser library, for pages of any origin
 GET /healthz /readyz /metrics
 """

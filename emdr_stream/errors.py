@@ -8,6 +8,7 @@ EmdrError
 │   └── FencedOut           a stale owner tried to write: the session has a newer epoch
 ├── RecordRefused           a store will never take these rows as they are
 ├── RecordingError          a recording cannot be read (`recording/format.py`)
+├── LabelsError             what truly happened cannot be read (`evaluation/labels.py`)
 ├── ModelFailed             a prediction could not be made
 └── ProtocolError           the peer's message cannot be taken; becomes an `error` message
     ├── ImageRejected       a picture that is damaged, too large or of another kind than allowed

@@ -92,6 +92,10 @@ config.set: pattern, own     | 4503   | 4503 | ok        | ok              | ok 
 config.set: pattern, foreign | 4503   | 4503 | ok        | unknown_session | unknown_session | ok   | unknown_session | 4500 | 4500   | 4500     | 4500 | 4401    | bad_message
 config.set: threshold, own   | 4503   | 4503 | forbidden | forbidden       | ok              | ok   | unknown_session | 4500 | 4500   | 4500     | 4500 | 4401    | bad_message
 config.set: threshold, foreign | 4503 | 4503 | forbidden | unknown_session | unknown_session | ok   | unknown_session | 4500 | 4500   | 4500     | 4500 | 4401    | bad_message
+attend: own                  | 4503   | 4503 | forbidden | forbidden       | ok              | ok   | unknown_session | 4500 | 4500   | 4500     | 4500 | 4401    | bad_message
+attend: foreign              | 4503   | 4503 | forbidden | forbidden       | unknown_session | ok   | unknown_session | 4500 | 4500   | 4500     | 4500 | 4401    | bad_message
+history: own                 | 4503   | 4503 | ok        | ok              | ok              | ok   | unknown_session | 4500 | 4500   | 4500     | 4500 | 4401    | bad_message
+history: foreign             | 4503   | 4503 | ok        | unknown_session | unknown_session | ok   | unknown_session | 4500 | 4500   | 4500     | 4500 | 4401    | bad_message
 received                     | 4503   | 4503 | ok        | ok              | ok              | ok   | ok              | 4500 | 4500   | 4500     | 4500 | 4401    | bad_message
 ping                         | 4503   | 4503 | ok        | ok              | ok              | ok   | ok              | 4500 | 4500   | 4500     | 4500 | 4401    | bad_message
 stop: a client's             | 4503   | 4503 | unknown_type | unknown_type | unknown_type    | unknown_type | unknown_type | 4500 | 4500 | 4500   | 4500 | 4401    | unknown_type

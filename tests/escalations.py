@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from emdr_stream.domain import N_SIGNALS
 from emdr_stream.simulation import (
     CRISES,
     Family,
@@ -55,8 +56,7 @@ def good_camera(rng: np.random.Generator) -> SensorProfile:
         drop_share=0.0,
         gaps_per_min=0.0,
         disorder_share=0.0,
-        sends_body=True,
-        sends_heart=True,
+        sent=np.ones(N_SIGNALS, dtype=np.bool_),
         reports_absence=True,
     )
 

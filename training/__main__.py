@@ -1,5 +1,7 @@
-"""In: the command line. Out: `python -m training train` writes a model and prints how good it is; `expression`
-and `expression-evaluate` do so for the reader of faces."""
+"""In: the command line. Out: `python -m training train` writes a model and `evaluate` tells how good it is;
+`expression` and `expression-evaluate` do so for the reader of faces; `compare` holds the simulator against real
+recordings, `heldout` writes what no model is trained on, and `progress` fits and scores the forecasts of courses;
+`reference`, `retrain` and `worker` follow a training."""
 
 import argparse
 import os
@@ -7,42 +9,124 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+from rich.markup import escape
+
+from emdr_stream.errors import ConfigurationError, EmdrError
+from emdr_stream.recording.trials import usable_cores
+
 # One thread, set before numpy is loaded: the matrices are small, and the sums come out the same on every run.
 for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
 
+_EXAMPLES = """examples:
+  python -m training all
+  python -m training all --version 3 --data ../shared/data --cache ../cache
+  python -m training all --quick --unmeasured --tracking none"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when the model was written, 2 for a wrong argument. `train` is the default command."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or given[0].startswith("--"):
+    if not given or (given[0].startswith("--") and given[0] != "--help"):
         given.insert(0, "train")
     args = _parser().parse_args(given)
-    from rich.console import Console
-
     console = Console()
-    if args.command != "train":
-        from training.expression.command import run
+    try:
+        return _run(args, console, _command(given))
+    except EmdrError as problem:
+        console.print(f"[red]{escape(str(problem))}[/red]")
+        return 2
 
-        return run(args, console)
+
+def _run(args: argparse.Namespace, console: Console, command: str) -> int:
+    if args.command == "train":
+        return _train(args, console, command)
+    if args.command == "all":
+        return _everything(args, console)
+    return _other(args, console, command)
+
+
+def _other(args: argparse.Namespace, console: Console, command: str) -> int:
+    """Any command that trains no emotion_safety."""
+    from training import life
+
+    if args.command == "evaluate":
+        from training.evaluation import command as evaluation
+
+        return evaluation.run(args, console, command)
+    if args.command in life.COMMANDS:
+        return life.run(args, console)
+    if args.command == "compare":
+        from training.compare.command import run as compare
+
+        return compare(args, console)
+    if args.command == "heldout":
+        from training.heldout.command import run as write_heldout
+
+        return write_heldout(args, console)
+    if args.command == "progress":
+        from training.progress.command import run as progress
+
+        return progress(args, console, command)
+    from training.expression.command import run
+
+    return run(args, console)
+
+
+def _everything(args: argparse.Namespace, console: Console) -> int:
+    """Each model by its own command; what is lacking for one is told and leaves the others be."""
+    from training.expression.command import LANDMARKS, lacking
+
+    quick = ["--quick"] if args.quick else []
+    data = [] if args.data is None else ["--data", str(args.data)]
+    for each in (["train", *_shared(args), *data], ["progress", "--out", str(args.out), *quick, *data]):
+        if code := main(each):
+            return code
+    problem = lacking(args.data, args.cache)
+    if problem:
+        console.print(f"[yellow]face_landmarks_expression is left as it is: {escape(problem)}[/yellow]")
+        return 0
+    return main([LANDMARKS, "--data", str(args.data), "--cache", str(args.cache), "--models", str(args.out)])
+
+
+def _shared(args: argparse.Namespace) -> list[str]:
+    """What `all` hands on to `train`."""
+    given = ["--out", str(args.out), "--report", str(args.report), "--processes", str(args.processes)]
+    for name in ("config", "version", "created", "tracking", "sessions"):
+        value = getattr(args, name)
+        given += [] if value is None else [f"--{name}", str(value)]
+    return given + [f"--{name}" for name in ("quick", "unmeasured") if getattr(args, name)]
+
+
+def _train(args: argparse.Namespace, console: Console, command: str) -> int:
     from training.config import DEFAULT_PATH, load_config
+    from training.evaluation import command as evaluation
+    from training.package import Record
+    from training.run import train
+    from training.shown import Bars
+    from training.tracking import NOWHERE, tracking_uri
+    from training.tracking import record as track
 
     try:
         config = load_config(args.config or DEFAULT_PATH, quick=args.quick)
     except (OSError, ValueError) as problem:
-        console.print(f"[red]{problem}[/red]")
-        return 2
-    if args.data is not None and not (args.data / "speakers" / "frames.csv").is_file():
-        console.print(f"[red]--data {args.data}: there is no speakers/frames.csv in it; leave it out or mend it[/red]")
-        return 2
-    from training.package import Record
-    from training.run import train
-    from training.shown import Bars, print_report
-
-    record = Record(args.version, _command(given), config.seed, "", {}, args.created)
+        raise ConfigurationError(str(problem)) from None
+    if args.data is not None:
+        evaluation.check_data(args.data)
     with Bars(console) as bars:
-        report = train(config, args.out, record, args.data, bars)
-    print_report(console, report)
+        record = Record(args.version, command, config.seed, "", {}, args.created)
+        folder = train(config, args.out, record, bars, processes=args.processes)
+    if not args.unmeasured:
+        given = ["evaluate", "--models", str(args.out), "--version", args.version, *(["--quick"] if args.quick else [])]
+        given += [] if args.data is None else ["--data", str(args.data)]
+        given += [] if args.sessions is None else ["--sessions", str(args.sessions)]
+        given += ["--report", str(args.report)]
+        evaluation.run(_parser().parse_args(given), console, _command(given))
+    uri = tracking_uri(args.tracking, args.report)
+    if uri != NOWHERE and track(folder, config, uri):
+        console.print(f"recorded in MLflow: {args.report if args.tracking is None else args.tracking}", markup=False)
     return 0
 
 
@@ -54,7 +138,7 @@ def _command(given: Sequence[str]) -> str:
         if skip:
             skip = False
             continue
-        if word in {"--out", "--created"}:
+        if word in {"--out", "--created", "--models", "--report", "--processes", "--tracking", "--cache"}:
             skip = True
             continue
         kept.append(word)
@@ -62,19 +146,56 @@ def _command(given: Sequence[str]) -> str:
     return " ".join(["python -m training", *shown])
 
 
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    """What `train` and `all` are told alike."""
+    parser.add_argument("--config", type=Path, help="settings (default: training/config.toml)")
+    parser.add_argument("--out", type=Path, default=Path("models"), help="models folder (default: models)")
+    parser.add_argument("--quick", action="store_true", help="a small model within minutes, for trying things")
+    parser.add_argument("--data", type=Path, help="folder of recordings, for the controls with real people")
+    parser.add_argument("--version", default="2", help="version to write (default: 2)")
+    parser.add_argument("--created", help="date to record in the manifest (default: none, for equal bytes)")
+    parser.add_argument("--processes", type=int, default=usable_cores(), help="how many at a time (default: up to 2)")
+    parser.add_argument("--unmeasured", action="store_true", help="do not evaluate it: no card, no metrics")
+    parser.add_argument("--sessions", type=int, help="of each test set (default: as evaluate)")
+    parser.add_argument(
+        "--report", type=Path, default=Path("evaluation"), help="folder of the report (default: evaluation)"
+    )
+    parser.add_argument(
+        "--tracking",
+        metavar="URL",
+        help="MLflow's server, or sqlite:///FILE (default: MLFLOW_TRACKING_URI, else mlruns.db beside the report); "
+        "`none` records nothing",
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train the models of emdr_stream.")
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="train emotion_safety on the simulator and write it")
-    train.add_argument("--config", type=Path, help="settings (default: training/config.toml)")
-    train.add_argument("--out", type=Path, default=Path("models"), help="models folder (default: models)")
-    train.add_argument("--quick", action="store_true", help="a small model within a minute, for trying things")
-    train.add_argument("--data", type=Path, help="folder of recordings, for the control with real speakers")
-    train.add_argument("--version", default="1", help="version to write (default: 1)")
-    train.add_argument("--created", help="date to record in the manifest (default: none, for equal bytes)")
+    everything = commands.add_parser(
+        "all",
+        help="train every model but the one that reads pixels",
+        description="Train emotion_safety, progress and, given --data, --cache and torch, face_landmarks_expression. "
+        "The reader of pixels takes hours and has a command of its own: expression.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    everything.add_argument("--cache", type=Path, help="folder outside the repository for what can be resumed")
+    for each in (train, everything):
+        _add_training(each)
+    from training import life
+    from training.compare.command import add_parser as add_compare
+    from training.evaluation.command import add_parser
     from training.expression.command import add_parsers
+    from training.heldout.command import add_parser as add_heldout
+    from training.progress.command import add_parser as add_progress
 
+    add_parser(commands)
     add_parsers(commands)
+    life.add_parsers(commands)
+    add_compare(commands)
+    add_heldout(commands)
+    add_progress(commands)
     return parser
 
 

@@ -12,16 +12,19 @@ from training.network import CHANGE, CRISIS, N_STATES, RISK, Network
 Floats = NDArray[np.float64]
 
 _ROUNDS: Final = 50
-BINS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """State logits are divided by `temperature`; risk and crisis logits z become `slope * z + offset`."""
+    """State logits are divided by `temperature`; risk and crisis logits z become `slope * z + offset`.
+
+    `moved`: how much of the offsets of risk and crisis puts the chosen thresholds on the service's own.
+    """
 
     temperature: float
     risk: tuple[float, float]
     crisis: tuple[float, float]
+    moved: tuple[float, float] = (0.0, 0.0)
 
 
 def calibrate(network: Network, data: Dataset) -> Calibration:
@@ -78,13 +81,6 @@ def fit_temperature(z: Floats, wanted: NDArray[np.int64], weight: Floats) -> flo
         if high - low < 1e-4:
             break
     return float(np.exp((low + high) / 2.0))
-
-
-def calibration_error(said: Floats, wanted: Floats, weight: Floats, bins: int = BINS) -> float:
-    """Expected calibration error: weighted mean gap between what was said and what was, over equal bins of 0..1."""
-    index = np.minimum((said * bins).astype(np.int64), bins - 1)
-    gap = np.bincount(index, weight * said, bins) - np.bincount(index, weight * wanted, bins)
-    return float(np.abs(gap).sum() / max(weight.sum(), 1e-12))
 
 
 def _log_loss(z: Floats, wanted: NDArray[np.int64], weight: Floats) -> float:

@@ -1,34 +1,39 @@
 """In: cohorts of simulated sessions. Out: arrays of feature rows and their targets, row by row."""
 
-from collections.abc import Callable, Iterable, Iterator
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emdr_stream.pipeline.features import N_FEATURES, Features
 from emdr_stream.simulation import (
-    Family,
+    TEST_DURATION_S,
+    TEST_MIXTURE,
     Parameters,
     SimulatedSession,
     draw_person,
-    draw_sensor,
-    simulate_cohort,
     simulate_session,
 )
 from training.config import CohortConfig
-from training.rows import SessionRows, rows_of
+from training.rows import SessionRows
 from training.swift import swift_rows
 from training.targets import targets_of
 
 Floats = NDArray[np.float32]
 
+Made = TypeVar("Made")
+
+VALIDATION_ROW_EVERY_MS: Final = 1_000
 CHANGE_AFTER_MS: Final = 10_000
 _CHANGE_SLACK_MS: Final = 2_500
-TRAINING, VALIDATION, IID, SHIFTED, UNSEEN = 0, 1, 5, 6, 7
-"""Numbers of the cohorts; each has its own seed and so its own persons. 2 to 4 were looked at while the settings were
-chosen, and serve no test any more."""
+_CHUNK: Final = 16
+TRAINING, VALIDATION = 0, 1
+"""Numbers of the cohorts; each has its own seed and so its own persons. Tests are drawn by `training.evaluation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,55 +62,84 @@ def cohort_seed(seed: int, cohort: int) -> int:
 def training_cohort(
     config: CohortConfig, seed: int, cohort: int, progress: Callable[[int], None] | None = None
 ) -> Iterator[SimulatedSession]:
-    """Sessions for training or validation, two of each person, without the families and the sensor held out."""
+    """Sessions for training or validation, in order, each of another person."""
     n = config.training_sessions if cohort == TRAINING else config.validation_sessions
-    share = config.randomised_share if cohort == TRAINING else config.validation_randomised_share
-    families, parameters, number = families_of(config), Parameters(), cohort_seed(seed, cohort)
-    weights = np.array([config.weights[family] for family in families])
     for index in range(n):
-        who = index // 2
-        person = draw_person(np.random.default_rng([number, 0, who]), f"person-{number}-{who}", parameters)
-        rng = np.random.default_rng([number, 1, index])
-        family = families[int(rng.choice(len(families), p=weights / weights.sum()))]
-        sensor = draw_sensor(rng, parameters)
-        while sensor.name == config.held_out_sensor:
-            sensor = draw_sensor(rng, parameters)
-        length_s, randomise = float(rng.uniform(*config.duration_s)), bool(rng.random() < share)
-        yield simulate_session(rng, family, person=person, sensor=sensor, duration_s=length_s, randomise=randomise)
+        yield cohort_session(config, seed, cohort, index)
         if progress is not None:
             progress(index + 1)
 
 
-def held_cohort(
-    config: CohortConfig, seed: int, cohort: int, progress: Callable[[int], None] | None = None
-) -> Iterable[SimulatedSession]:
-    """Sessions of a test cohort: as in training, with shifted persons and sensors, or of the families left out.
-
-    The sensor left out of training is among them; it is scored apart.
-    """
-    trained = {family: config.weights[family] for family in families_of(config)}
-    families = dict.fromkeys(config.held_out_families, 1.0) if cohort == UNSEEN else trained
-    return simulate_cohort(
-        cohort_seed(seed, cohort),
-        config.test_sessions,
-        families,
-        progress=progress,
-        randomised_share=1.0 if cohort == SHIFTED else 0.0,
-        duration_s=config.duration_s,
+def cohort_session(config: CohortConfig, seed: int, cohort: int, index: int) -> SimulatedSession:
+    """One of them; it depends on the arguments alone. Nobody presses stop: what follows a press trains nothing."""
+    number, parameters, training = cohort_seed(seed, cohort), Parameters(), cohort == TRAINING
+    person = draw_person(np.random.default_rng([number, 0, index]), f"person-{number}-{index}", parameters)
+    rng = np.random.default_rng([number, 1, index])
+    mixture = config.weights if training else TEST_MIXTURE
+    families, weights = tuple(mixture), np.array([*mixture.values()])
+    family = families[int(rng.choice(len(families), p=weights / weights.sum()))]
+    length_s = float(rng.uniform(*(config.duration_s if training else TEST_DURATION_S)))
+    randomise = training and bool(rng.random() < config.randomised_share)
+    return simulate_session(
+        rng, family, person=person, duration_s=length_s, randomise=randomise, stop_presses=False, parameters=parameters
     )
 
 
-def build_dataset(
-    sessions: Iterable[SimulatedSession], every_ms: int, seed: int, drop_sets_share: float = 0.0, *, exact: bool = True
-) -> Dataset:
-    """Rows of all sessions, from the service's own perception where `exact`, otherwise from its swift equal.
+@dataclass(frozen=True, slots=True)
+class SessionTask:
+    """What a process is told of a session: enough to simulate it and take its rows."""
 
-    A share of the clients never says when a set runs.
-    """
-    rng = np.random.default_rng([seed, 7])
-    take = rows_of if exact else swift_rows
-    parts = [session_dataset(s, take(s, every_ms, tell_sets=rng.random() >= drop_sets_share)) for s in sessions]
-    if not parts:
+    config: CohortConfig
+    seed: int
+    cohort: int
+    index: int
+    drop_sets_share: float
+
+    def rows(self) -> tuple[SimulatedSession, SessionRows]:
+        """The session and its rows; a share of the clients in training never says when a set runs."""
+        session = cohort_session(self.config, self.seed, self.cohort, self.index)
+        rng = np.random.default_rng([cohort_seed(self.seed, self.cohort), 2, self.index])
+        told = rng.random() >= self.drop_sets_share
+        every_ms = self.config.row_every_ms if self.cohort == TRAINING else VALIDATION_ROW_EVERY_MS
+        return session, swift_rows(session, every_ms, tell_sets=told)
+
+    def __call__(self) -> Dataset:
+        return session_dataset(*self.rows())
+
+
+def tasks_of(config: CohortConfig, seed: int, cohort: int, drop_sets_share: float = 0.0) -> list[SessionTask]:
+    """All sessions of a cohort."""
+    n = config.training_sessions if cohort == TRAINING else config.validation_sessions
+    return [SessionTask(config, seed, cohort, index, drop_sets_share) for index in range(n)]
+
+
+def run_tasks(tasks: Sequence[Callable[[], Made]], processes: int, progress: Callable[[int], None]) -> list[Made]:
+    """What the tasks give, in their order, made by several processes; the same for any number of them."""
+    made: list[Made] = []
+    with _workers(processes if len(tasks) >= 2 * _CHUNK else 1) as pool:
+        for one in map(_call, tasks) if pool is None else pool.map(_call, tasks, chunksize=_CHUNK):
+            made.append(one)
+            progress(len(made))
+    return made
+
+
+@contextmanager
+def _workers(processes: int) -> Iterator[ProcessPoolExecutor | None]:
+    if processes <= 1:
+        yield None
+        return
+    # Started afresh rather than forked: the parent may hold threads of numpy or the runtime.
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+def _call(task: Callable[[], Made]) -> Made:
+    return task()
+
+
+def joined(parts: Sequence[Dataset]) -> Dataset:
+    """All rows in one. Raises ValueError where there is none."""
+    if not any(len(part) for part in parts):
         raise ValueError("no session was simulated: raise the number of sessions")
     return Dataset(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Dataset)))
 
@@ -114,7 +148,7 @@ def session_dataset(session: SimulatedSession, rows: SessionRows) -> Dataset:
     """Targets joined to the rows of one session by their second; rows without any use are left out."""
     targets = targets_of(session)
     second = np.minimum(rows.times_ms // 1_000, len(targets.state) - 1)
-    change, change_weight = _changes(rows)
+    change, change_weight = changes(rows)
     counted = targets.state_weight[second] > 0.0
     if session.stop_press_ms is not None:
         change_weight[rows.times_ms + CHANGE_AFTER_MS > session.stop_press_ms] = 0.0
@@ -132,7 +166,7 @@ def session_dataset(session: SimulatedSession, rows: SessionRows) -> Dataset:
     )
 
 
-def _changes(rows: SessionRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def changes(rows: SessionRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Difference of the 5-s levels 10 s later and now (n, 3); weight 0 where either is not known."""
     times = rows.times_ms
     if len(times) == 0:
@@ -142,8 +176,3 @@ def _changes(rows: SessionRows) -> tuple[NDArray[np.float64], NDArray[np.float64
     near = np.abs(times[later] - times - CHANGE_AFTER_MS) < _CHANGE_SLACK_MS
     known = near & np.isfinite(change).all(axis=1)
     return np.where(known[:, None], change, 0.0), known.astype(np.float64)
-
-
-def families_of(config: CohortConfig) -> tuple[Family, ...]:
-    """The families that training sees."""
-    return tuple(family for family in config.weights if family not in config.held_out_families)

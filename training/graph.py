@@ -1,7 +1,7 @@
 """In: a calibrated network. Out: one ONNX graph with all heads, for any number of rows.
 
-Clip, three products with rectifiers, softmax and sigmoid: nothing mixes rows. In batches of the same size a row's
-result does not depend, to the bit, on its neighbours or its place.
+Clip and compression, three products with rectifiers, softmax and sigmoid: nothing mixes rows. In batches of the same
+size a row's result does not depend, to the bit, on its neighbours or its place.
 """
 
 from typing import Final
@@ -33,8 +33,13 @@ OUTPUTS: Final[dict[str, tuple[int, ...]]] = {
 def build_graph(network: Network) -> bytes:
     """The ONNX file of a network whose last layer is calibrated; the same network gives the same bytes."""
     nodes, constants = [], [_constant("low", np.float32(-CLIP)), _constant("high", np.float32(CLIP))]
+    constants.append(_constant("one", np.float32(1.0)))
     nodes.append(helper.make_node("Clip", [INPUT, "low", "high"], ["clipped"]))
-    last = "clipped"
+    nodes.append(helper.make_node("Abs", ["clipped"], ["size"]))
+    nodes.append(helper.make_node("Add", ["size", "one"], ["above"]))
+    nodes.append(helper.make_node("Sqrt", ["above"], ["root"]))
+    nodes.append(helper.make_node("Div", ["clipped", "root"], ["compressed"]))
+    last = "compressed"
     layers = standardised_layers(network)
     for number, (weights, bias) in enumerate(layers):
         constants += [_constant(f"weights_{number}", weights), _constant(f"bias_{number}", bias)]

@@ -11,27 +11,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emdr_stream.domain import BODY_SIGNALS, DIMENSIONS, EMOTIONS, MODEL_STATES, N_SIGNALS, SIGNALS
-from emdr_stream.pipeline.features import CONTEXT, N_FEATURES
+from emdr_stream.domain import BODY_SIGNALS, DIMENSIONS, EMOTIONS, MODEL_STATES
+from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES
 from training.config import NetworkConfig
 from training.dataset import Dataset
 
 Floats = NDArray[np.float32]
 
-CLIP: Final = 8.0
-"""Features are cut to this many baseline standard deviations before anything else."""
+CLIP: Final = 60.0
+"""Features are cut to this many baseline standard deviations before anything else, and then compressed."""
 N_STATES: Final = len(MODEL_STATES)
 RISK: Final = N_STATES
 CRISIS: Final = N_STATES + 1
 CHANGE: Final = slice(N_STATES + 2, N_STATES + 5)
 N_OUTPUTS: Final = N_STATES + 5
 
-_LEVELS: Final = N_FEATURES - len(CONTEXT)
-
 
 def _columns(*signals: str) -> NDArray[np.int64]:
-    """The features made of these signals."""
-    return np.flatnonzero(np.isin(np.arange(_LEVELS) % N_SIGNALS, [SIGNALS.index(name) for name in signals]))
+    """The features made of these signals: named `<kind>_<signal>` or `<kind>_<signal>_<window>`."""
+    of = tuple(f"_{signal}" for signal in signals)
+    return np.flatnonzero([name.endswith(of) or name.rpartition("_")[0].endswith(of) for name in FEATURE_NAMES])
 
 
 _GROUPS: Final = (_columns(*BODY_SIGNALS), _columns("attention"), _columns(*DIMENSIONS), _columns(*EMOTIONS))
@@ -43,7 +42,7 @@ _LEAST_SD: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """`mean`, `scale` (N_FEATURES,) standardise the clipped input; `layers` are (weights (in, out), bias (out,));
+    """`mean`, `scale` (N_FEATURES,) standardise the compressed input; `layers` are (weights (in, out), bias (out,));
     `change_sd` (3,) turns the last three outputs into units."""
 
     mean: Floats
@@ -60,8 +59,14 @@ class Network:
         return np.asarray(x @ weights + bias)
 
 
+def compressed(features: Floats) -> Floats:
+    """x / sqrt(1 + |x|): near 0 as it is, far out its root, so that a strong face is told from an overwhelmed one."""
+    x = np.clip(features, np.float32(-CLIP), np.float32(CLIP))
+    return np.asarray(x / np.sqrt(np.float32(1.0) + np.abs(x)), dtype=np.float32)
+
+
 def standardise(features: Floats, mean: Floats, scale: Floats) -> Floats:
-    return np.asarray((np.clip(features, -CLIP, CLIP) - mean) * scale, dtype=np.float32)
+    return np.asarray((compressed(features) - mean) * scale, dtype=np.float32)
 
 
 def fit_network(data: Dataset, config: NetworkConfig, seed: int, progress: Callable[[float], None]) -> Network:
@@ -159,7 +164,7 @@ def _varied(rng: np.random.Generator, features: Floats, mean: Floats, scale: Flo
 
 
 def _moments_of(features: Floats) -> tuple[Floats, Floats]:
-    thinned = np.clip(features[:: max(len(features) // 50_000, 1)], -CLIP, CLIP).astype(np.float64)
+    thinned = compressed(features[:: max(len(features) // 50_000, 1)]).astype(np.float64)
     scale = 1.0 / np.maximum(thinned.std(axis=0), 0.05)
     return thinned.mean(axis=0).astype(np.float32), scale.astype(np.float32)
 

@@ -6,7 +6,7 @@ Everything written depends on the arguments alone: the same training gives the s
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -28,14 +28,16 @@ TOLERANCE: Final = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What stands in the manifest for people. `metrics` is free-form; `command` made the model."""
+    """What stands in the manifest for people. `command` made the model; `metrics` are written by the evaluation;
+    `validation`: what the thresholds came to where they were chosen."""
 
     version: str
     command: str
     seed: int
     data: str
-    metrics: dict[str, Json]
+    metrics: dict[str, Json] = field(default_factory=dict)
     created: str | None = None
+    validation: dict[str, Json] = field(default_factory=dict)
 
 
 def expected_outputs(network: Network, features: Features) -> dict[str, Features]:
@@ -65,10 +67,10 @@ def write_version(models: Path, network: Network, calibration: Calibration, feat
     rows = stored_vectors(features)
     outputs = {name: _listed(values) for name, values in expected_outputs(network, rows).items()}
     vectors: dict[str, Json] = {"features": _listed(rows), "outputs": dict(outputs), "tolerance": TOLERANCE}
-    vector_bytes = _encoded(vectors, indent=None)
+    vector_bytes = encoded(vectors, indent=None)
     (folder / "vectors.json").write_bytes(vector_bytes)
     manifest = _manifest(record, calibration, graph, vector_bytes)
-    (folder / "manifest.json").write_bytes(_encoded(manifest))
+    (folder / "manifest.json").write_bytes(encoded(manifest))
     return folder
 
 
@@ -76,7 +78,7 @@ def put_in_use(models: Path, version: str, name: str = NAME) -> None:
     """Name `version` of `name` in `current.json`, leaving the other models' entries as they are."""
     path = models / "current.json"
     current: dict[str, Json] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    path.write_bytes(_encoded({**current, name: version}))
+    path.write_bytes(encoded({**current, name: version}))
 
 
 def _manifest(record: Record, calibration: Calibration, graph: bytes, vectors: bytes) -> dict[str, Json]:
@@ -101,7 +103,9 @@ def _manifest(record: Record, calibration: Calibration, graph: bytes, vectors: b
             "state_temperature": calibration.temperature,
             "risk_platt": list(calibration.risk),
             "crisis_platt": list(calibration.crisis),
+            "risk_and_crisis_moved": list(calibration.moved),
         },
+        "validation": record.validation,
         "metrics": record.metrics,
     }
     if record.created is not None:
@@ -114,5 +118,6 @@ def _listed(values: Features) -> Json:
     return listed
 
 
-def _encoded(value: Mapping[str, Json], indent: int | None = 1) -> bytes:
+def encoded(value: Mapping[str, Json], indent: int | None = 1) -> bytes:
+    """JSON as all files of a model are written."""
     return (json.dumps(value, indent=indent, ensure_ascii=False) + "\n").encode()

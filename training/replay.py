@@ -1,9 +1,10 @@
-"""In: sessions and a model. Out: the alarms that the service's own perception, model and safety monitor would give.
+"""In: probabilities along a session. Out: the alarms that the service's own safety monitor would give of them.
 
-After a pause somebody looks, and resumes 30 s later: the monitor is told so, as the service tells it.
+For choosing thresholds on validation, where a thousand of them are tried on the same probabilities. What is reported
+comes from the whole service (`training/evaluation/`). After a pause somebody looks, and resumes 30 s later.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,15 +15,9 @@ from emdr_stream.domain import MODEL_STATES, AlertKind, StateLabel, Thresholds
 from emdr_stream.pipeline.features import Features
 from emdr_stream.pipeline.safety import SafetyMonitor
 from emdr_stream.settings import SafetySettings
-from emdr_stream.simulation import CRISES, SimulatedSession
 from training.graph import BATCH
-from training.rows import rows_of
-from training.scoring import Course, TrueEvent
 
 RESUME_AFTER_MS: Final = 30_000
-ROW_EVERY_MS: Final = 200
-LONGEST_STEP_MS: Final = 2_000
-"""Time between two rows beyond this is time in which the service did not see the client."""
 HYPOAROUSAL: Final = MODEL_STATES.index(StateLabel.HYPOAROUSAL)
 
 Outputs = tuple[Features, Features, Features, Features]
@@ -78,39 +73,3 @@ def monitor(scored: Scored, settings: SafetySettings | None = None, thresholds: 
                 pauses.append(at_ms / 1_000)
                 resume_ms = at_ms + RESUME_AFTER_MS
     return Alarms(tuple(pauses), tuple(advice))
-
-
-def monitored_s(times_ms: NDArray[np.int64]) -> float:
-    """Seconds in which the models were heard."""
-    return float(np.minimum(np.diff(times_ms), LONGEST_STEP_MS).sum() / 1_000)
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """One session after its replay, twice: scored by the pauses alone, and by pauses and advice."""
-
-    session: SimulatedSession
-    scored: Scored
-    pauses: Course
-    alarms: Course
-
-
-def replay(model: Model, sessions: Iterable[SimulatedSession], every_ms: int = ROW_EVERY_MS) -> Iterable[Replayed]:
-    """Replay sessions one by one."""
-    for session in sessions:
-        rows = rows_of(session, every_ms)
-        scored = run_model(model, rows.times_ms, rows.features)
-        yield replayed(session, scored)
-
-
-def replayed(session: SimulatedSession, scored: Scored) -> Replayed:
-    alarms = monitor(scored)
-    both = tuple(sorted((*alarms.pauses_s, *alarms.advice_s)))
-    return Replayed(session, scored, _course(session, scored, alarms.pauses_s), _course(session, scored, both))
-
-
-def _course(session: SimulatedSession, scored: Scored, alarms_s: tuple[float, ...]) -> Course:
-    events = tuple(
-        TrueEvent(event.onset_s, event.offset_s, event.observable) for event in session.events if event.kind in CRISES
-    )
-    return Course(session.person_id, session.family.value, alarms_s, events, monitored_s(scored.times_ms))

@@ -1,22 +1,21 @@
-"""In: a configuration. Out: a trained, calibrated and measured model in the models folder."""
+"""In: a configuration. Out: a trained and calibrated model in the models folder, to be measured by the evaluation."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
+from emdr_stream.domain import Thresholds
 from training.calibration import Calibration, calibrate, fold
-from training.card import card, describe_data, metrics
 from training.config import TrainingConfig
-from training.controls import check_controls
-from training.dataset import TRAINING, VALIDATION, Dataset, build_dataset, training_cohort
-from training.evaluation import Report, evaluate
-from training.graph import build_graph
-from training.network import Network, fit_network
+from training.dataset import TRAINING, VALIDATION, Dataset, joined, run_tasks, tasks_of
+from training.network import CRISIS, N_STATES, RISK, Network, activated, fit_network
 from training.package import Record, put_in_use, write_version
+from training.reference import make_reference, write_reference
+from training.replay import Scored
 from training.served import serve
-
-VALIDATION_ROW_EVERY_MS: Final = 1_000
+from training.states import StateFigures, fit_logistic, state_figures
+from training.thresholds import TRIED, Choice, ValidationSession, ValidationTask, chosen, moved
 
 
 class Progress(Protocol):
@@ -55,24 +54,38 @@ def counted(progress: Progress, what: str) -> Callable[[int, int], None]:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A calibrated network and the data it is from."""
+    """A calibrated network whose thresholds are the service's own, what was chosen, and the data it is from."""
 
     network: Network
     calibration: Calibration
+    choice: Choice
+    states: StateFigures
     training_rows: int
     validation: Dataset
 
 
-def train_network(config: TrainingConfig, progress: Progress) -> Trained:
-    """Simulate, fit and calibrate."""
+def train_network(
+    config: TrainingConfig, progress: Progress, extra: Dataset | None = None, processes: int = 1
+) -> Trained:
+    """Simulate, fit, calibrate and choose the thresholds. The number of processes changes the time alone.
+
+    `extra`: rows to fit on beside the simulated ones.
+    """
     cohort = config.cohort
     progress.begin("simulating clients to train on", cohort.training_sessions)
-    sessions = training_cohort(cohort, config.seed, TRAINING, progress.reach)
-    share = config.network.drop_sets_share
-    training = build_dataset(sessions, cohort.row_every_ms, config.seed, share, exact=False)
-    progress.begin("simulating clients to calibrate on", cohort.validation_sessions)
-    sessions = training_cohort(cohort, config.seed, VALIDATION, progress.reach)
-    validation = build_dataset(sessions, VALIDATION_ROW_EVERY_MS, config.seed + 1, share)
+    tasks = tasks_of(cohort, config.seed, TRAINING, config.network.drop_sets_share)
+    training = joined([*run_tasks(tasks, processes, progress.reach), *([] if extra is None else [extra])])
+    progress.begin("simulating clients to validate on", cohort.validation_sessions)
+    watched = [ValidationTask(task) for task in tasks_of(cohort, config.seed, VALIDATION)]
+    sessions = run_tasks(watched, processes, progress.reach)
+    return fitted(config, training, sessions, progress)
+
+
+def fitted(
+    config: TrainingConfig, training: Dataset, sessions: Sequence[ValidationSession], progress: Progress
+) -> Trained:
+    """A network for these rows, calibrated on these sessions, with the thresholds chosen there."""
+    validation = joined([session.data for session in sessions])
     progress.begin("fitting the network", config.network.epochs)
     losses: list[float] = []
 
@@ -82,35 +95,82 @@ def train_network(config: TrainingConfig, progress: Progress) -> Trained:
 
     network = fit_network(training, config.network, config.seed, passed)
     calibration = calibrate(network, validation)
-    return Trained(fold(network, calibration), calibration, len(training), validation)
+    progress.begin("choosing the thresholds", len(TRIED))
+    choice = choose(fold(network, calibration), sessions, config, progress)
+    calibration = settled(calibration, choice)
+    states = state_figures(network, fit_logistic(training, config), validation)
+    return Trained(fold(network, calibration), calibration, choice, states, len(training), validation)
+
+
+def choose(
+    network: Network, sessions: Sequence[ValidationSession], config: TrainingConfig, progress: Progress
+) -> Choice:
+    """Where advice and pause begin, for a network whose outputs are calibrated."""
+    scored = []
+    for session in sessions:
+        said = activated(network.outputs(session.features))
+        scored.append(Scored(session.times_ms, said[:, :N_STATES], said[:, RISK], said[:, CRISIS]))
+    return chosen(sessions, scored, config.budget, progress.reach)
+
+
+def settled(calibration: Calibration, choice: Choice) -> Calibration:
+    """The calibration moved so that the chosen figures are the service's thresholds."""
+    limits = Thresholds()
+    risk = moved(calibration.risk, choice.risk, limits.risk)
+    crisis = moved(calibration.crisis, choice.crisis, limits.crisis_pause)
+    by = (risk[1] - calibration.risk[1], crisis[1] - calibration.crisis[1])
+    return replace(calibration, risk=risk, crisis=crisis, moved=by)
 
 
 def train(
-    config: TrainingConfig, models: Path, record: Record, data: Path | None = None, progress: Progress | None = None
-) -> Report:
-    """Train, measure, write `models/emotion_safety/<version>/`, and put that version in use.
+    config: TrainingConfig,
+    models: Path,
+    record: Record,
+    progress: Progress | None = None,
+    *,
+    extra: Dataset | None = None,
+    use: bool = True,
+    processes: int = 1,
+) -> Path:
+    """Train, write `models/emotion_safety/<version>/` without card and metrics, and put it in use, unless told not to.
 
-    `data`: folder of recordings for the control with real speakers; without it the card says that it was not measured.
+    Gives the version's folder; `training.evaluation` measures it and writes what is missing. `extra`: rows of labelled
+    recordings to train on, beside those of the simulator.
     """
-    progress = progress or Silence()
-    trained = train_network(config, progress)
-    model = serve(build_graph(trained.network))
-    progress.begin("replaying test clients, three cohorts", 3 * config.cohort.test_sessions)
-    done = 0
-
-    def replayed(_: int) -> None:
-        nonlocal done
-        done += 1
-        progress.reach(done)
-
-    report = evaluate(model, config, replayed)
-    if data is not None:
-        progress.begin("replaying real speakers", 1)
-        report = replace(report, controls=check_controls(model, data))
-        progress.reach(1)
+    trained = train_network(config, progress or Silence(), extra, processes)
     about = describe_data(config, trained.training_rows, len(trained.validation))
-    record = replace(record, data=about, metrics=metrics(report))
+    if extra is not None:
+        about += f" Among the rows trained on are {len(extra)} of labelled recordings of consenting clients."
+    return ship(trained, models, replace(record, data=about), config, progress, use=use)
+
+
+def ship(
+    trained: Trained,
+    models: Path,
+    record: Record,
+    config: TrainingConfig,
+    progress: Progress | None = None,
+    *,
+    use: bool = True,
+) -> Path:
+    """Write the version with what drift is told against, and put it in use unless told not to."""
+    progress = progress or Silence()
+    record = replace(record, validation={"thresholds": asdict(trained.choice), "states": asdict(trained.states)})
     folder = write_version(models, trained.network, trained.calibration, trained.validation.features, record)
-    (folder / "CARD.md").write_text(card(record, config, report), encoding="utf-8")
-    put_in_use(models, record.version)
-    return report
+    progress.begin("simulating clients to tell drift from", config.cohort.validation_sessions)
+    model = serve((folder / "model.onnx").read_bytes())
+    write_reference(folder, make_reference(model, config, record.command, progress.reach))
+    if use:
+        put_in_use(models, record.version)
+    return folder
+
+
+def describe_data(config: TrainingConfig, rows: int, validation_rows: int) -> str:
+    """What the model was trained on, in words."""
+    cohort = config.cohort
+    return (
+        f"Simulated throughout (`emdr_stream.simulation`): {cohort.training_sessions} sessions for training ({rows} "
+        f"rows; {cohort.randomised_share:.0%} domain-randomised), {cohort.validation_sessions} of other persons for "
+        f"calibration and thresholds ({validation_rows} rows; the mixture of the tests), each session another person. "
+        f"Families trained on: {', '.join(cohort.weights)}."
+    )

@@ -1,7 +1,7 @@
 """In: a simulated session. Out: the rows that `rows.rows_of` gives, for all times at once, some ten times faster.
 
-Only training uses it, where the number of persons counts for more than anything else: calibration and every reported
-figure come from the service's own perception. Samples that arrive out of order (below 0.3 %) are left out here.
+Training and validation use it, where the number of persons counts for more than anything else: every reported figure
+comes from the whole service. Samples that arrive out of order (below 0.3 %) are left out here.
 """
 
 import numpy as np

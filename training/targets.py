@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emdr_stream.domain import MODEL_STATES, StateLabel
+from emdr_stream.evaluation.probabilities import HORIZON_S
 from emdr_stream.simulation import CRISES, LatentState, Parameters, SimulatedSession
 from emdr_stream.simulation.scenario import ACTIVATION, DISSOCIATION
 
 Floats = NDArray[np.float64]
 
-HORIZON_S: Final = 15
 EDGE_BLUR: Final = 0.06
 """Scale of the logistic about the window's edge, as a share of it: half of the edge's own spread over persons."""
 UNOBSERVABLE_WEIGHT: Final = 0.2

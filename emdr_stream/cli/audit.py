@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from pydantic import SecretStr
@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from emdr_stream.cli.command import Subparsers, add_settings_options, new_parser
-from emdr_stream.embedded import EmbeddedStores, running_stores
-from emdr_stream.environment import Environment, data_dir_of, database_url_of, read_environment
-from emdr_stream.errors import ConfigurationError, EmdrError
+from emdr_stream.cli.database import database
+from emdr_stream.environment import Environment, read_environment
+from emdr_stream.errors import EmdrError
 from emdr_stream.store.base import AuditVerdict
 from emdr_stream.store.chain import Anchor
 from emdr_stream.store.postgres import PostgresStore
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _verify(environment: Environment, anchor: Anchor) -> AuditVerdict:
-    async with _database(environment) as url:
+    async with database(environment) as url:
         store = PostgresStore(url, timeout_s=_PAGE_S, connections=1)
         try:
             total = await store.audit_rows()
@@ -75,33 +75,6 @@ async def _verify(environment: Environment, anchor: Anchor) -> AuditVerdict:
                 return await store.verify_audit(anchor, on_page)
         finally:
             await store.aclose()
-
-
-@contextlib.asynccontextmanager
-async def _database(environment: Environment) -> AsyncIterator[str]:
-    """The configured database, that of a service which runs on the data folder, or the folder's, started for a while.
-
-    Raises ConfigurationError when there is none, StoreUnavailable when it does not start.
-    """
-    configured = database_url_of(environment)
-    if configured is not None:
-        yield configured
-        return
-    data_dir = data_dir_of(environment)
-    beside = running_stores(data_dir)
-    if beside is not None:
-        yield beside.database_url
-        return
-    if not (data_dir / "postgres").is_dir():
-        raise ConfigurationError(
-            f"the data folder {data_dir} holds no database: name the service's with --data-dir, "
-            "or set EMDR_DATABASE_URL"
-        )
-    stores = EmbeddedStores(
-        data_dir, valkey_binary=environment.valkey_binary, postgres_bin_dir=environment.postgres_bin_dir
-    )
-    async with stores as own:
-        yield own.database_url
 
 
 @contextlib.contextmanager

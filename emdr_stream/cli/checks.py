@@ -4,7 +4,7 @@ import errno
 import os
 import platform
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module, metadata
@@ -16,9 +16,13 @@ from emdr_stream.embedded.binaries import FoundBinary, StoreName
 from emdr_stream.environment import Environment, data_dir_of, token_settings
 from emdr_stream.environment.keys import key_file
 from emdr_stream.errors import ConfigurationError, ModelRefused
-from emdr_stream.inference.manifest import default_models_dir
+from emdr_stream.evaluation.gates import missed
+from emdr_stream.inference.lives import read_history, whose_decision
+from emdr_stream.inference.manifest import current_versions, default_models_dir, read_manifest
 from emdr_stream.inference.models import verify_models
+from emdr_stream.inference.promotion import wanted_of
 from emdr_stream.pipeline.features import FEATURE_NAMES
+from emdr_stream.store.model_events import DriftRow
 
 
 class Level(StrEnum):
@@ -89,7 +93,8 @@ def installed_opencv() -> dict[str, str]:
 
 def check_models(models_dir: Path | None) -> Iterator[Finding]:
     try:
-        verdicts = verify_models(models_dir or default_models_dir(), FEATURE_NAMES)
+        folder = models_dir or default_models_dir()
+        verdicts = verify_models(folder, FEATURE_NAMES)
     except ModelRefused as refused:
         yield Finding(Level.FAIL, "models", str(refused), "set EMDR_MODEL_DIR, or train them with `make train`")
         return
@@ -97,9 +102,36 @@ def check_models(models_dir: Path | None) -> Iterator[Finding]:
         subject = f"model {verdict.name} {verdict.version}"
         if verdict.problem is None:
             yield Finding(Level.OK, subject, f"{verdict.sha256[:12]}{', in use' if verdict.in_use else ''}")
+            if verdict.in_use:
+                yield from _check_targets(folder, verdict.name, verdict.version)
         else:
             level = Level.FAIL if verdict.in_use else Level.WARN
             yield Finding(level, subject, verdict.problem, "see `emdr-stream models verify`")
+
+
+def _check_targets(models_dir: Path, name: str, version: str) -> Iterator[Finding]:
+    """Targets that a version in use misses, and who accepted that: in use all the same, and never in silence."""
+    manifest = read_manifest(models_dir / name / version)
+    wanted = wanted_of(name, manifest)
+    names = [result.name for result in missed(manifest.metrics, wanted)]
+    if not names:
+        return
+    whose = whose_decision(read_history(models_dir), name, version)
+    what = f"misses {len(names)} of {len(wanted)} targets ({whose}): {', '.join(names)}"
+    yield Finding(Level.WARN, f"model {name} {version}", what, "`emdr-stream models list` says by how much")
+
+
+def check_drift(found: Mapping[tuple[str, str], DriftRow] | None, models_dir: Path | None) -> Iterator[Finding]:
+    """How far the versions in use have drifted, of what a running service wrote down last; nothing where none runs."""
+    folder = models_dir or default_models_dir()
+    for name, version in sorted(current_versions(folder).items()):
+        row = (found or {}).get((name, version))
+        if row is None or row.fields.get("inputs") is None:
+            continue
+        over = any(row.fields[what] > row.fields[f"{what}_limit"] for what in ("inputs", "outputs"))
+        told = f"inputs {row.fields['inputs']:.2f}, outputs {row.fields['outputs']:.2f}"
+        mend = "look at what changed (docs/models.md, Drift), and think of a retraining" if over else ""
+        yield Finding(Level.WARN if over else Level.OK, f"drift of {name}", told, mend)
 
 
 def check_binaries(environment: Environment, names: list[StoreName]) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from emdr_stream.cli.checks import (
     Level,
     check_binaries,
     check_data_folder,
+    check_drift,
     check_models,
     check_opencv,
     check_packages,
@@ -27,8 +29,10 @@ from emdr_stream.cli.checks import (
     installed_opencv,
 )
 from emdr_stream.cli.command import Subparsers, add_settings_options, console, new_parser, table
+from emdr_stream.cli.model_list import read_drift
 from emdr_stream.embedded.binaries import StoreName
 from emdr_stream.environment import Environment, data_dir_of, read_environment, unknown_variables
+from emdr_stream.errors import EmdrError
 
 _EXAMPLES: Final = """  emdr-stream doctor
   emdr-stream doctor --json
@@ -69,10 +73,17 @@ def examine(environment: Environment) -> Iterator[Finding]:
     yield from check_opencv(installed_opencv())
     yield from check_camera(environment.landmarker_file, environment.model_dir)
     yield from check_models(environment.model_dir)
+    yield from _check_drift(environment)
     yield from check_data_folder(environment)
     yield from check_tokens(environment)
     yield from _check_stores(environment)
     yield from check_port(environment.host, environment.port, data_dir_of(environment))
+
+
+def _check_drift(environment: Environment) -> Iterator[Finding]:
+    # What is wrong with the folder or the database is said elsewhere.
+    with contextlib.suppress(EmdrError):
+        yield from check_drift(read_drift(environment), environment.model_dir)
 
 
 def _check_stores(environment: Environment) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from emdr_stream.cli.command import Subparsers, new_parser, table
 from emdr_stream.domain import AlertState
 from emdr_stream.environment import read_environment
 from emdr_stream.errors import ConfigurationError
+from emdr_stream.evaluation.labels import LABELS_FILE
 from emdr_stream.inference.batch import Model
 from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.inference.models import LoadedModel, load_current
@@ -156,6 +157,8 @@ def run(args: argparse.Namespace) -> int:
     """Replay all files; a bad one is told and the others go on. Raises ConfigurationError for what stops them all."""
     notes = Console(stderr=True, width=None if sys.stderr.isatty() else 200, highlight=False)
     faults = 0
+    # `replay DIR/*.jsonl` names the labels too, which are no recording.
+    args.files = [path for path in args.files if path.name != LABELS_FILE] or args.files
     with Progress(console=notes, transient=True, disable=not notes.is_terminal) as progress:
         replayer = Replayer(args, progress)
         for path in args.files:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from emdr_stream import __version__
-from emdr_stream.app import Addresses, load_model
+from emdr_stream.app import Addresses
 from emdr_stream.cli.command import Subparsers, add_settings_options, new_parser
 from emdr_stream.cli.supervisor import Supervisor, WorkerOptions
 from emdr_stream.domain import Role
@@ -21,6 +21,7 @@ from emdr_stream.embedded import EmbeddedStores
 from emdr_stream.endpoints.auth import TokenAuthority
 from emdr_stream.environment import load_settings, unknown_variables
 from emdr_stream.errors import ConfigurationError, EmdrError
+from emdr_stream.models_in_use import load_versions
 from emdr_stream.serving import BACKLOG, run_loop, serve_worker
 from emdr_stream.settings import Mode, ServiceSettings
 from emdr_stream.telemetry.logs import configure_logging
@@ -32,6 +33,7 @@ _EXAMPLES: Final = """  emdr-stream serve                       everything, with
   emdr-stream serve --port 9000 --data-dir ./data
   emdr-stream serve --record ./recordings  each session as JSON Lines, for replay
   emdr-stream serve --workers 4            four processes on one port; SIGHUP restarts them one after the other
+  kill -USR1 PID                           takes up the models that `models promote` put in use, closing no socket
 
 With EMDR_REDIS_URL and EMDR_DATABASE_URL set, those stores are used and none are started."""
 
@@ -72,12 +74,12 @@ async def _serve(settings: ServiceSettings, given: Mapping[str, Any], env_file: 
         print(_welcome(settings, host, port), flush=True)
 
     # Checked here in any case: an altered model is to stop the start with one sentence, not with one a worker.
-    model = load_model(settings)
+    versions = load_versions(settings)
     async with _stores(settings) as addresses:
         if settings.server.workers == 1:
-            await serve_worker(settings, addresses, [listening], model=model, ready=ready)
+            await serve_worker(settings, addresses, [listening], versions=versions, ready=ready)
         else:
-            del model
+            del versions
             listening.listen(BACKLOG)
             await Supervisor(settings, addresses, listening, WorkerOptions(given, env_file)).run(ready)
 
@@ -134,6 +136,7 @@ def _welcome(settings: ServiceSettings, host: str, port: int) -> str:
         f"emdr_stream {__version__} is listening on port {port}",
         f"  client     ws://{name}:{port}/v1/stream   (subprotocols emdr.v1.msgpack, emdr.v1.json)",
         f"  therapist  ws://{name}:{port}/v1/watch",
+        f"  pages      http://{name}:{port}/console  /client   (each asks for a token)",
         f"  contract   http://{name}:{port}/v1/asyncapi.json",
         f"  operator   http://{name}:{port}/metrics  /healthz  /readyz",
     ]

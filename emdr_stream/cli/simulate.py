@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,20 +17,26 @@ from emdr_stream.domain import Role
 from emdr_stream.endpoints.auth import TokenAuthority
 from emdr_stream.environment import read_environment, token_settings
 from emdr_stream.errors import ConfigurationError
-from emdr_stream.recording.format import encode
-from emdr_stream.simulation import Family, SimulatedSession, recording_lines, session_messages, simulate_session
+from emdr_stream.recording.simulated import write_sessions
+from emdr_stream.simulation import (
+    TEST_MIXTURE,
+    Family,
+    SimulatedSession,
+    prevalence,
+    session_messages,
+    simulate_cohort,
+    simulate_session,
+)
 from emdr_stream.simulation.session import SHORTEST_S
 
-STARTED_TS: Final = 1_767_225_600_000
-"""Wall clock of recordings: the first second of 2026, UTC. A fixed one, so that the same seed gives the same bytes."""
-
 _EXAMPLES: Final = """  emdr-stream simulate --family panic calm --out scenarios
-  emdr-stream simulate --sessions 100 --seed 7 --duration 600 --out scenarios
+  emdr-stream simulate --mixture --sessions 100 --seed 7 --duration 600 --out scenarios
   emdr-stream simulate --url ws://127.0.0.1:8001 --family panic
   emdr-stream simulate --url ws://127.0.0.1:8001 --video somebody.mp4 --duration 60
   emdr-stream simulate --url wss://emdr.example.org --token \"$TOKEN\" --sessions 200
 
 Families: {families}.
+Beside the recordings, labels.jsonl says what truly happened, for `emdr-stream evaluate`.
 Without --token, one is signed with the key of the service on this machine."""
 _STDIN: Final = "-"
 _HOURS_S: Final = 12 * 3_600.0
@@ -48,7 +54,12 @@ def add_parser(subparsers: Subparsers, summary: str) -> None:
     )
     families = [family.value for family in Family]
     what = "kinds of session, in turn (default: all)"
-    parser.add_argument("--family", nargs="+", choices=families, default=families, metavar="FAMILY", help=what)
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--family", nargs="+", choices=families, default=families, metavar="FAMILY", help=what)
+    mixed = "draw the families as often as test sets have them: crises are about 5 %% of the time"
+    chosen.add_argument("--mixture", action="store_true", help=mixed)
+    pressing = "whether clients press stop in most crises (default: with --url yes, with --out no)"
+    parser.add_argument("--stop-presses", action=argparse.BooleanOptionalAction, default=None, help=pressing)
     parser.add_argument("--sessions", type=_count, metavar="N", help="how many (default: one of each family)")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed gives the same sessions")
     parser.add_argument(
@@ -61,45 +72,45 @@ def add_parser(subparsers: Subparsers, summary: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the recordings, or stream until all sessions are over. Exit code 1 when a client failed."""
-    families = [Family(name) for name in args.family]
-    sessions = args.sessions or (1 if args.video else len(families))
     if args.video is None and args.duration < SHORTEST_S:
         raise ConfigurationError(f"--duration: choose between {SHORTEST_S:.0f} and 14400 seconds: a baseline and a set")
     if args.out is not None:
         if args.video is not None:
             raise ConfigurationError("--video is streamed, and no picture is written: use it with --url")
-        return _write(args.out, families, sessions, args.seed, args.duration)
+        return _write(args)
     if args.video is not None:
-        scripts = [webcam_script(args.video, args.fps, args.duration)] * sessions
+        scripts = [webcam_script(args.video, args.fps, args.duration)] * (args.sessions or 1)
     else:
         scripts = [
-            Script(session.family.value, tuple(session_messages(session)), round(session.duration_s * 1_000))
-            for session in (_session(families, args.seed, number, args.duration) for number in range(sessions))
+            Script(session.family, tuple(session_messages(session)), round(session.duration_s * 1_000))
+            for session in _sessions(args)
         ]
     observed = asyncio.run(stream_all(args.url, _token(args), scripts, args.speed, console()))
     console().print(observed_table(observed))
     return 1 if any(client.problem for client in observed) else 0
 
 
-def _session(families: Sequence[Family], seed: int, number: int, duration_s: float) -> SimulatedSession:
-    """Session `number` depends on the seed, its number and its family alone."""
-    rng = np.random.default_rng([seed, number])
-    return simulate_session(rng, families[number % len(families)], duration_s=duration_s)
+def _sessions(args: argparse.Namespace) -> Iterator[SimulatedSession]:
+    """The sessions that the arguments ask for; each depends on the seed, its number and its family alone."""
+    presses = args.out is None if args.stop_presses is None else bool(args.stop_presses)
+    families = [Family(name) for name in args.family]
+    count = args.sessions or len(families)
+    if args.mixture:
+        length = (args.duration, args.duration)
+        yield from simulate_cohort(args.seed, count, TEST_MIXTURE, duration_s=length, stop_presses=presses)
+        return
+    for number in range(count):
+        rng = np.random.default_rng([args.seed, number])
+        family = families[number % len(families)]
+        yield simulate_session(rng, family, duration_s=args.duration, stop_presses=presses)
 
 
-def _write(folder: Path, families: Sequence[Family], sessions: int, seed: int, duration_s: float) -> int:
-    for number in range(sessions):
-        session = _session(families, seed, number, duration_s)
-        name = f"{session.family.value}-{seed}-{number}"
-        header, *rest = recording_lines(session, STARTED_TS, user=session.person_id)
-        lines = [header | {"session_id": name, "seed": seed}, *rest]
-        path = folder / f"{name}.jsonl"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"".join(encode(line) + b"\n" for line in lines))
-        except OSError as problem:
-            raise ConfigurationError(f"--out {folder} cannot be written ({problem.strerror}): name a folder") from None
-        print(path)
+def _write(args: argparse.Namespace) -> int:
+    truths = []
+    for path, truth in write_sessions(args.out, _sessions(args), args.seed):
+        print(path, flush=True)
+        truths.append(truth)
+    console().print(f"labels.jsonl: {prevalence(truths)}", markup=False)
     return 0
 
 

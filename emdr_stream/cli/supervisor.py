@@ -2,7 +2,7 @@
 
 The supervisor listens and accepts nothing: the workers share its socket, so that what one of them does not accept
 (stopped, dead, starting) another one does. A worker that dies is started again in its slot, with the same journal.
-SIGHUP restarts them one after the other; SIGTERM and SIGINT stop them all.
+SIGHUP restarts them one after the other, SIGUSR1 has them take up the models in use; SIGTERM and SIGINT stop them all.
 """
 
 import asyncio
@@ -71,6 +71,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._rolling.set)
+        loop.add_signal_handler(signal.SIGUSR1, self._pass_on, signal.SIGUSR1)
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [group.create_task(work) for work in (self._announce(ready), self._restart_in_turn())]
@@ -163,6 +164,12 @@ class Supervisor:
             _LOG.error("workers did not stop in time and are killed", extra={"count": len(late)})
             for slot in self._processes:
                 self._signal(slot, signal.SIGKILL)
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        """Have every worker that is up do it; one that starts now does it anyway."""
+        for slot, up in self._up.items():
+            if up.is_set():
+                self._signal(slot, number)
 
     def _signal(self, slot: int, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):

@@ -140,6 +140,7 @@ def alert_message(entry: AlertEntry) -> AlertMessage:
             severity=Severity.HIGH,
             state=AlertState.RAISED,
             raised_ts=entry.ts_ms,
+            ts=entry.ts_ms,
             evidence=(Evidence(signal="unreadable_alert", value=None),),
         )
     fields: dict[str, Any] = {name: getattr(body, name) for name in _SHARED}

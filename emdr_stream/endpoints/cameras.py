@@ -14,7 +14,7 @@ from emdr_stream.domain import Limits, Source
 from emdr_stream.endpoints.camera_desk import CameraDesk
 from emdr_stream.endpoints.camera_traffic import CameraTraffic
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError
-from emdr_stream.inference.manifest import current_reference
+from emdr_stream.inference.choice import Choice, read_choice
 from emdr_stream.session.runner import SessionRunner
 from emdr_stream.settings import ServiceSettings
 from emdr_stream.telemetry.metrics import Metrics
@@ -23,7 +23,6 @@ from emdr_stream.vision.pool import FacePool
 from emdr_stream.vision.pool_settings import FaceSettings
 from emdr_stream.wire.face import FaceView
 from emdr_stream.wire.stream import Landmarks
-from emdr_stream.wire.values import ModelRef
 
 LEAST_HZ: Final = 5.0
 """A camera that could not have this rate is not let in: below 3 Hz a signal is degraded."""
@@ -36,7 +35,7 @@ LANDMARKS_MODEL: Final = "face_landmarks_expression"
 class LandmarksReader(Protocol):
     """Reads what a browser's own face model found."""
 
-    def read(self, message: Landmarks) -> FaceView: ...
+    def read(self, message: Landmarks, session_id: str) -> FaceView: ...
 
 
 class Cameras:
@@ -82,9 +81,13 @@ class Cameras:
         self._desks.add(desk)
         return desk
 
-    def read(self, message: Landmarks) -> FaceView | None:
+    def read(self, message: Landmarks, session_id: str) -> FaceView | None:
         """None where the model is missing."""
-        return None if self._landmarks is None else self._landmarks.read(message)
+        return None if self._landmarks is None else self._landmarks.read(message, session_id)
+
+    def use_landmarks(self, reader: LandmarksReader | None) -> None:
+        """Read browsers' face scores by these versions from now on."""
+        self._landmarks = reader
 
     def look(self) -> None:
         """Share the workers' time anew, and bring the gauges up to date."""
@@ -107,10 +110,10 @@ class Cameras:
         )
 
 
-def face_models(models_dir: Path) -> dict[Source, ModelRef]:
+def face_models(models_dir: Path) -> dict[Source, Choice]:
     """Whose model reads the faces of a source, of those that are there. Raises ModelRefused."""
     names = {Source.FRAME: FRAME_MODEL, Source.LANDMARKS: LANDMARKS_MODEL}
-    found = {source: current_reference(models_dir, name) for source, name in names.items()}
+    found = {source: read_choice(models_dir, name) for source, name in names.items()}
     return {source: model for source, model in found.items() if model is not None}
 
 

@@ -211,7 +211,9 @@ class ClientSink:
         if isinstance(message, Frame) and desk is not None:
             desk.offer(message, now)
         elif isinstance(message, Landmarks) and runner.core.facts.source is Source.LANDMARKS:
-            runner.take(Observed(id=message.id, ts=message.ts, face=self._cameras.read(message)), now)
+            runner.take(
+                Observed(id=message.id, ts=message.ts, face=self._cameras.read(message, runner.session_id)), now
+            )
         else:
             runner.take(message, now)
 

@@ -23,6 +23,7 @@ from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError
 from emdr_stream.session.demand import Demand
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.settings import ControlSettings, SocketSettings
+from emdr_stream.store.base import Store
 from emdr_stream.telemetry.metrics import Metrics, Refusal
 from emdr_stream.wire.codec import WATCH_CODECS
 from emdr_stream.wire.watch import WatchHello
@@ -38,6 +39,7 @@ class ConsoleEndpoint:
         registry: SessionRegistry,
         alerts: AlertLog,
         broker: Broker,
+        store: Store,
         demand: Demand,
         authority: TokenAuthority,
         settings: SocketSettings,
@@ -51,6 +53,7 @@ class ConsoleEndpoint:
             registry=registry,
             alerts=alerts,
             broker=broker,
+            store=store,
             demand=demand,
             authority=authority,
             settings=settings,

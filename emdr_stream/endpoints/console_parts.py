@@ -10,6 +10,7 @@ from emdr_stream.endpoints.late_ack import LateAcknowledgements
 from emdr_stream.session.demand import Demand
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.settings import ControlSettings, SocketSettings
+from emdr_stream.store.base import Store
 from emdr_stream.telemetry.metrics import Metrics
 
 
@@ -26,5 +27,6 @@ class ConsoleParts:
     metrics: Metrics
     control: ControlSettings
     late: LateAcknowledgements
+    store: Store
     clock: Callable[[], float]
     wall_ms: Callable[[], int]

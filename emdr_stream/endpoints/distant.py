@@ -10,7 +10,7 @@ from emdr_stream.endpoints.trail import note_refusal
 from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
 from emdr_stream.session.registry import Elsewhere, SessionRegistry
 from emdr_stream.session.switchboard import Request, unreachable
-from emdr_stream.wire.watch import Ack, Command, ConfigSet, ResumeCommand
+from emdr_stream.wire.watch import Ack, Attend, Command, ConfigSet, ResumeCommand
 
 FRESH_S: Final = 0.25
 """How long a resume may wait in line before it must be asked anew."""
@@ -23,8 +23,7 @@ def check_command(registry: SessionRegistry, principal: Principal, command: Comm
     """
     try:
         if user is None or not principal.may_see(user):
-            why = "no session of your clients has this id"
-            raise ProtocolError(ErrorCode.UNKNOWN_SESSION, why, param="session_id")
+            raise unknown_session()
         _check_right(principal, command)
     except ProtocolError as problem:
         fields = msgspec.to_builtins(command)
@@ -54,6 +53,15 @@ async def command_elsewhere(
         raise unreachable()
 
 
+async def attend_elsewhere(registry: SessionRegistry, principal: Principal, request: Attend) -> None:
+    """Have a session know that this therapist has it before them. Raises ProtocolError."""
+    found = await _find(registry, request.session_id)
+    if found is None or not principal.may_see(found.summary.user):
+        raise unknown_session()
+    if found.owner_lives:
+        await _ask(registry, found, request, principal.sub)
+
+
 async def acknowledge_elsewhere(
     registry: SessionRegistry, session_id: str, alert_id: str, note: str | None, by: str
 ) -> bool:
@@ -73,6 +81,11 @@ async def acknowledge_elsewhere(
     if not found.over:
         raise unreachable()
     return False
+
+
+def unknown_session() -> ProtocolError:
+    """The answer to a session that does not exist, or that is none of theirs: which of the two is not told."""
+    return ProtocolError(ErrorCode.UNKNOWN_SESSION, "no session of your clients has this id", param="session_id")
 
 
 async def _find(registry: SessionRegistry, session_id: str) -> Elsewhere | None:

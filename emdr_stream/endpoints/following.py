@@ -21,7 +21,8 @@ from emdr_stream.endpoints.auth import Principal
 from emdr_stream.endpoints.conflation import Conflation
 from emdr_stream.endpoints.console_parts import ConsoleParts
 from emdr_stream.endpoints.coverage import ALL_SESSIONS, Coverage
-from emdr_stream.endpoints.distant import command_elsewhere
+from emdr_stream.endpoints.distant import attend_elsewhere, command_elsewhere, unknown_session
+from emdr_stream.endpoints.history import history
 from emdr_stream.endpoints.outbox import Outbox
 from emdr_stream.endpoints.trail import note_refusal
 from emdr_stream.endpoints.waiting_room import WaitingRoom
@@ -32,7 +33,9 @@ from emdr_stream.wire.stream import Done
 from emdr_stream.wire.values import SessionSummary
 from emdr_stream.wire.watch import (
     Ack,
+    Attend,
     Command,
+    HistoryRequest,
     SessionClosed,
     SessionNotice,
     SessionOpened,
@@ -66,7 +69,7 @@ class Renewed:
     """The token was renewed; its clients are read when the turn comes."""
 
 
-Request = Subscribe | Unsubscribe | Ack | Command | Discovered | Renewed
+Request = Subscribe | Unsubscribe | Ack | Command | Attend | HistoryRequest | Discovered | Renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +141,22 @@ class Following:
             if waiting is None:
                 await self._catch_up_again()
                 continue
-            request = waiting.request
-            if isinstance(request, Subscribe):
-                await self._subscribe(request, live)
-            elif isinstance(request, Unsubscribe):
-                await self._unsubscribe(request, live)
-            elif isinstance(request, Discovered):
-                await self._introduce(request)
-            elif not isinstance(request, Renewed):
-                await self._ask_elsewhere(request, waiting.since_s)
+            await self._do(waiting, live)
             if self._renewed:
                 await self._widen(live)
+
+    async def _do(self, waiting: Waiting, live: Subscription) -> None:
+        request = waiting.request
+        if isinstance(request, Subscribe):
+            await self._subscribe(request, live)
+        elif isinstance(request, Unsubscribe):
+            await self._unsubscribe(request, live)
+        elif isinstance(request, Discovered):
+            await self._introduce(request)
+        elif isinstance(request, HistoryRequest):
+            await self._tell_past(request)
+        elif not isinstance(request, Renewed):
+            await self._ask_elsewhere(request, waiting.since_s)
 
     async def _serve_commands(self, line: WaitingRoom[Waiting]) -> None:
         while True:
@@ -222,10 +230,21 @@ class Following:
         await live.watch(self._coverage.users)
         self._done(request.id)
 
-    async def _ask_elsewhere(self, request: Ack | Command, since_s: float) -> None:
+    async def _tell_past(self, request: HistoryRequest) -> None:
+        summary = await self._summary(request.session_id)
+        if summary is None or not self._principal.may_see(summary.user):
+            problem = unknown_session()
+            note_refusal(self._parts.registry, self._principal, "history", problem, session_id=request.session_id)
+            self._outbox.say(problem, request.id)
+            return
+        self._outbox.send(await history(self._parts.store, request, self._parts.wall_ms()))
+
+    async def _ask_elsewhere(self, request: Ack | Command | Attend, since_s: float) -> None:
         """What concerns a session that does not live in this worker."""
         try:
-            if isinstance(request, Ack):
+            if isinstance(request, Attend):
+                await attend_elsewhere(self._parts.registry, self._principal, request)
+            elif isinstance(request, Ack):
                 session_id = session_of(request.alert_id) or ""
                 await self._parts.late.acknowledge(session_id, request.alert_id, request.note, self._principal)
             else:

@@ -46,6 +46,12 @@ class Licence:
 
     def end(self) -> None:
         self._timer.cancel()
+        # Cut the circle with who is told: it holds a session, whose memory would else wait for the garbage collector.
+        self._expired = _nobody_to_tell
 
     def _until_expiry(self) -> asyncio.TimerHandle:
         return self._loop.call_later(max(0.0, self.principal.expires_at - time.time()), self._expired)
+
+
+def _nobody_to_tell() -> None:
+    """The socket is gone."""

@@ -8,10 +8,11 @@ import asyncio
 import time
 from typing import Any, Final
 
+from emdr_stream.domain import Role
 from emdr_stream.endpoints.alert_desk import since_of
 from emdr_stream.endpoints.auth import Principal
 from emdr_stream.endpoints.console_parts import ConsoleParts
-from emdr_stream.endpoints.distant import check_command
+from emdr_stream.endpoints.distant import check_command, unknown_session
 from emdr_stream.endpoints.following import Following
 from emdr_stream.endpoints.guard import MESSAGE_COSTS_BYTES, ByteBudget, Guard
 from emdr_stream.endpoints.late_ack import unknown_alert
@@ -25,9 +26,11 @@ from emdr_stream.wire.codec import Codec
 from emdr_stream.wire.stream import Auth, Done, GoAway, Heartbeat, Ping, Pong
 from emdr_stream.wire.watch import (
     Ack,
+    Attend,
     Command,
     ConfigSet,
     EndCommand,
+    HistoryRequest,
     PauseCommand,
     Received,
     ResumeCommand,
@@ -117,7 +120,7 @@ class Watcher:
 
     def _take(self, message: WatchMessage) -> None:
         """Raises ProtocolError for what cannot be done."""
-        if isinstance(message, Subscribe | Unsubscribe):
+        if isinstance(message, Subscribe | Unsubscribe | HistoryRequest):
             self._following.request(message)
         elif isinstance(message, Ping):
             self._answer_ping(message)
@@ -125,6 +128,8 @@ class Watcher:
             raise ProtocolError(ErrorCode.BAD_MESSAGE, "`hello` was said already", param="type")
         elif isinstance(message, Ack):
             self._acknowledge(message)
+        elif isinstance(message, Attend):
+            self._attend(message)
         elif isinstance(message, Received):
             self._following.desk.received(message.cursor)
             self._done(message)
@@ -159,6 +164,19 @@ class Watcher:
             raise problem
         runner.acknowledge(message.alert_id, self._licence.principal.sub, message.note)
         self._done(message)
+
+    def _attend(self, message: Attend) -> None:
+        principal = self._licence.principal
+        runner = self._parts.registry.get(message.session_id)
+        if principal.role is not Role.THERAPIST:
+            raise ProtocolError(ErrorCode.FORBIDDEN, "only a therapist attends a session", param="type")
+        if runner is None:
+            self._following.request(message)
+        elif not principal.may_see(runner.user):
+            raise unknown_session()
+        else:
+            runner.attendance.note(principal.sub)
+            self._done(message)
 
     def _answer_ping(self, message: Ping) -> None:
         now = time.time() * 1_000

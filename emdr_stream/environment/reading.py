@@ -22,6 +22,7 @@ _OTHERS: Final = frozenset(
         "AUTOBAHN_PYTHON",
         "CHAOS_FAULTS",
         "CHAOS_SEEDS",
+        "CHROMIUM",
         "FUZZ_SECONDS",
         "IMAGE_TARGET",
         "MUTATIONS",
@@ -29,6 +30,8 @@ _OTHERS: Final = frozenset(
         "PROMETHEUS_PORT",
         "PUBLISHED_PORT",
         "REDIS_PASSWORD",
+        "SCREENSHOTS",
+        "NOTEBOOK_SIZE",
         "TEST_DATA",
     )
 )

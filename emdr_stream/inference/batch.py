@@ -8,9 +8,9 @@ a row when the loop turns; a busy one lets a batch gather company for three mill
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -39,21 +39,28 @@ class Model(Protocol):
         """States [B, 5], risk [B], crisis [B], change [B, 3] of a batch [B, N_FEATURES]; raises ModelFailed."""
 
 
+class Onlooker(Protocol):
+    """Sees what was scored, after everybody has their answer."""
+
+    def see(self, batch: Floats, askers: Sequence[tuple[Scored, int]], scores: Sequence[Scores]) -> None:
+        """`batch`: features [BATCH_ROWS, N_FEATURES], valid within the call; its first rows are the askers'."""
+
+
 class RowScorer:
     """Scores up to BATCH_ROWS rows at once, in the same shape; the only way from rows to scores, live and replayed."""
 
-    __slots__ = ("_batch", "_derive", "_model")
+    __slots__ = ("_derive", "_model", "batch")
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._derive = Deriver(BATCH_ROWS)
-        self._batch: Floats = np.zeros((BATCH_ROWS, N_FEATURES), dtype=np.float32)
+        self.batch: Floats = np.zeros((BATCH_ROWS, N_FEATURES), dtype=np.float32)
 
     def score(self, rows: Array) -> list[Scores]:
         """Scores of rows, float64 (n, ROW_LENGTH) with n <= BATCH_ROWS. Raises ModelFailed."""
         count = len(rows)
-        self._batch[:count] = self._derive(rows)
-        return to_scores(*[out[:count].tolist() for out in self._model.run(self._batch)])
+        self.batch[:count] = self._derive(rows)
+        return to_scores(*[out[:count].tolist() for out in self._model.run(self.batch)])
 
 
 class _Page:
@@ -86,6 +93,7 @@ class BatchPredictor:
         "_loop",
         "_on_answered",
         "_on_run",
+        "_onlookers",
         "_open",
         "_pages",
         "_scorer",
@@ -114,6 +122,13 @@ class BatchPredictor:
         self._on_answered = on_answered
         self._last_run = float("-inf")
         self._due: asyncio.Handle | None = None
+        self._onlookers: tuple[Onlooker, ...] = ()
+
+    def use(self, model: Model | None = None, onlookers: Sequence[Onlooker] = ()) -> None:
+        """From the next run on, have this model score (None: the present one), and these look on."""
+        if model is not None:
+            self._scorer = RowScorer(model)
+        self._onlookers = tuple(onlookers)
 
     def submit(self, row: Array, ticket: int, asker: Scored) -> None:
         page = self._open or self._begin_page()
@@ -145,8 +160,14 @@ class BatchPredictor:
         page = self._pages.popleft()
         if page is self._open:
             self._open = None
-        self._due = self._loop.call_soon(self._turn) if self._pages else None
+        self._due = self._next_turn() if self._pages else None
         self._run(page)
+
+    def _next_turn(self) -> asyncio.Handle:
+        """A full page is next at once; one with room is what came with a full one, and gathers for as long as any."""
+        page = self._pages[0]
+        left_s = 0.0 if page is not self._open else page.since + LINGER_S - self._clock()
+        return self._loop.call_later(left_s, self._turn) if left_s > 0.0 else self._loop.call_soon(self._turn)
 
     def _run(self, page: _Page) -> None:
         askers, page.askers = page.askers, []
@@ -169,3 +190,14 @@ class BatchPredictor:
                 # A fault of one session must not cost the others their answers.
                 _LOG.exception("a session failed on its scores")
         self._on_answered()
+        if self._onlookers and scores[0] is not None:
+            self._show(askers, scores)
+
+    def _show(self, askers: Sequence[tuple[Scored, int]], scores: Sequence[Any]) -> None:
+        """Whoever fails here is not asked again: nothing that only looks on may cost the sessions anything."""
+        for onlooker in self._onlookers:
+            try:
+                onlooker.see(self._scorer.batch, askers, scores)
+            except Exception:
+                _LOG.exception("what looks on at the models failed and is switched off")
+                self._onlookers = tuple(other for other in self._onlookers if other is not onlooker)

@@ -5,6 +5,7 @@ model count only if their checksum is the manifest's.
 """
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -12,7 +13,6 @@ import msgspec
 from msgspec import Meta
 
 from emdr_stream.errors import ModelRefused
-from emdr_stream.wire.values import ModelRef
 
 # No separator and no leading dot: what a manifest names lies beside it.
 FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
@@ -22,6 +22,9 @@ Shape = tuple[int | None, ...]
 
 LARGEST_BYTES: Final = 64 * 1024 * 1024
 MANIFEST: Final = "manifest.json"
+CARD: Final = "CARD.md"
+EMOTION_SAFETY: Final = "emotion_safety"
+"""The fused graph of the hot path: state, risk, crisis and change in one call. It alone is asked in batches."""
 CURRENT: Final = "current.json"
 
 T = TypeVar("T")
@@ -44,8 +47,18 @@ class GraphVectors(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: Annotated[float, Meta(ge=0.0, le=1e-3)] = 1e-4
 
 
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What a version must reach: the figure at `name` (a path with dots into `metrics`), at least `must` or at most."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    must: float
+    ambitious: float | None = None
+    what: str = ""
+    at_least: bool = False
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the service needs of manifest.json; the record of training, data and metrics beside it is for people."""
+    """What the service needs of manifest.json; the rest of the record of training beside it is for people."""
 
     name: FileName
     version: FileName
@@ -58,6 +71,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     feature_names: tuple[str, ...] = ()
     """Order of the input's columns; checked against the service's own features where they are known."""
     thresholds: dict[str, float] = {}
+    created: str | None = None
+    """Day on which it was trained, as ISO 8601; absent where the same training is to give the same bytes."""
+    metrics: dict[str, Any] = {}
+    """What its evaluation measured; a promotion judges it."""
+    targets: tuple[Target, ...] = ()
+    """Of a model that is no safety model: their targets are the project's own, in emdr_stream/evaluation/gates.py."""
+    reference: FileName | None = None
+    """What it saw in training, in bins: drift is told against it. Versions from before there was one have none."""
+    reference_sha256: Sha256 | None = None
 
 
 def default_models_dir() -> Path:
@@ -69,21 +91,13 @@ def default_models_dir() -> Path:
 
 def current_versions(models_dir: Path) -> dict[str, str]:
     """Which version of each model is in use. Raises ModelRefused."""
-    return _decoded(models_dir / CURRENT, dict[FileName, FileName])
-
-
-def current_reference(models_dir: Path, name: str) -> ModelRef | None:
-    """What clients and records are told of the version in use; None when there is none. Raises ModelRefused."""
-    version = current_versions(models_dir).get(name)
-    if version is None:
-        return None
-    return ModelRef(name=name, version=version, sha256=read_manifest(models_dir / name / version).sha256)
+    return read_json(models_dir / CURRENT, dict[FileName, FileName])
 
 
 def read_manifest(version_dir: Path) -> Manifest:
     """Raises ModelRefused when it is missing, malformed, or of another model or version than its folder says."""
     path = version_dir / MANIFEST
-    manifest = _decoded(path, Manifest)
+    manifest = read_json(path, Manifest)
     if (manifest.name, manifest.version) != (version_dir.parent.name, version_dir.name):
         raise ModelRefused(
             f"{path} is of {manifest.name} {manifest.version}: move it into {manifest.name}/{manifest.version}"
@@ -91,24 +105,43 @@ def read_manifest(version_dir: Path) -> Manifest:
     return manifest
 
 
+def versions_of(models_dir: Path, name: str) -> list[str]:
+    """The versions of one model that are there, in the order of their numbers."""
+    return sorted((path.parent.name for path in models_dir.glob(f"{name}/*/{MANIFEST}")), key=_numbered)
+
+
 def read_model(version_dir: Path, manifest: Manifest) -> bytes:
     """The model's bytes, if they are the ones that the manifest vouches for. Raises ModelRefused."""
-    return _vouched(version_dir / manifest.file, manifest.sha256)
+    return vouched(version_dir / manifest.file, manifest.sha256)
 
 
 def read_vectors(version_dir: Path, manifest: Manifest) -> Vectors:
     """Raises ModelRefused."""
     path = version_dir / manifest.vectors
-    return _parsed(path, _vouched(path, manifest.vectors_sha256), Vectors)
+    return _parsed(path, vouched(path, manifest.vectors_sha256), Vectors)
 
 
 def read_graph_vectors(version_dir: Path, manifest: Manifest) -> GraphVectors:
     """Raises ModelRefused."""
     path = version_dir / manifest.vectors
-    return _parsed(path, _vouched(path, manifest.vectors_sha256), GraphVectors)
+    return _parsed(path, vouched(path, manifest.vectors_sha256), GraphVectors)
 
 
-def _vouched(path: Path, sha256: str) -> bytes:
+def read_reference(version_dir: Path, manifest: Manifest) -> bytes | None:
+    """The bins of what the version saw in training; None where it has none. Raises ModelRefused."""
+    if manifest.reference is None:
+        return None
+    return vouched(version_dir / manifest.reference, manifest.reference_sha256 or "")
+
+
+def _numbered(version: str) -> tuple[tuple[int, int | str], ...]:
+    """`10` comes after `9`, and `2-retrained` after `2`."""
+    parts = re.split(r"(\d+)", version)
+    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in parts if part)
+
+
+def vouched(path: Path, sha256: str) -> bytes:
+    """The bytes of a file that has this checksum. Raises ModelRefused."""
     data = _bytes(path)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ModelRefused(
@@ -117,7 +150,8 @@ def _vouched(path: Path, sha256: str) -> bytes:
     return data
 
 
-def _decoded(path: Path, kind: type[T]) -> T:
+def read_json(path: Path, kind: type[T]) -> T:
+    """What a JSON file of a models folder says, checked. Raises ModelRefused."""
     return _parsed(path, _bytes(path), kind)
 
 

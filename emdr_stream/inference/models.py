@@ -1,6 +1,7 @@
 """A folder of `emotion_safety` goes in, a graph that was checked, warmed up and tried on stored rows comes out.
 
-The model of the hot path has a loader of its own, for it runs on batches of sessions; the others are in graphs.py.
+The model of the hot path has a loader of its own, for it runs on batches of sessions; other graphs are in graphs.py,
+and `progress`, which is none, in progress_priors.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,9 @@ from emdr_stream.domain import DIMENSIONS, MODEL_STATES
 from emdr_stream.errors import ModelFailed, ModelRefused
 from emdr_stream.inference.graphs import load_graph
 from emdr_stream.inference.manifest import (
+    CARD,
     CURRENT,
+    EMOTION_SAFETY,
     MANIFEST,
     Manifest,
     Vectors,
@@ -24,12 +27,11 @@ from emdr_stream.inference.manifest import (
     read_model,
     read_vectors,
 )
+from emdr_stream.inference.progress_priors import PROGRESS, load_priors
 from emdr_stream.inference.runtime import open_session, refuse_forbidden, value_over
+from emdr_stream.wire.values import ModelRef
 
 Rows: TypeAlias = npt.NDArray[np.float32]
-
-EMOTION_SAFETY: Final = "emotion_safety"
-"""The fused graph of the hot path: state, risk, crisis and change in one call."""
 
 INPUT: Final = "features"
 OUTPUTS: Final[Mapping[str, tuple[int, ...]]] = {
@@ -109,6 +111,10 @@ class LoadedModel:
     sha256: str
     graph: OnnxModel
 
+    @property
+    def reference(self) -> ModelRef:
+        return ModelRef(name=self.name, version=self.version, sha256=self.sha256)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -168,16 +174,23 @@ def verify_models(models_dir: Path, feature_names: Sequence[str] | None = None) 
     return verdicts
 
 
+def verify_version(models_dir: Path, name: str, version: str, feature_names: Sequence[str]) -> str | None:
+    """Why a version is not fit for use by this service; None when it is. `feature_names`: the service's own."""
+    return _verdict(models_dir, name, version, False, feature_names).problem
+
+
 def _verdict(models_dir: Path, name: str, version: str, in_use: bool, feature_names: Sequence[str] | None) -> Verdict:
     folder = models_dir / name / version
     sha256, problem = "", None
     try:
         if name == EMOTION_SAFETY:
             sha256 = load_model(folder, feature_names=feature_names).sha256
+        elif name == PROGRESS:
+            sha256 = load_priors(folder).sha256
         else:
             sha256 = load_graph(folder).sha256
-        if not (folder / "CARD.md").is_file():
-            problem = f"{folder / 'CARD.md'} is missing: a model without its card is not to be used"
+        if not (folder / CARD).is_file():
+            problem = f"{folder / CARD} is missing: a model without its card is not to be used"
     except ModelRefused as refused:
         problem = str(refused)
     return Verdict(name, version, in_use, sha256, problem)

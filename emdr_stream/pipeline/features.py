@@ -2,8 +2,9 @@
 
 Everything is relative to the person: levels in baseline standard deviations from the baseline mean, variability in
 baseline standard deviations, slopes as the difference of the levels over neighbouring windows (short minus long) in
-the same unit. Only exact operations are used (sums, products, quotients, square roots), so a row's features never
-depend on its neighbours in a batch, to the bit.
+the same unit. What was before the session counts as calm: a window longer than the session so far is filled up with the
+baseline, so that a crisis which comes early is not its own history. Only exact operations are used (sums, products,
+quotients, square roots), so a row's features never depend on its neighbours in a batch, to the bit.
 """
 
 from struct import Struct
@@ -45,6 +46,8 @@ _RECENT: Final = N_MOMENTS * COLUMNS
 _NO_TIME_S: Final = 1e-9
 _INPUTS: Final = N_MOMENTS + 2
 _STEPS: Final = 5
+_FULL_S: Final = np.array([window / 2.0 for window in WINDOWS_S])[:, None]
+"""The clock's weight in a window that the session has filled."""
 _LEAST_PRESENCE: Final = 0.02
 """Below this share of a window's time a signal counts less and less, down to nothing."""
 
@@ -69,8 +72,9 @@ def recent_levels(row: Array) -> list[float]:
     weights, totals = (row[at : at + COLUMNS].tolist() for at in (_RECENT, _RECENT + COLUMNS))
     means, scales = (row[at : at + N_SIGNALS].tolist() for at in (_SUMS, _SUMS + COLUMNS))
     least = max(weights[CLOCK] * _LEAST_PRESENCE, _NO_TIME_S)
+    before = max(FEATURE_WINDOWS_S[0] / 2.0 - weights[CLOCK], 0.0)
     known = zip(weights, totals, means, scales, strict=False)
-    return [(total - mean * weight) * (scale / max(weight, least)) for weight, total, mean, scale in known]
+    return [(total - mean * weight) * (scale / max(weight + before, least)) for weight, total, mean, scale in known]
 
 
 class Row:
@@ -170,8 +174,11 @@ class Deriver:
         weight, mean, scale = at.weight, at.mean, at.scale
         level, variance, work = at.level, at.variance, at.work
         np.divide(weight, at.clock, out=at.presence)
+        np.subtract(_FULL_S, at.clock, out=level)
+        np.maximum(level, 0.0, out=level)
+        np.add(weight, level, out=level)
         np.multiply(at.clock, _LEAST_PRESENCE, out=work)
-        np.maximum(weight, work, out=work)
+        np.maximum(level, work, out=work)
         np.divide(scale, work, out=work)
         # Centred sums: sum w (x - mean) = A1 - mean A0, sum w (x - mean)^2 = A2 - mean (A1 + (A1 - mean A0)).
         np.multiply(mean, weight, out=level)

@@ -1,4 +1,4 @@
-"""Samples at irregular times in, exponentially weighted moments over four time scales out; O(1) a sample, no history.
+"""Samples at irregular times in, exponentially weighted moments over five time scales out; O(1) a sample, no history.
 
 A window of T seconds is an exponential one with time constant T/2: the mean age of its weight is that of a boxcar of
 T seconds. For each window and signal three weighted sums are held (m: 1 where present, x: value, a: age in seconds):
@@ -23,7 +23,7 @@ from emdr_stream.domain import MISSING, N_SIGNALS, SIGNALS
 
 Array = npt.NDArray[np.float64]
 
-WINDOWS_S: Final = (1.0, 5.0, 20.0, 60.0)
+WINDOWS_S: Final = (1.0, 5.0, 20.0, 60.0, 180.0)
 """Lengths of the windows in seconds. The first serves the smoothed present, the others the features."""
 
 N_MOMENTS: Final = 3

@@ -1,7 +1,7 @@
 """One session's way from an observation to a feature row: timeline, quality gate, moments, baseline, row.
 
 observation ─▶ timeline (client time → session time) ─▶ gate (late, duplicate, unusable)
-            ─▶ moments (1, 5, 20, 60 s) ─▶ baseline (first calm minute) ─▶ row for the predictor
+            ─▶ moments (1, 5, 20, 60, 180 s) ─▶ baseline (first calm minute) ─▶ row for the predictor
 """
 
 from enum import StrEnum
@@ -24,6 +24,8 @@ _TICKS_PER_MS: Final = 0.1
 _RECENT_BYTES: Final = 64
 """Room for the ticks of the newest 5 s; late samples are taken for 2 s."""
 _RECENT_MASK: Final = (1 << 8 * _RECENT_BYTES) - 1
+_SUMS_BYTES: Final = 8 * ROWS * COLUMNS
+"""Sums of other windows are those of another version of the service; the session goes on, and gathers them anew."""
 _CORE_FIELDS: Final = 10
 """Dimensions and emotions; the body signals are a bonus, their absence is no fault."""
 
@@ -72,7 +74,7 @@ class Perception:
         self.timeline = state.timeline if state else Timeline(jump_ms=settings.signal.clock_jump_ms)
         self.sight = Sight(settings.signal, state.sight if state else None)
         self.baseline = Baseline(settings.baseline, prior, state.baseline if state else None)
-        if state:
+        if state and len(state.sums) == _SUMS_BYTES:
             sums = np.frombuffer(state.sums, dtype=np.float64).reshape(ROWS, COLUMNS)
             self._moments.restore(sums, state.tick)
             self._recent = int.from_bytes(state.recent, "little")

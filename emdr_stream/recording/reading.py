@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta
 from emdr_stream.domain import DIMENSIONS, MISSING, MODEL_STATES, Scores
 from emdr_stream.recording.format import Envelope, Header, RecordingError
 from emdr_stream.wire.stream import Heard
+from emdr_stream.wire.values import ModelRef
 from emdr_stream.wire.watch import Ack, Command
 
 _STATES: Final = len(MODEL_STATES)
@@ -62,8 +63,22 @@ class OwnerChanged(msgspec.Struct, frozen=True, tag="owner_changed", tag_field="
     epoch: int
 
 
+class ModelsChanged(msgspec.Struct, frozen=True, tag="models_changed", tag_field="event"):
+    """Other versions speak from now on."""
+
+    models: tuple[ModelRef, ...]
+
+
 Event: TypeAlias = (
-    Connected | Disconnected | ScoresTold | ModelFailedTold | DeadlineMissed | StoreDown | StoreUp | OwnerChanged
+    Connected
+    | Disconnected
+    | ScoresTold
+    | ModelFailedTold
+    | DeadlineMissed
+    | StoreDown
+    | StoreUp
+    | OwnerChanged
+    | ModelsChanged
 )
 Told: TypeAlias = "Heard | Command | Ack | Event"
 

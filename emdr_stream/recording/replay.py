@@ -7,11 +7,12 @@ bytes. Scores come from the recording where it holds them, otherwise from the mo
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from math import ceil, inf
-from typing import Any, Final, assert_never
+from typing import Any, Final, Protocol, assert_never
 
 from emdr_stream.domain import Scores
 from emdr_stream.errors import ModelFailed, ProtocolError
 from emdr_stream.inference.batch import Model, RowScorer
+from emdr_stream.pipeline.features import Array
 from emdr_stream.recording.format import alert_line, facts_from_header, sent_line, settings_from_header
 from emdr_stream.recording.reading import (
     Connected,
@@ -19,6 +20,7 @@ from emdr_stream.recording.reading import (
     Disconnected,
     Entry,
     ModelFailedTold,
+    ModelsChanged,
     OwnerChanged,
     Recording,
     ScoresTold,
@@ -38,6 +40,13 @@ _ANSWERS: Final = (ScoresTold, ModelFailedTold, DeadlineMissed)
 _OF_THE_CONNECTION: Final = (Hello, Auth, Ping)
 _THERAPIST: Final = "replay"
 _NO_TOKEN: Final = ""
+
+
+class Scorer(Protocol):
+    """What turns rows into scores; live and in replay that is a RowScorer around a model."""
+
+    def score(self, rows: Array) -> list[Scores]:
+        """Scores of rows, float64 (n, ROW_LENGTH). Raises ModelFailed."""
 
 
 def replay(
@@ -83,9 +92,27 @@ def replay_recording(
     Raises:
         RecordingError: For `settings` of the header that are none.
     """
-    run = _Replay(recording, model, models, resume_after_s, use_recorded_scores, watch)
+    scorer = None if model is None else RowScorer(model)
+    run = _Replay(recording, scorer, models, resume_after_s, use_recorded_scores, watch)
     for index, entry in enumerate(recording.entries):
         yield from run.step(index, entry)
+
+
+def watch_recording(
+    recording: Recording,
+    scorer: Scorer,
+    watch: Callable[[Effect, int], None],
+    *,
+    models: tuple[ModelRef, ...] = (),
+    resume_after_s: float | None = None,
+) -> None:
+    """As `replay_recording` with every score computed anew, for who wants the effects and no lines.
+
+    Raises RecordingError for `settings` of the header that are none.
+    """
+    run = _Replay(recording, scorer, models, resume_after_s, False, watch, writes=False)
+    for index, entry in enumerate(recording.entries):
+        run.step(index, entry)
 
 
 class _Replay:
@@ -94,21 +121,25 @@ class _Replay:
     def __init__(
         self,
         recording: Recording,
-        model: Model | None,
+        scorer: Scorer | None,
         models: tuple[ModelRef, ...],
         resume_after_s: float | None,
         use_recorded_scores: bool,
         watch: Callable[[Effect, int], None] | None,
+        *,
+        writes: bool = True,
     ) -> None:
         entries, header = recording.entries, recording.header
         self._settings = settings_from_header(header)
         self._told_all = header.recorded_scores
         self._use_recorded = use_recorded_scores
+        self._as_recorded = self._told_all and use_recorded_scores
         self._held: Scores | None = None
         hello = next((e.told for e in entries if isinstance(e.told, Hello) and e.told.resume is None), None)
-        facts = facts_from_header(header, hello, () if self._told_all and use_recorded_scores else models)
+        facts = facts_from_header(header, hello, () if self._as_recorded else models)
         self._core = SessionCore(facts, self._settings)
-        self._scorer = None if model is None else RowScorer(model)
+        self._scorer = scorer
+        self._writes = writes
         self._therapist = None if resume_after_s is None else PatientTherapist(round(resume_after_s * 1_000))
         self._watch = watch
         first = next((e.told for e in entries if not isinstance(e.told, _OF_THE_CONNECTION)), None)
@@ -152,7 +183,7 @@ class _Replay:
             return core.command(told, by or _THERAPIST, at_ms)
         if isinstance(told, (ScoresTold, ModelFailedTold, DeadlineMissed)):
             return self._answered(told, at_ms)
-        if isinstance(told, (Connected, Disconnected, StoreDown, StoreUp, OwnerChanged)):
+        if isinstance(told, (Connected, Disconnected, StoreDown, StoreUp, OwnerChanged, ModelsChanged)):
             return self._happened(told, at_ms)
         return core.client(told, at_ms)
 
@@ -163,7 +194,7 @@ class _Replay:
         return self._core.advance(at_ms)
 
     def _happened(
-        self, told: Connected | Disconnected | StoreDown | StoreUp | OwnerChanged, at_ms: int
+        self, told: Connected | Disconnected | StoreDown | StoreUp | OwnerChanged | ModelsChanged, at_ms: int
     ) -> list[Effect]:
         core = self._core
         match told:
@@ -178,6 +209,9 @@ class _Replay:
             case OwnerChanged():
                 self._epoch = max(self._epoch, told.epoch)
                 return core.owner_changed(told.epoch, at_ms)
+            case ModelsChanged():
+                # Where one model scores the whole recording anew, it is that one which speaks throughout.
+                return core.models_changed(told.models, at_ms) if self._as_recorded else core.advance(at_ms)
             case _:
                 assert_never(told)
 
@@ -244,18 +278,17 @@ class _Replay:
                 at_ms = effect.ms
             elif isinstance(effect, Analyse):
                 asked = effect
+                if self._watch is not None:
+                    self._watch(effect, at_ms)
             else:
                 self._write(effect, at_ms)
         if asked is not None:
             self._take(self._score(asked), self._now_ms)
 
     def _write(self, effect: Effect, at_ms: int) -> None:
-        line = None
         if isinstance(effect, Send):
-            line = sent_line(at_ms, effect.message)
             self._seq = max(self._seq, getattr(effect.message, "seq", 0))
-        elif isinstance(effect, Raise):
-            line = alert_line(at_ms, effect.body)
+        line = _line_of(effect, at_ms) if self._writes else None
         if line is not None:
             self._out.append(line)
         if self._therapist is not None:
@@ -281,3 +314,9 @@ class _Replay:
             self._take(core.command(command, _THERAPIST, at_ms), at_ms)
         except ProtocolError:
             self._take(core.advance(at_ms), at_ms)
+
+
+def _line_of(effect: Effect, at_ms: int) -> bytes | None:
+    if isinstance(effect, Send):
+        return sent_line(at_ms, effect.message)
+    return alert_line(at_ms, effect.body) if isinstance(effect, Raise) else None

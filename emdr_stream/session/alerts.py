@@ -1,7 +1,8 @@
 """Reasons for alarm in, steps in the lives of alerts out: raised, acknowledged, escalated, resolved.
 
-One alert of a kind is open at a time. Each step gets the next `alert_seq` of the session, so that a watcher can tell
-a gap. Acknowledging silences, it does not resolve; an unacknowledged high or critical alert escalates once.
+One alert of a kind is open at a time, but for one that rises, and a stop that is pressed after a takeover. Each step
+gets the next `alert_seq` of the session, so that a watcher can tell a gap. Acknowledging silences, it does not resolve;
+an unacknowledged high or critical alert escalates once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,7 +36,7 @@ class AlertBookState(msgspec.Struct):
 class AlertBook:
     """The alerts of one session. Times `at_ms` are session times, `ts` in alerts is wall clock."""
 
-    __slots__ = ("_session_id", "_settings", "_started_ts", "state")
+    __slots__ = ("_block", "_session_id", "_settings", "_started_ts", "state")
 
     def __init__(
         self, session_id: str, started_ts: int, settings: ControlSettings, state: AlertBookState | None = None
@@ -43,6 +44,7 @@ class AlertBook:
         self._session_id = session_id
         self._started_ts = started_ts
         self._settings = settings
+        self._block = 0
         self.state = state or AlertBookState()
 
     def raise_alert(
@@ -57,9 +59,14 @@ class AlertBook:
         model: ModelRef | None = None,
         again: bool = False,
     ) -> AlertBody | None:
-        """A new alert; None when one of its kind is open already, unless `again` and its threshold is a higher one."""
+        """A new alert; None when one of its kind is open already, unless `again` and its threshold is a higher one.
+
+        A stop is raised anew, too, where the open alert is a former owner's: it may have been resolved in the moments
+        that died with that owner, before every console's eyes, and a person's stop must not vanish behind it.
+        """
         known = self.find(kind)
-        if known is not None and not (again and _rose(known, threshold)):
+        doubtful = known is not None and kind is AlertKind.CLIENT_STOP and known.alert_seq < self._block
+        if known is not None and not doubtful and not (again and _rose(known, threshold)):
             return None
         state = self.state
         state.count += 1
@@ -153,7 +160,7 @@ class AlertBook:
 
     def begin_block(self, epoch: int) -> None:
         """A new owner counts on, in a block of its own (broker.base.ALERT_BLOCK): no two owners have one epoch."""
-        self.state.alert_seq = max(epoch, self.state.alert_seq // ALERT_BLOCK + 1) * ALERT_BLOCK
+        self.state.alert_seq = self._block = max(epoch, self.state.alert_seq // ALERT_BLOCK + 1) * ALERT_BLOCK
 
     def _move(self, body: AlertBody, state: AlertState, at_ms: int, **changes: object) -> AlertBody:
         moved = msgspec.structs.replace(

@@ -24,7 +24,7 @@ from emdr_stream.session.stimulation import Stimulation
 from emdr_stream.settings import SessionSettings
 from emdr_stream.wire.stream import ControlPause, ControlResume, Ended, InterventionMessage
 from emdr_stream.wire.values import AlertBody, Evidence, Intervention, ModelRef, Totals
-from emdr_stream.wire.watch import ControlNotice, InterventionNotice, SessionClosed, SessionDetached
+from emdr_stream.wire.watch import AppliedNotice, ControlNotice, InterventionNotice, SessionClosed, SessionDetached
 
 _FROM_CLIENT_STATE: Final = frozenset({PauseCause.CRISIS, PauseCause.DISSOCIATION, PauseCause.CLIENT_STOP})
 """Causes that lie in the client, not in the technique: they raise the safety level."""
@@ -58,6 +58,12 @@ class Care:
         self.monitor = SafetyMonitor(settings.safety, self.state.thresholds, s.monitor if s else None)
         self.stimulation = Stimulation(self.ledger, settings.adaptation, s.adaptation if s else None)
 
+    @property
+    def models(self) -> tuple[ModelRef, ...]:
+        """Who speaks now; the first decides."""
+        models = self.state.models
+        return self.facts.models if models is None else models
+
     # the pause latch ----------------------------------------------------------------------------------------------
 
     def pause(
@@ -87,13 +93,13 @@ class Care:
         self.state.tally.pauses += not self.control.state.paused
         if not self.control.tighten(cause, mode or rule.mode, requires or rule.requires):
             if intervention is not None:
-                self.intervene(intervention)
+                self.intervene(intervention, at_ms)
             return
         self.state.status = next_status(self.state.status, Trigger.PAUSE) or self.state.status
         self.control.state.alert_id = alert.alert_id if alert else None
         self.stimulation.interrupt_set(at_ms)
         self._send_pause(at_ms)
-        self.intervene(intervention or FOR_PAUSE[cause])
+        self.intervene(intervention or FOR_PAUSE[cause], at_ms)
 
     def resume(self, by: str, at_ms: int) -> None:
         """End the pause; the caller has checked that `by` may. Raises ProtocolError(resume_denied) unless paused."""
@@ -111,7 +117,15 @@ class Care:
         }
         ledger.send_durable(ControlResume(epoch=epoch, **fields))
         self._await_confirmation(at_ms)
-        ledger.notify(ControlNotice(session_id=self.facts.session_id, epoch=epoch, action="resume", **fields))
+        ledger.notify(
+            ControlNotice(
+                session_id=self.facts.session_id,
+                epoch=epoch,
+                action="resume",
+                ts=self.facts.started_ts + at_ms,
+                **fields,
+            )
+        )
         ledger.keep("control", at_ms, action="resume", **fields)
         for kind in _ENDED_BY_RESUME:
             self.resolve(kind, at_ms)
@@ -120,9 +134,10 @@ class Care:
             self.state.gentler_after_resume = False
             self.stimulation.begin_gentler(at_ms)
 
-    def confirm(self, control_epoch: int, stopped: bool, at_ms: int) -> None:
+    def confirm(self, control_epoch: int, stopped_ms: int | None, at_ms: int) -> None:
         """The client confirms a control message, on receipt or at rest; one for an earlier message changes nothing.
 
+        `stopped_ms`: session time at which the stimulus came to rest, None on receipt.
         Raises ProtocolError(invalid_field) for a `control_epoch` that was never sent.
         """
         control = self.control.state
@@ -131,10 +146,23 @@ class Care:
             raise ProtocolError(ErrorCode.INVALID_FIELD, why, param="control_epoch")
         if control_epoch < control.control_epoch or not (control.awaiting_receipt or control.awaiting_rest):
             return
+        stopped = stopped_ms is not None
         if self.control.confirm(control_epoch, stopped) and control.paused:
             self.resolve(AlertKind.PAUSE_UNCONFIRMED, at_ms)
             self.ledger.out.append(PauseConfirmed((at_ms - control.sent_ms) / 1_000))
-        self.ledger.keep("control", at_ms, action="applied", control_epoch=control_epoch, stopped=stopped)
+        rest: dict[str, Any] = {}
+        if stopped and control.paused:
+            control.stopped_ms = stopped_ms if control.stopped_ms is None else control.stopped_ms
+            rest["stopped_ts"] = self.facts.started_ts + (control.stopped_ms or 0)
+        self.ledger.notify(
+            AppliedNotice(
+                session_id=self.facts.session_id,
+                control_epoch=control_epoch,
+                ts=self.facts.started_ts + at_ms,
+                **rest,
+            )
+        )
+        self.ledger.keep("control", at_ms, action="applied", control_epoch=control_epoch, stopped=stopped, **rest)
 
     def check_confirmation(self, at_ms: int) -> None:
         """Send an unconfirmed control message again; raise the alert when its time is over."""
@@ -199,7 +227,7 @@ class Care:
             if body.kind in (AlertKind.CRISIS, AlertKind.DISSOCIATION, AlertKind.CLIENT_STOP):
                 self.monitor.note(LevelEvent.UNACKNOWLEDGED)
 
-    def intervene(self, intervention: Intervention) -> None:
+    def intervene(self, intervention: Intervention, at_ms: int) -> None:
         """Say something to the client."""
         fields: dict[str, Any] = {
             "seq": self.ledger.next_seq(),
@@ -208,7 +236,8 @@ class Care:
         }
         self.state.tally.interventions += 1
         self.ledger.send_durable(InterventionMessage(**fields))
-        self.ledger.notify(InterventionNotice(session_id=self.facts.session_id, **fields))
+        ts = self.facts.started_ts + at_ms
+        self.ledger.notify(InterventionNotice(session_id=self.facts.session_id, ts=ts, **fields))
 
     # the life of the session --------------------------------------------------------------------------------------
 
@@ -339,7 +368,15 @@ class Care:
         ledger.send_durable(ControlPause(epoch=epoch, **fields))
         if self.state.status is Status.PAUSED:
             self._await_confirmation(at_ms)
-        ledger.notify(ControlNotice(session_id=self.facts.session_id, epoch=epoch, action="pause", **fields))
+        ledger.notify(
+            ControlNotice(
+                session_id=self.facts.session_id,
+                epoch=epoch,
+                action="pause",
+                ts=self.facts.started_ts + at_ms,
+                **fields,
+            )
+        )
         ledger.keep("control", at_ms, action="pause", **{**fields, "alert_id": control.alert_id})
 
     def _send_anew(self) -> None:

@@ -51,6 +51,10 @@ class ControlState(msgspec.Struct):
     awaiting_receipt: bool = False
     awaiting_rest: bool = False
     sent_ms: int = 0
+    received: bool = False
+    """The client has confirmed the newest control message, since it was last sent."""
+    stopped_ms: int | None = None
+    """When the stimulus came to rest for the pause that stands, as the client says."""
     resend_ms: float = NEVER
     receipt_due_ms: float = NEVER
     rest_due_ms: float = NEVER
@@ -77,6 +81,7 @@ class Control:
             requires = _THERAPIST if _THERAPIST in (requires, state.requires) else _CLIENT
         state.paused = True
         state.mode, state.reason, state.requires = mode, reason, requires
+        state.received, state.stopped_ms = False, None
         state.control_epoch += 1
         return True
 
@@ -91,6 +96,7 @@ class Control:
         state, settings = self.state, self._settings
         state.sent_ms = at_ms
         state.awaiting_receipt = True
+        state.received, state.stopped_ms = False, None
         state.awaiting_rest = state.paused
         state.resend_ms = at_ms + settings.receipt_ms
         state.receipt_due_ms = at_ms + settings.unconfirmed_ms if state.paused else NEVER
@@ -107,7 +113,7 @@ class Control:
         if control_epoch != state.control_epoch:
             return False
         waiting = state.awaiting_receipt or state.awaiting_rest
-        state.awaiting_receipt = False
+        state.awaiting_receipt, state.received = False, True
         state.resend_ms = state.receipt_due_ms = NEVER
         if at_rest or not state.paused:
             state.awaiting_rest = False

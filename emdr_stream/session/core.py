@@ -21,8 +21,8 @@ from emdr_stream.session.seeing import Seeing
 from emdr_stream.session.telling import Telling
 from emdr_stream.settings import SessionSettings
 from emdr_stream.wire.refusals import error_message
-from emdr_stream.wire.stream import DurableMessage, Heard
-from emdr_stream.wire.values import SessionSummary, Timing
+from emdr_stream.wire.stream import DurableMessage, Heard, Models
+from emdr_stream.wire.values import ModelRef, SessionSummary, Timing
 from emdr_stream.wire.watch import Command, SessionOpened, StateMessage
 
 
@@ -98,7 +98,7 @@ class SessionCore:
             SessionOpened(session_id=self.facts.session_id, user=self.facts.user, session=self.summary(at_ms))
         )
         action = "resumed" if resumed else "opened"
-        ledger.keep("session", at_ms, action=action, source=self.facts.source)
+        ledger.keep("session", at_ms, action=action, source=self.facts.source, models=msgspec.to_builtins(care.models))
         return ledger.taken()
 
     def settle(self, at_ms: int) -> list[Effect]:
@@ -177,6 +177,18 @@ class SessionCore:
             self._seeing.store_changed(store, up, at_ms)
         return self._ledger.taken()
 
+    def models_changed(self, models: tuple[ModelRef, ...], at_ms: int) -> list[Effect]:
+        """Other versions speak from now on: the client is told, and the records name who said what."""
+        at_ms = self._reach(at_ms)
+        former = self.care.models
+        if self._state.status is not Status.ENDED and models != former:
+            self._state.models = models
+            told = {"models": msgspec.to_builtins(models), "former": msgspec.to_builtins(former)}
+            self._ledger.out.append(Send(Models(models=models)))
+            self._ledger.keep("session", at_ms, models=told["models"])
+            self._ledger.keep("audit", at_ms, action="models", **told)
+        return self._ledger.taken()
+
     def owner_changed(self, epoch: int, at_ms: int) -> list[Effect]:
         """The session has a newer owner, or its owner a newer epoch, which counts from now on."""
         self._reach(at_ms)
@@ -208,9 +220,9 @@ class SessionCore:
         """Whether a client that has taken everything up to `last_seq` can be told all that it missed."""
         return self._ledger.remembers(last_seq)
 
-    def state_message(self, at_ms: int) -> StateMessage:
-        """What a watcher sees of the session now."""
-        return self._telling.state_message(at_ms)
+    def state_message(self, at_ms: int, attended_by: tuple[str, ...] = ()) -> StateMessage:
+        """What a watcher sees of the session now. `attended_by`: the therapists who have it before them."""
+        return self._telling.state_message(at_ms, attended_by)
 
     def summary(self, at_ms: int) -> SessionSummary:
         """What a console lists of the session."""

@@ -33,6 +33,7 @@ class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
     result_rate_hz: float = 10.0
     readiness: Readiness = msgspec.field(default_factory=Readiness)
     models: tuple[ModelRef, ...] = ()
+    """Who speaks when it opens; CoreState.models, if others were put in use since."""
     prior: BaselinePrior | None = None
 
 
@@ -69,6 +70,8 @@ class CoreState(msgspec.Struct, kw_only=True):
     stores_down: list[str] = msgspec.field(default_factory=list)
     sud_rising: bool = False
     """The rule on rising SUD holds: its alert is not the models' to resolve."""
+    models: tuple[ModelRef, ...] | None = None
+    """Who speaks now, when it is no longer who did at the opening."""
     newest_control: ControlPause | ControlResume | None = None
     """The control message that stands; it never falls out of `durable`'s bound."""
     durable: list[DurableMessage] = msgspec.field(default_factory=list)

@@ -34,7 +34,16 @@ from emdr_stream.wire.stream import (
     Stop,
 )
 from emdr_stream.wire.values import Id
-from emdr_stream.wire.watch import Command, ConfigSet, EndCommand, PauseCommand, ResumeCommand, ResumeRequested
+from emdr_stream.wire.watch import (
+    Command,
+    ConfigSet,
+    EndCommand,
+    PauseCommand,
+    PhaseNotice,
+    RatingNotice,
+    ResumeCommand,
+    ResumeRequested,
+)
 
 _FACES: Final = (Source.FRAME, Source.LANDMARKS)
 _SCALES: Final = {"sud": (0.0, 10.0), "voc": (1.0, 7.0)}
@@ -48,7 +57,6 @@ class Hearing:
         "_care",
         "_face",
         "_facts",
-        "_handlers",
         "_judging",
         "_ledger",
         "_morphcast",
@@ -69,20 +77,6 @@ class Hearing:
         self._require_readiness = require_readiness
         self._morphcast = MorphcastAdapter()
         self._face = FaceSignals() if self._facts.source in _FACES else None
-        self._handlers: dict[type, Callable[[Any, int], None]] = {
-            Sample: self._on_sample,
-            Morphcast: self._on_morphcast,
-            Observed: self._on_observed,
-            Frame: self._on_picture,
-            Landmarks: self._on_picture,
-            SetMark: self._on_set,
-            Rating: self._on_rating,
-            PhaseMark: self._on_phase,
-            Stop: self._on_stop,
-            Applied: self._on_applied,
-            ResumeRequest: self._on_resume_request,
-            Bye: self._on_bye,
-        }
 
     def begin_anew(self) -> None:
         """Another socket is there: what the time before it had shown in part is forgotten."""
@@ -91,10 +85,10 @@ class Hearing:
 
     def hear(self, message: Heard, at_ms: int) -> None:
         """Do what a client's message asks. Raises ProtocolError when it cannot be done."""
-        handler = self._handlers.get(type(message))
+        handler = _HANDLERS.get(type(message))
         if handler is None:
             raise ProtocolError(ErrorCode.BAD_MESSAGE, "this message is not expected here")
-        handler(message, at_ms)
+        handler(self, message, at_ms)
 
     # messages of the client ---------------------------------------------------------------------------------------
 
@@ -155,6 +149,10 @@ class Hearing:
             raise ProtocolError(ErrorCode.INVALID_FIELD, why, param="value")
         self._judging.note_rating(message.scale, message.value)
         self._ledger.keep("rating", at_ms, scale=message.scale, value=message.value)
+        ts = self._facts.started_ts + at_ms
+        self._ledger.notify(
+            RatingNotice(session_id=self._facts.session_id, scale=message.scale, value=message.value, ts=ts)
+        )
         if message.scale == "sud":
             self._judging.rate_sud(message.value, at_ms)
         self._done(message.id)
@@ -163,6 +161,8 @@ class Hearing:
         self._check_readiness(message.phase)
         self._state.phase = message.phase
         self._ledger.keep("session", at_ms, action="phase", phase=message.phase.value)
+        ts = self._facts.started_ts + at_ms
+        self._ledger.notify(PhaseNotice(session_id=self._facts.session_id, phase=message.phase, ts=ts))
         self._done(message.id)
 
     def _on_stop(self, message: Stop, at_ms: int) -> None:
@@ -172,7 +172,8 @@ class Hearing:
     def _on_applied(self, message: Applied, at_ms: int) -> None:
         stopped = message.stopped_ts
         at_rest = stopped is not None and -_INFINITY < stopped < _INFINITY
-        self._care.confirm(message.control_epoch, at_rest, at_ms)
+        stopped_ms = self._seeing.session_time(stopped, at_ms) if stopped is not None and at_rest else None
+        self._care.confirm(message.control_epoch, stopped_ms, at_ms)
         self._done(message.id)
 
     def _on_resume_request(self, message: ResumeRequest, at_ms: int) -> None:
@@ -227,6 +228,23 @@ class Hearing:
         self._state.thresholds = care.monitor.thresholds = thresholds
         if wish is not None:
             care.stimulation.wish(msgspec.structs.replace(wish, safety_thresholds=None), at_ms)
+
+
+# Functions and no methods of one session: a table of its own would be a circle that the garbage collector has to find.
+_HANDLERS: Final[dict[type, Callable[[Hearing, Any, int], None]]] = {
+    Sample: Hearing._on_sample,
+    Morphcast: Hearing._on_morphcast,
+    Observed: Hearing._on_observed,
+    Frame: Hearing._on_picture,
+    Landmarks: Hearing._on_picture,
+    SetMark: Hearing._on_set,
+    Rating: Hearing._on_rating,
+    PhaseMark: Hearing._on_phase,
+    Stop: Hearing._on_stop,
+    Applied: Hearing._on_applied,
+    ResumeRequest: Hearing._on_resume_request,
+    Bye: Hearing._on_bye,
+}
 
 
 def _wrong_source(source: Source) -> ProtocolError:

@@ -6,7 +6,7 @@ from emdr_stream.pipeline.safety import Decision, LevelEvent
 from emdr_stream.session.care import Care
 from emdr_stream.session.interventions import CAUTIOUS, IMMEDIATE
 from emdr_stream.session.reporting import Signs
-from emdr_stream.wire.values import Evidence
+from emdr_stream.wire.values import Evidence, ModelRef
 
 _HYPOAROUSAL = MODEL_STATES.index(StateLabel.HYPOAROUSAL)
 _RATINGS_KEPT = 3
@@ -15,14 +15,13 @@ _RATINGS_KEPT = 3
 class Judging:
     """Judges one session: models through the safety monitor, ratings by a rule that needs no model."""
 
-    __slots__ = ("_care", "_model", "_perception", "_signs", "_sud_alarm")
+    __slots__ = ("_care", "_perception", "_signs", "_sud_alarm")
 
     def __init__(self, care: Care, perception: Perception, signs: Signs, sud_alarm: float) -> None:
         self._care = care
         self._perception = perception
         self._signs = signs
         self._sud_alarm = sud_alarm
-        self._model = care.facts.models[0] if care.facts.models else None
 
     def judge(self, scores: Scores, at_ms: int) -> None:
         """Act on finite scores. In a running set they may also make the stimulus gentler."""
@@ -71,7 +70,7 @@ class Judging:
             evidence,
             probability=decision.probability,
             threshold=decision.threshold,
-            model=self._model,
+            model=self._model(),
             again=decision.immediate,
         )
         care.pause(
@@ -80,6 +79,11 @@ class Judging:
             alert=body or care.alerts.find(decision.kind),
             intervention=IMMEDIATE if decision.immediate else None,
         )
+
+    def _model(self) -> ModelRef | None:
+        """Whose scores these are: the first of the session's models decides."""
+        models = self._care.models
+        return models[0] if models else None
 
     def _advice_over(self, at_ms: int) -> None:
         """The models' risk is over; what the rule on SUD says stands until the ratings fall."""
@@ -99,7 +103,7 @@ class Judging:
             evidence,
             probability=decision.probability if decision else None,
             threshold=decision.threshold if decision else None,
-            model=self._model if decision else None,
+            model=self._model() if decision else None,
         )
         if body is not None and care.state.status is Status.RUNNING:
-            care.intervene(CAUTIOUS)
+            care.intervene(CAUTIOUS, at_ms)

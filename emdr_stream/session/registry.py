@@ -20,6 +20,7 @@ import msgspec
 from emdr_stream.broker.base import Broker
 from emdr_stream.domain import Source, Status, Thresholds
 from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
+from emdr_stream.inference.choice import Choice
 from emdr_stream.pipeline.baseline import BaselinePrior
 from emdr_stream.session import denials
 from emdr_stream.session.alerts import session_of
@@ -35,11 +36,14 @@ from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.telemetry.metrics import Refusal
 from emdr_stream.wire.stream import GoAway, Hello, ResumeClaim
 from emdr_stream.wire.values import ModelRef, SessionSummary
-from emdr_stream.wire.watch import Ack
+from emdr_stream.wire.watch import Ack, Attend
 
 _LOG: Final = logging.getLogger(__name__)
 _FIRST_EPOCH: Final = 1
 _TRIES: Final = 3
+_LAST_SAVES_S: Final = 2.0
+"""How long a worker that stops tries to save its sessions; what a broker that hangs does not take is as it was."""
+_AGAIN_S: Final = 0.05
 """A session may be taken by another worker while its client resumes it here; then it is taken back."""
 
 
@@ -80,7 +84,7 @@ class SessionRegistry:
         models: tuple[ModelRef, ...],
         max_sessions: int,
         max_sessions_per_user: int = 0,
-        looked_by: Mapping[Source, ModelRef] | None = None,
+        looked_by: Mapping[Source, Choice] | None = None,
         record: Callable[[SessionFacts], SessionRecord] | None = None,
         doubted: asyncio.Event | None = None,
     ) -> None:
@@ -102,7 +106,15 @@ class SessionRegistry:
         self._doubted = doubted or asyncio.Event()
         self._doors: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.takeover = Takeover(
-            around, broker, owner, self._runners, self.keeper, self.roll, admit=self._adopt, door=self._door
+            around,
+            broker,
+            owner,
+            self._runners,
+            self.keeper,
+            self.roll,
+            admit=self._adopt,
+            door=self._door,
+            models_of=self._models_of,
         )
         self.draining = False
         self.taken_over = 0
@@ -114,10 +126,17 @@ class SessionRegistry:
     def get(self, session_id: str) -> SessionRunner | None:
         return self._runners.get(session_id)
 
-    def _models_of(self, source: Source) -> tuple[ModelRef, ...]:
+    def _models_of(self, source: Source, session_id: str) -> tuple[ModelRef, ...]:
         """Who speaks in a session: the model that decides, and the one that reads the face, where it is one of ours."""
         face = self._looked_by.get(source)
-        return self._models if face is None else (*self._models, face)
+        return self._models if face is None else (*self._models, face.of(session_id))
+
+    def use_models(self, models: tuple[ModelRef, ...], looked_by: Mapping[Source, Choice]) -> None:
+        """Other versions speak from now on: in every session that lives here, and in those that will."""
+        self._models, self._looked_by = models, looked_by
+        for runner in list(self._runners.values()):
+            if not runner.over:
+                runner.models_changed(self._models_of(runner.core.facts.source, runner.session_id))
 
     def of_users(self, users: Collection[str]) -> Iterator[SessionRunner]:
         """Sessions of these users that are not over; "*" means everybody's."""
@@ -142,7 +161,7 @@ class SessionRegistry:
             user=user,
             started_ts=self._around.wall_ms(),
             thresholds=self._thresholds(),
-            models=self._models_of(hello.source),
+            models=self._models_of(hello.source, session_id),
             prior=BaselinePrior(),
         )
         epoch = await self._claim(session_id)
@@ -204,6 +223,8 @@ class SessionRegistry:
             raise ProtocolError(ErrorCode.UNKNOWN_SESSION, "no such session lives here", param="session_id")
         if isinstance(request, Ack):
             runner.acknowledge(request.alert_id, by, request.note)
+        elif isinstance(request, Attend):
+            runner.attendance.note(by)
         else:
             runner.command(request, by, control_epoch)
 
@@ -236,11 +257,7 @@ class SessionRegistry:
         self.draining = self.takeover.draining = True
         for runner in list(self._runners.values()):
             runner.send(GoAway(reason="the service restarts", time_left_ms=time_left_ms))
-        for runner in list(self._runners.values()):
-            try:
-                await self.keeper.save(runner)
-            except Exception:  # whatever is wrong with one, the others are to be saved
-                _LOG.warning("session not saved before the restart", extra={"session_id": runner.session_id})
+        await self._save_last()
         for runner in list(self._runners.values()):
             runner.leave("the service restarts")
         self._runners.clear()
@@ -249,6 +266,19 @@ class SessionRegistry:
             await self.roll.resign()
 
     # within -------------------------------------------------------------------------------------------------------
+
+    async def _save_last(self) -> None:
+        """Save every session, as far as that can be done in time: with a broker that hangs, each would take its own."""
+        left = set(self._runners)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_SAVES_S):
+                while left:
+                    with suppress(StoreUnavailable):
+                        await self.keeper.save_all(left)
+                    if left:
+                        await asyncio.sleep(_AGAIN_S)
+        if left:
+            _LOG.warning("sessions not saved before the restart", extra={"sessions": len(left)})
 
     def _thresholds(self) -> Thresholds:
         return self._around.session.safety.thresholds

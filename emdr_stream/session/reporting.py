@@ -2,11 +2,24 @@
 
 from typing import Final
 
+from msgspec import UNSET
+
 from emdr_stream.domain import DIMENSIONS, EMOTIONS, MODEL_STATES, SIGNALS, SafetyLevel, Scores, StateLabel
+from emdr_stream.pipeline.baseline import Baseline
 from emdr_stream.pipeline.features import recent_levels
 from emdr_stream.pipeline.perception import Perception
+from emdr_stream.session.control import ControlState
 from emdr_stream.session.facts import ViewState
-from emdr_stream.wire.values import Dimensions, Emotions, Evidence, SafetyAnalysis, StateEstimate
+from emdr_stream.wire.values import (
+    Dimensions,
+    Emotions,
+    Evidence,
+    Level,
+    OwnBaseline,
+    PauseReport,
+    SafetyAnalysis,
+    StateEstimate,
+)
 
 UNKNOWN: Final = StateEstimate(label=StateLabel.UNKNOWN, confidence=0.0)
 _SHOWN: Final = 3
@@ -68,6 +81,30 @@ def safety_of(scores: Scores | None, level: SafetyLevel, view: ViewState) -> Saf
     if level is SafetyLevel.NORMAL:
         return SafetyAnalysis(risk, crisis, False, (), view.protective, _CHECK_IN_S[SafetyLevel.NORMAL])
     return SafetyAnalysis(risk, crisis, level in _PAUSING, view.warning, view.protective, _CHECK_IN_S[level])
+
+
+def baseline_of(baseline: Baseline) -> OwnBaseline:
+    """How sure the personal baseline is and, once it stands, its levels; a signal that was hardly seen has none."""
+    if not baseline.ready:
+        return OwnBaseline(sureness=round(baseline.sureness, 3))
+    levels = [
+        None if mean != mean else Level(round(mean, 4), round(deviation, 4))
+        for mean, deviation in zip(baseline.mean[:3].tolist(), baseline.deviation[:3].tolist(), strict=True)
+    ]
+    return OwnBaseline(sureness=1.0, valence=levels[0], arousal=levels[1], attention=levels[2])
+
+
+def pause_of(control: ControlState, started_ts: int) -> PauseReport:
+    """The pause that stands, and how far the client has confirmed it."""
+    return PauseReport(
+        reason=control.reason,
+        mode=control.mode,
+        resume_requires=control.requires,
+        asked_ts=started_ts + control.sent_ms,
+        received=control.received,
+        stopped_ts=UNSET if control.stopped_ms is None else started_ts + control.stopped_ms,
+        alert_id=UNSET if control.alert_id is None else control.alert_id,
+    )
 
 
 def recommendations_of(level: SafetyLevel, state: StateEstimate) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ from emdr_stream.wire.stream import (
     Signal,
     Skipped,
 )
-from emdr_stream.wire.values import Timing
+from emdr_stream.wire.values import ModelRef, Timing
 from emdr_stream.wire.watch import Command, ResumeCommand
 
 _EARLY_MS: Final = 11
@@ -60,8 +60,7 @@ class SessionRunner:
         """Of the token that the client came back with, good until it is heard: the new one may never have arrived."""
         self.on_urgent: Callable[[], None] = lambda: None
         self._urgent = False
-        self.over = False
-        self.fenced = False
+        self.over = self.fenced = False
         self._around = around
         self._started = started
         self._record = record
@@ -77,7 +76,8 @@ class SessionRunner:
         """Session time of the newest message to the client."""
         self._received = 0.0
         self._gauges = Gauges(around.metrics)
-        self._outlets = Outlets(around, core, self._gauges)
+        self.outlets = Outlets(around, core, self._gauges)
+        self.attendance = self.outlets.attendance
         # Looked up once: these are needed for each message.
         self._clock = around.clock
         self._standing = around.standing
@@ -105,14 +105,11 @@ class SessionRunner:
         """A client's socket is there; an earlier one is closed with 4409."""
         # What fell due is the old socket's to hear, and stands before the new one's welcome in the record.
         self._carry_out(self.core.settle(self.now_ms()), self.now_ms())
-        if self.socket is not None:
-            self.socket.close(CloseCode.REPLACED, "another socket took the session over")
+        self.replace()
         self.socket, self.frames, self._codec = socket, None, codec
-        at_ms = self.now_ms()
-        if self._record:
-            fields = {"epoch": epoch} if last_seq is None else {"epoch": epoch, "last_seq": last_seq}
-            self._record.event(at_ms, "connected", **fields)
-        self._carry_out(self.core.connected(at_ms, epoch=epoch, resume_token=resume_token, last_seq=last_seq), at_ms)
+        connect = partial(self.core.connected, epoch=epoch, resume_token=resume_token, last_seq=last_seq)
+        fields = {"epoch": epoch} if last_seq is None else {"epoch": epoch, "last_seq": last_seq}
+        self._happened("connected", connect, self.now_ms(), **fields)
         self._gauges.see_signal(self.core.perception.sight.state.status)
         for store in sorted(self._around.stores_away):
             self.store_changed(store, up=False)
@@ -121,9 +118,7 @@ class SessionRunner:
         """The session comes from a snapshot of session time `at_ms`: its socket went with the worker that had it."""
         for body in self.core.care.alerts.state.open.values():
             self._gauges.see_alert(body)
-        if self._record:
-            self._record.event(at_ms, "disconnected")
-        self._carry_out(self.core.disconnected(at_ms), at_ms)
+        self._happened("disconnected", self.core.disconnected, at_ms)
 
     def detach(self, socket: Socket) -> None:
         """The socket is gone; one that was replaced says nothing of the session."""
@@ -135,11 +130,8 @@ class SessionRunner:
         self.socket = None
         if self.core.status is Status.ENDED or self.fenced:
             return
-        at_ms = self.now_ms()
         self.urgent = True
-        if self._record:
-            self._record.event(at_ms, "disconnected")
-        self._carry_out(self.core.disconnected(at_ms), at_ms)
+        self._happened("disconnected", self.core.disconnected, self.now_ms())
 
     def take(self, message: Heard, received: float) -> None:
         """A decoded message that came at clock time `received`, in seconds."""
@@ -243,17 +235,19 @@ class SessionRunner:
         self._obey(lambda: self.core.acknowledge(alert_id, by, note, at_ms), at_ms)
 
     def store_changed(self, store: str, up: bool) -> None:
-        at_ms = self.now_ms()
-        if self._record:
-            self._record.event(at_ms, "store_up" if up else "store_down", store=store)
-        self._carry_out(self.core.store_changed(store, up, at_ms), at_ms)
+        name = "store_up" if up else "store_down"
+        self._happened(name, partial(self.core.store_changed, store, up), self.now_ms(), store=store)
+
+    def models_changed(self, models: tuple[ModelRef, ...]) -> None:
+        """Other versions score from the next row on."""
+        core = self.core
+        if not self.fenced and models != core.care.models:
+            self.urgent = True
+            self._happened("models_changed", partial(core.models_changed, models), self.now_ms(), models=models)
 
     def own(self, epoch: int) -> None:
         """The session's epoch became known late, because the broker was away when it opened."""
-        at_ms = self.now_ms()
-        if self._record:
-            self._record.event(at_ms, "owner_changed", epoch=epoch)
-        self._carry_out(self.core.owner_changed(epoch, at_ms), at_ms)
+        self._happened("owner_changed", partial(self.core.owner_changed, epoch), self.now_ms(), epoch=epoch)
 
     def fence(self) -> None:
         """Another worker owns the session now: this one says and does nothing more."""
@@ -290,6 +284,12 @@ class SessionRunner:
         """Whether an alert of the session may still escalate."""
         return self.core.care.alerts.next_deadline() != NEVER
 
+    def _happened(self, name: str, tell: Callable[[int], Sequence[Effect]], at_ms: int, **told: Any) -> None:
+        """Something that nobody said: recorded, then told to the core."""
+        if self._record:
+            self._record.event(at_ms, name, **told)
+        self._carry_out(tell(at_ms), at_ms)
+
     # carrying out -------------------------------------------------------------------------------------------------
 
     def _carry_out(self, effects: Sequence[Effect], at_ms: int) -> None:
@@ -307,8 +307,8 @@ class SessionRunner:
                     self._send_effect(message)  # type: ignore[arg-type]
             else:
                 self._tell(effect, at_ms)
-        if at_ms >= self._outlets.next_state_ms:
-            self._outlets.publish_state(at_ms)
+        if at_ms >= self.outlets.next_state_ms:
+            self.outlets.publish_state(at_ms)
         if self._ledger.wake_ms < self._timer_ms:
             self._arm()
 
@@ -363,7 +363,7 @@ class SessionRunner:
         else:
             if isinstance(effect, Raise):
                 self.urgent = True
-            self._outlets.tell(effect, at_ms)
+            self.outlets.tell(effect, at_ms)
 
     # time ---------------------------------------------------------------------------------------------------------
 
@@ -391,7 +391,7 @@ class SessionRunner:
             self._standing.hold(lambda: None if self.fenced or self._timer else self._tick())
             return
         at_ms = self.now_ms()
-        if at_ms >= self._ledger.wake_ms or at_ms >= self._outlets.next_state_ms:  # else it may be a heartbeat's time
+        if at_ms >= self._ledger.wake_ms or at_ms >= self.outlets.next_state_ms:  # else it may be a heartbeat's time
             self._carry_out(self.core.advance(at_ms), at_ms)
         heartbeat_ms = self._around.session.control.heartbeat_ms
         if self.socket is not None and at_ms - self._sent_ms >= heartbeat_ms - _EARLY_MS:

@@ -21,6 +21,8 @@ from emdr_stream.wire.values import Evidence, Id, Timing
 _PASSED_OVER: Final = (Intake.LATE, Intake.TOO_LATE, Intake.DUPLICATE)
 _LEAST_ANALYSES_HZ: Final = 10.0
 _CALM_MINUTE_MS: Final = 60_000
+_TOLD_WITHIN_MS: Final = 10_000
+"""A client tells of its standstill at once; what it dates further back comes of a clock that is wrong."""
 _BLIND: Final = (SignalStatus.STALE, SignalStatus.LOST)
 
 
@@ -118,6 +120,16 @@ class Seeing:
         """Tell of a change in the status of the signal; losing it pauses."""
         if self._sight.update(at_ms):
             self._tell_sight(at_ms)
+
+    def session_time(self, ts_ms: float, at_ms: int) -> int:
+        """Session time of something that the client says happened at `ts_ms` of its clock, and that was told `at_ms`.
+
+        Never later than it was told; what would lie further back than a client may be silent is not believed.
+        """
+        offset = self._perception.timeline.offset_ms
+        known = -self._care.facts.started_ts if offset is None else offset
+        happened = ts_ms + known
+        return int(happened) if at_ms - _TOLD_WITHIN_MS <= happened <= at_ms else at_ms
 
     def attached(self, at_ms: int) -> None:
         """A socket is there: the client has from now on to show itself, and nothing of the time before is answered."""

@@ -3,7 +3,7 @@
 Within a set speed and intensity only go down, whoever asks; while the session is not running nothing changes at all.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -14,7 +14,7 @@ from emdr_stream.session.ledger import Ledger
 from emdr_stream.settings import AdaptationSettings
 from emdr_stream.wire.stream import PatternAdapt
 from emdr_stream.wire.values import SessionConfig
-from emdr_stream.wire.watch import AdaptNotice
+from emdr_stream.wire.watch import AdaptNotice, SetNotice
 
 _STIMULUS: Final = ("speed", "intensity", "duration")
 _ONLY_DOWN: Final = ("speed", "intensity")
@@ -42,13 +42,13 @@ class Stimulation:
         state.set_no, state.set_started_ms = set_no, at_ms
         state.tally.sets += 1
         self.adaptation.set_started()
-        self._ledger.keep("set", at_ms, set_no=set_no, action="start")
+        self._mark_set("start", set_no, at_ms)
 
     def end_set(self, set_no: int | None, at_ms: int) -> None:
         """A set ends: what waited for it is put in force, then adaptation may move by a step."""
         state = self._ledger.state
         running_set, state.set_started_ms = state.set_started_ms is not None, None
-        self._ledger.keep("set", at_ms, set_no=set_no, action="end")
+        self._mark_set("end", set_no, at_ms)
         if running_set and state.status is Status.RUNNING:
             self.grant_waiting(at_ms)
             self.adapt(self.adaptation.set_ended(at_ms), at_ms)
@@ -59,7 +59,7 @@ class Stimulation:
         if state.set_started_ms is not None:
             state.set_started_ms = None
             self.adaptation.set_started()
-            self._ledger.keep("set", at_ms, set_no=state.set_no, action="interrupted")
+            self._mark_set("interrupted", state.set_no, at_ms)
 
     def wish(self, config: SessionConfig, at_ms: int) -> None:
         """A therapist sets the stimulus. What may not be in force yet waits, and the newest word on a field counts."""
@@ -94,6 +94,12 @@ class Stimulation:
         if fields:
             self._configure(SessionConfig(**fields), change.effective, change.ramp_ms, change.reasons, at_ms)
 
+    def _mark_set(self, action: Literal["start", "end", "interrupted"], set_no: int | None, at_ms: int) -> None:
+        ledger = self._ledger
+        session_id, ts = ledger.facts.session_id, ledger.facts.started_ts + at_ms
+        ledger.keep("set", at_ms, set_no=set_no, action=action)
+        ledger.notify(SetNotice(session_id=session_id, action=action, set_no=set_no, ts=ts))
+
     def _divided(self, config: SessionConfig) -> tuple[SessionConfig, SessionConfig]:
         """What of a wish is in force now, and what waits for the end of the set."""
         state = self._ledger.state
@@ -121,7 +127,8 @@ class Stimulation:
         }
         seq = ledger.next_seq()
         ledger.send_durable(PatternAdapt(seq=seq, epoch=state.epoch, **fields))
-        ledger.notify(AdaptNotice(session_id=ledger.facts.session_id, seq=seq, epoch=state.epoch, **fields))
+        ts = ledger.facts.started_ts + at_ms
+        ledger.notify(AdaptNotice(session_id=ledger.facts.session_id, seq=seq, epoch=state.epoch, ts=ts, **fields))
         ledger.keep("adaptation", at_ms, **{**fields, "config": msgspec.to_builtins(config), "seq": seq})
 
 

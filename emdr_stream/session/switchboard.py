@@ -16,14 +16,14 @@ import msgspec
 
 from emdr_stream.broker.base import Broker
 from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
-from emdr_stream.wire.watch import Ack, ConfigSet, EndCommand, PauseCommand, ResumeCommand
+from emdr_stream.wire.watch import Ack, Attend, ConfigSet, EndCommand, PauseCommand, ResumeCommand
 
 ANSWER_S: Final = 1.0
 _OUT: Final = 10_000
 """Letters that wait to be sent, at most; beyond it the oldest are lost, as any letter may be."""
 _LOG: Final = logging.getLogger(__name__)
 
-Request = PauseCommand | ResumeCommand | EndCommand | ConfigSet | Ack
+Request = PauseCommand | ResumeCommand | EndCommand | ConfigSet | Attend | Ack
 
 
 class Ask(msgspec.Struct, frozen=True, tag="ask"):

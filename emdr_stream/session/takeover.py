@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from emdr_stream.broker.base import Broker
-from emdr_stream.domain import Status
+from emdr_stream.domain import Source, Status
 from emdr_stream.errors import FencedOut, StoreUnavailable
 from emdr_stream.session import denials
 from emdr_stream.session.alerts import bodies_of
@@ -26,6 +26,7 @@ from emdr_stream.session.keeper import KEEP_EVERY_S, Keeper, StoredSession
 from emdr_stream.session.ports import Surroundings
 from emdr_stream.session.roll import RollCall
 from emdr_stream.session.runner import SessionRunner
+from emdr_stream.wire.values import ModelRef
 
 _LOG: Final = logging.getLogger(__name__)
 _DOUBT_S: Final = 2.0
@@ -36,7 +37,8 @@ from it now, and who did before writes under a higher epoch."""
 class Takeover:
     """Brings sessions of other workers to life in this one. `runners` is the registry's.
 
-    `admit` makes a core's runner one of this worker's; `door` is held by who opens or takes over a session.
+    `admit` makes a core's runner one of this worker's; `door` is held by who opens or takes over a session;
+    `models_of`: who speaks here in sessions of a source.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Takeover:
         *,
         admit: Callable[[SessionCore, float], SessionRunner],
         door: Callable[[str], AbstractAsyncContextManager[object]],
+        models_of: Callable[[Source, str], tuple[ModelRef, ...]] = lambda source, session_id: (),
     ) -> None:
         self._around = around
         self._broker = broker
@@ -59,6 +62,7 @@ class Takeover:
         self._roll = roll
         self._admit = admit
         self._door = door
+        self._models_of = models_of
         self._since_ms = around.wall_ms()
         self.draining = False
 
@@ -139,6 +143,8 @@ class Takeover:
         away_ms = max(0, self._around.wall_ms() - reachable_ms)
         runner = self._admit(core, self._around.clock() - (snapshot.at_ms + away_ms) / 1_000)
         runner.take_up(snapshot.at_ms)
+        if models := self._models_of(facts.source, facts.session_id):
+            runner.models_changed(models)
         runner.resume_hash, runner.earlier_hash = stored.resume_hash, stored.earlier_hash
         return runner
 

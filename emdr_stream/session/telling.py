@@ -3,6 +3,8 @@
 from math import floor
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from emdr_stream.domain import DIMENSIONS, EMOTIONS, MISSING, N_SIGNALS, SIGNALS, Source
 from emdr_stream.pipeline.perception import Perception
 from emdr_stream.session import reporting
@@ -13,7 +15,7 @@ from emdr_stream.session.pacing import Pace
 from emdr_stream.settings import SessionSettings
 from emdr_stream.wire.face import FaceProblem
 from emdr_stream.wire.stream import Result, Skipped, Welcome
-from emdr_stream.wire.values import ClientSnapshot, SessionSummary, SignalReport, Timing
+from emdr_stream.wire.values import ClientSnapshot, OwnBaseline, SessionSummary, SignalReport, Timing
 from emdr_stream.wire.watch import StateMessage
 
 _UNSEEN: Final = [MISSING] * N_SIGNALS
@@ -35,6 +37,7 @@ class Telling:
         "_perception",
         "_settings",
         "_signs",
+        "_standing_baseline",
         "_state",
         "_view",
     )
@@ -49,6 +52,7 @@ class Telling:
         self._perception = perception
         self._signs = signs
         self._view = view
+        self._standing_baseline: OwnBaseline | None = None
         self._settings = settings
         self._pace = Pace(care.facts.result_rate_hz, view.next_result_ms)
         self._each = care.facts.source is Source.FRAME
@@ -107,8 +111,8 @@ class Telling:
             view.next_second_ms = at_ms - at_ms % _SECOND_MS + _SECOND_MS
             self._ledger.out.append(Keep("second", self._second(at_ms)))
 
-    def state_message(self, at_ms: int) -> StateMessage:
-        """What a watcher sees of the session now."""
+    def state_message(self, at_ms: int, attended_by: tuple[str, ...] = ()) -> StateMessage:
+        """What a watcher sees of the session now. `attended_by`: the therapists who have it before them."""
         state, view = self._state, self._view
         present = self._perception.present() if view.face else _UNSEEN
         return StateMessage(
@@ -123,7 +127,11 @@ class Telling:
             config=state.config,
             phase=state.phase,
             set_no=state.set_no,
-            **self._ratings(),
+            control_epoch=self._care.control.state.control_epoch,
+            thresholds=state.thresholds,
+            baseline=self._own_baseline(),
+            attended_by=attended_by or UNSET,
+            **self._circumstances(),
         )
 
     def summary(self, at_ms: int) -> SessionSummary:
@@ -144,8 +152,9 @@ class Telling:
             phase=state.phase,
             set_no=state.set_no,
             signal=self._signal_report(at_ms),
+            baseline=self._own_baseline(),
             **paused,
-            **self._ratings(),
+            **self._circumstances(),
         )
 
     def welcome(self, resume_token: str, resumed: bool, seq: int, at_ms: int) -> Welcome:
@@ -175,12 +184,30 @@ class Telling:
             grace_s=settings.grace_ms / 1_000,
             limits=self._settings.limits,
             thresholds=state.thresholds,
-            models=care.facts.models,
+            models=care.models,
             server_ts=care.facts.started_ts + at_ms,
         )
 
-    def _ratings(self) -> dict[str, Any]:
-        return {scale: given[-1] for scale, given in self._state.ratings.items() if given}
+    def _circumstances(self) -> dict[str, Any]:
+        """What is there at times only: ratings, a set that runs, a pause, a wish that waits."""
+        state, started_ts = self._state, self._care.facts.started_ts
+        found: dict[str, Any] = {scale: given[-1] for scale, given in state.ratings.items() if given}
+        if state.set_started_ms is not None:
+            found["set_started_ts"] = started_ts + state.set_started_ms
+        if state.pending_config is not None:
+            found["pending"] = state.pending_config
+        if self._care.control.state.paused:
+            found["pause"] = reporting.pause_of(self._care.control.state, started_ts)
+        return found
+
+    def _own_baseline(self) -> OwnBaseline:
+        """Made once when it stands: it goes out with each live state."""
+        if self._standing_baseline is not None:
+            return self._standing_baseline
+        baseline = reporting.baseline_of(self._perception.baseline)
+        if self._perception.baseline.ready:
+            self._standing_baseline = baseline
+        return baseline
 
     def _signal_report(self, at_ms: int) -> SignalReport:
         sight, problem = self._perception.sight, self._view.reason(at_ms)

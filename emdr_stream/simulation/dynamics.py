@@ -60,3 +60,17 @@ def centred_mean(path: Floats, width: int) -> Floats:
     steps = np.arange(len(path))
     low, high = np.maximum(steps - half, 0), np.minimum(steps + half + 1, len(path))
     return np.asarray((total[high] - total[low]) / (high - low).reshape(-1, *([1] * (path.ndim - 1))))
+
+
+def pulses(
+    rng: np.random.Generator, rate: Floats, length_s: tuple[float, float], depth: tuple[float, float], step_s: float
+) -> Floats:
+    """Rectangular pulses of random length and depth (n,); `rate` (n,) is how many begin per second."""
+    n = len(rate)
+    starts = np.flatnonzero(rng.random(n) < rate * step_s)
+    ends = np.minimum(starts + np.maximum(rng.uniform(*length_s, len(starts)) / step_s, 1.0).astype(np.int64), n)
+    heights = rng.uniform(*depth, len(starts))
+    edges = np.zeros(n + 1)
+    np.add.at(edges, starts, heights)
+    np.add.at(edges, ends, -heights)
+    return np.minimum(np.cumsum(edges)[:n], depth[1])

@@ -3,119 +3,112 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from emdr_stream.simulation.dynamics import Floats, follow, trailing_mean, wander
+from emdr_stream.simulation.body import Body, Occasion, frozenness, show_body
+from emdr_stream.simulation.dynamics import Floats, pulses, trailing_mean, wander
 from emdr_stream.simulation.parameters import Parameters
 from emdr_stream.simulation.person import FACE_CHANNELS, Person
-from emdr_stream.simulation.scenario import (
-    ACTIVATION,
-    DISSOCIATION,
-    DROWSINESS,
-    VALENCE,
-    Scenario,
-    mask_of,
-)
+from emdr_stream.simulation.scenario import ACTIVATION, DISSOCIATION, VALENCE, Intervals, Scenario, mask_of
 
-JOY, SURPRISE = 3, 7
+ATTENTION, JOY, SADNESS, SURPRISE, NEUTRAL = 2, 3, 4, 7, 9
+SOFT_EDGE_STEPS = 5
+TALKING_GLANCES, SET_GLANCES = 2.0, 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """What can be seen on the scenario's grid: `face` (n, 10) three dimensions then emotion logits, `body` (n, 4)
-    blinks per minute, eye closure 0..1, head motion 0..1, heart beats per minute; `evident` (n, 10) is the part of
-    `face` that stems from the latents alone."""
+    """What can be seen on the scenario's grid.
+
+    `face` (n, 10): three dimensions, then emotion logits. `typical` (n, 10): what of it an ordinary face (gain 1) would
+    show of the latents alone; this person shows `typical` times `gain` (10,). `idle_sd` (10,): the spread of what means
+    nothing. `stir`, `veil`, `light` (n,): 0..1, whether it talks or laughs, which makes its readings noisier; how much
+    a hand hides it; how far the light is off.
+    """
 
     face: Floats
-    evident: Floats
-    body: Floats
-    motion_evident: Floats  # (n,): head motion due to the latents, relative to the person's rest
-    blinks_evident: Floats  # (n,): blink rate due to the latents, relative to the person's rest
+    typical: Floats
+    gain: Floats
+    idle_sd: Floats
+    body: Body
+    stir: Floats
+    veil: Floats
+    light: Floats
 
 
-def smooth_mask(time_s: Floats, intervals: tuple[tuple[float, float], ...], width: int) -> Floats:
+def smooth_mask(time_s: Floats, intervals: Intervals, width: int = SOFT_EDGE_STEPS) -> Floats:
     """Intervals as a path (n,) of 0..1 with soft edges of `width` steps."""
-    inside: NDArray[np.bool_] = mask_of(time_s, intervals)
-    return trailing_mean(inside.astype(np.float64), width)
+    return trailing_mean(mask_of(time_s, intervals).astype(np.float64), width)
 
 
 def show(
     rng: np.random.Generator, person: Person, scenario: Scenario, latents: Floats, parameters: Parameters
 ) -> Display:
     """The visible face and body of `person` along `latents` (n, 5)."""
-    talk = smooth_mask(scenario.time_s, scenario.talk, 5)
-    laugh = smooth_mask(scenario.time_s, scenario.laughs, 5)
-    numbness = np.clip(latents[:, DISSOCIATION], 0.0, 1.0)
-    alive = 1.0 - (1.0 - parameters.dissociated_liveliness) * numbness
-    evident = _evident(person, latents, alive, parameters)
-    face = (
-        person.rest
-        + evident
-        + _idle(rng, person, alive, talk, parameters)
-        + _artefacts(talk * alive, laugh, parameters)
+    p, time_s = parameters, scenario.time_s
+    occasion = Occasion(
+        talk=smooth_mask(time_s, scenario.talk),
+        laugh=smooth_mask(time_s, scenario.laughs),
+        tears=smooth_mask(time_s, scenario.tears, 30),
+        in_set=mask_of(time_s, scenario.sets).astype(np.float64),
     )
-    in_set = mask_of(scenario.time_s, scenario.sets).astype(np.float64)
-    aroused = np.clip(latents[:, ACTIVATION], -0.5, 1.5)
-    motion_evident = np.exp(person.agitation * aroused) * (1.0 - 0.75 * numbness)
-    blinks_evident = (1.0 + 0.4 * np.clip(aroused, 0.0, None)) * (1.0 - (1.0 - parameters.blink_dissociated) * numbness)
-    blink = _blink_rate(rng, person, blinks_evident, talk, in_set, parameters)
-    closure = _eye_closure(rng, person, latents, laugh, parameters)
-    motion = _head_motion(rng, person, motion_evident, talk, laugh, parameters)
-    heart = _heart_rate(rng, person, latents, in_set, parameters)
-    return Display(face, evident, np.column_stack([blink, closure, motion, heart]), motion_evident, blinks_evident)
+    numbness = np.clip(latents[:, DISSOCIATION], 0.0, 1.0)
+    frozen = frozenness(latents)
+    alive = 1.0 + (p.flat_liveliness - 1.0) * (numbness - frozen) + (p.frozen_liveliness - 1.0) * frozen
+    typical = typical_face(latents, p)
+    gain, idle_sd = person.channel_gain * person.mask, _idle_sd(person, p)
+    face = person.rest + typical * gain + _idle(rng, idle_sd, alive, occasion.talk, p)
+    face += _artefacts(person, occasion, np.minimum(alive, 1.0), p)
+    face[:, ATTENTION] -= _glances(rng, person, occasion, numbness, p)
+    return Display(
+        face=face,
+        typical=typical,
+        gain=gain,
+        idle_sd=idle_sd,
+        body=show_body(rng, person, occasion, latents, p),
+        stir=np.maximum(occasion.talk, occasion.laugh),
+        veil=smooth_mask(time_s, scenario.occlusions),
+        light=smooth_mask(time_s, scenario.lights),
+    )
 
 
-def _evident(person: Person, latents: Floats, alive: Floats, p: Parameters) -> Floats:
+def typical_face(latents: Floats, p: Parameters) -> Floats:
+    """What a face of gain 1 shows of `latents` (n, 5) and nothing else: (n, 10).
+
+    A numb face stops showing the activation and feeling inside, not the numbness itself; a frozen one shows some.
+    """
+    numbness, frozen = np.clip(latents[:, DISSOCIATION], 0.0, 1.0), frozenness(latents)
     shown = latents.copy()
-    # A numb face stops showing the activation and feeling inside, not the numbness itself.
-    shown[:, (ACTIVATION, VALENCE)] *= alive[:, None]
-    return np.asarray((shown @ np.asarray(p.loadings).T) * (person.channel_gain * person.mask))
+    kept = 1.0 + (p.flat_liveliness - 1.0) * (numbness - frozen) + (p.frozen_expression - 1.0) * frozen
+    shown[:, (ACTIVATION, VALENCE)] *= kept[:, None]
+    return np.asarray(shown @ np.asarray(p.loadings).T)
 
 
-def _idle(rng: np.random.Generator, person: Person, alive: Floats, talk: Floats, p: Parameters) -> Floats:
+def _idle_sd(person: Person, p: Parameters) -> Floats:
     sd = np.full(FACE_CHANNELS, p.wander_logit_sd)
     sd[:3] = p.wander_dimension_sd
-    path = wander(
-        rng, len(alive), sd * person.liveliness * person.mask, np.full(FACE_CHANNELS, p.wander_tau_s), p.step_s
-    )
+    return np.asarray(sd * person.liveliness * person.mask)
+
+
+def _idle(rng: np.random.Generator, sd: Floats, alive: Floats, talk: Floats, p: Parameters) -> Floats:
+    path = wander(rng, len(alive), sd, np.full(FACE_CHANNELS, p.wander_tau_s), p.step_s)
     return np.asarray(path * (alive * (1.0 + 0.6 * talk))[:, None])
 
 
-def _artefacts(talk: Floats, laugh: Floats, p: Parameters) -> Floats:
-    face = np.zeros((len(talk), FACE_CHANNELS))
-    face[:, 0] = p.laugh_valence * laugh
-    face[:, 1] = p.talk_arousal * np.maximum(talk, laugh)
-    face[:, JOY] = p.laugh_joy_logit * laugh
+def _artefacts(person: Person, on: Occasion, alive: Floats, p: Parameters) -> Floats:
+    """What talk, laughter and tears do to the reading of a face: (n, 10)."""
+    face = np.zeros((len(on.talk), FACE_CHANNELS))
+    talk = on.talk * alive
+    face[:, 0] = p.laugh_valence * on.laugh
+    face[:, 1] = p.talk_arousal * np.maximum(talk, on.laugh)
+    face[:, JOY] = p.laugh_joy_logit * on.laugh + person.grimace * person.mask * on.tears
+    face[:, SADNESS] = p.tears_sadness_logit * person.mask * on.tears
     face[:, SURPRISE] = p.talk_surprise_logit * talk
+    face[:, NEUTRAL] = -person.mask * on.tears
     return face
 
 
-def _blink_rate(
-    rng: np.random.Generator, person: Person, evident: Floats, talk: Floats, in_set: Floats, p: Parameters
-) -> Floats:
-    rate = person.blink_per_min * evident * (1.0 + (p.blink_talk - 1.0) * talk) * (1.0 - (1.0 - p.blink_set) * in_set)
-    blinks = rng.poisson(rate * p.step_s / 60.0).astype(np.float64)
-    return np.minimum(trailing_mean(blinks, round(p.blink_window_s / p.step_s)) * 60.0 / p.step_s, 120.0)
-
-
-def _eye_closure(rng: np.random.Generator, person: Person, latents: Floats, laugh: Floats, p: Parameters) -> Floats:
-    sleepy = np.clip(latents[:, DROWSINESS] - 0.15, 0.0, None)
-    idle = wander(rng, len(laugh), np.array([0.015]), np.array([8.0]), p.step_s)[:, 0]
-    crying = 0.12 * np.clip(-latents[:, VALENCE] - 0.4, 0.0, None)
-    closed = person.eye_closure + p.eye_closure_drowsy * sleepy + crying + 0.15 * laugh + idle
-    return np.clip(trailing_mean(closed, round(p.blink_window_s / p.step_s / 2)), 0.0, 1.0)
-
-
-def _head_motion(
-    rng: np.random.Generator, person: Person, evident: Floats, talk: Floats, laugh: Floats, p: Parameters
-) -> Floats:
-    restless = np.exp(wander(rng, len(talk), np.array([0.45]), np.array([2.0]), p.step_s)[:, 0])
-    return np.clip(person.head_motion * evident * restless * (1.0 + 0.8 * talk) + 0.2 * laugh, 0.0, 1.0)
-
-
-def _heart_rate(rng: np.random.Generator, person: Person, latents: Floats, in_set: Floats, p: Parameters) -> Floats:
-    lagged = follow(np.clip(latents[:, :1], 0.0, None), np.array([p.heart_lag_s]), p.step_s)[:, 0]
-    idle = wander(rng, len(in_set), np.array([p.heart_sd]), np.array([p.heart_tau_s]), p.step_s)[:, 0]
-    frozen = p.heart_freeze * np.clip(latents[:, DISSOCIATION], 0.0, 1.0) * (latents[:, ACTIVATION] > 0.0)
-    settled = follow((p.heart_set * in_set + frozen)[:, None], np.array([p.heart_lag_s]), p.step_s)[:, 0]
-    return np.clip(person.heart_per_min + person.heart_gain * lagged + settled + idle, 40.0, 190.0)
+def _glances(rng: np.random.Generator, person: Person, on: Occasion, numbness: Floats, p: Parameters) -> Floats:
+    """Looks away lower the attention (n,): more in talk, few in sets, none in a stare."""
+    usual = (1.0 + (TALKING_GLANCES - 1.0) * on.talk) * (1.0 + (SET_GLANCES - 1.0) * on.in_set)
+    rate = person.glances_per_min / 60.0 * usual * (1.0 - numbness)
+    return trailing_mean(pulses(rng, rate, p.glance_s, p.glance_depth, p.step_s), 3)

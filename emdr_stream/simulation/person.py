@@ -8,6 +8,8 @@ from emdr_stream.simulation.dynamics import Floats
 from emdr_stream.simulation.parameters import Parameters
 
 FACE_CHANNELS = 10  # valence, arousal, attention and the seven emotions
+EXPRESSIVITY_LOG_MEAN = -0.1
+THIRD_Z = 0.4307  # a third of a normal distribution lies below minus this, a third above
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Person:
     set_fade: float  # how much of a set's peak is left in the next one
     rest: Floats  # (10,): three dimensions, seven emotion logits
     channel_gain: Floats  # (10,): expressivity times how the channel links to the latent; negative is contrary
+    expressivity: float  # how much a clear channel shows; the population's median is about 0.9
     liveliness: float  # spread of expression that means nothing
     mask: float  # share of the expression that reaches the face
     blink_per_min: float
@@ -30,6 +33,10 @@ class Person:
     heart_per_min: float
     heart_gain: float  # beats per minute at activation 1 above rest
     has_heart_rate: bool
+    glances_per_min: float  # looks away from the screen
+    grimace: float  # how much a crying face is misread as a smile, in logits
+    tears_closure: float  # how much tears close the eyes
+    shifted: bool = False  # drawn from, or moved to, another distribution
 
 
 def draw_channel_gain(rng: np.random.Generator, parameters: Parameters) -> Floats:
@@ -58,10 +65,18 @@ def draw_heart_gain(rng: np.random.Generator, parameters: Parameters) -> float:
     return float(min(rng.gamma(3.0, mean / (1.0 - parameters.heart_none_share) / 3.0), highest))
 
 
+def expressivity_third(person: Person, parameters: Parameters) -> str:
+    """Which third of the population the person's expressivity, masked as it may be, belongs to."""
+    z = (np.log(max(person.expressivity * person.mask, 1e-6)) - EXPRESSIVITY_LOG_MEAN) / parameters.expressivity_log_sd
+    return "low" if z < -THIRD_Z else "high" if z > THIRD_Z else "middle"
+
+
 def draw_person(rng: np.random.Generator, person_id: str, parameters: Parameters) -> Person:
     """Draw one person; the same generator state gives the same person."""
     p = parameters
-    expressivity = float(np.clip(np.exp(rng.normal(-0.1, p.expressivity_log_sd)), *p.expressivity_range))
+    expressivity = float(
+        np.clip(np.exp(rng.normal(EXPRESSIVITY_LOG_MEAN, p.expressivity_log_sd)), *p.expressivity_range)
+    )
     return Person(
         person_id=person_id,
         window_edge=float(max(rng.normal(*p.window_edge), 0.4)),
@@ -70,6 +85,7 @@ def draw_person(rng: np.random.Generator, person_id: str, parameters: Parameters
         set_fade=float(rng.uniform(*p.set_fade)),
         rest=draw_rest(rng, p),
         channel_gain=expressivity * draw_channel_gain(rng, p),
+        expressivity=expressivity,
         liveliness=expressivity * float(np.exp(rng.normal(0.0, 0.3))),
         mask=1.0,
         blink_per_min=float(p.blink_per_min[0] * np.exp(rng.normal(0.0, p.blink_per_min[1]))),
@@ -79,4 +95,7 @@ def draw_person(rng: np.random.Generator, person_id: str, parameters: Parameters
         heart_per_min=float(rng.normal(*p.heart_rest)),
         heart_gain=draw_heart_gain(rng, p),
         has_heart_rate=bool(rng.random() < p.heart_share),
+        glances_per_min=float(rng.uniform(*p.glances_per_min)),
+        grimace=float(rng.uniform(*p.tears_grimace_logit)),
+        tears_closure=float(rng.uniform(*p.tears_eye_closure)),
     )

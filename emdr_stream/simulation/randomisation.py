@@ -22,6 +22,7 @@ def randomise_person(rng: np.random.Generator, person: Person, parameters: Param
         mask=person.mask * float(rng.uniform(*p.shift_mask)),
         channel_gain=person.channel_gain * flips,
         window_edge=person.window_edge * float(rng.uniform(*p.shift_edge)),
+        shifted=True,
     )
 
 
@@ -39,4 +40,5 @@ def randomise_sensor(rng: np.random.Generator, sensor: SensorProfile, parameters
         bias=sensor.bias + rng.normal(0.0, bias_sd),
         drift_per_min=sensor.drift_per_min + rng.normal(0.0, drift_sd),
         noise=sensor.noise * float(np.exp(rng.normal(0.0, 0.3))),
+        shifted=True,
     )

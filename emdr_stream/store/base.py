@@ -21,9 +21,11 @@ class RecordKind(StrEnum):
     CONTROL = "control"
     ADAPTATION = "adaptation"
     AUDIT = "audit"
+    MODEL = "model"
+    """What happened to a model, or how far it has drifted; of no session."""
 
 
-UNFENCED: Final = frozenset({RecordKind.AUDIT})
+UNFENCED: Final = frozenset({RecordKind.AUDIT, RecordKind.MODEL})
 """Kinds that are kept whatever their epoch: the audit log tells what happened, a stale owner's deeds included."""
 
 
@@ -37,6 +39,25 @@ class Record:
     epoch: int
     ts_ms: int
     fields: dict[str, Any]
+
+
+MOST_SECONDS: Final = 7_200
+"""Rows of seconds that one look at a session's past gives at most."""
+PAST_KINDS: Final = (RecordKind.SET, RecordKind.RATING, RecordKind.CONTROL, RecordKind.ADAPTATION)
+"""Kinds that tell what happened in a session, one row each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPast:
+    """What is kept of one session, oldest first: events (PAST_KINDS), seconds, and every step of its alerts.
+
+    Events and seconds are (kind, wall clock in ms, fields). `cut`: there is more than was asked for.
+    """
+
+    events: Sequence[tuple[RecordKind, int, dict[str, Any]]]
+    seconds: Sequence[tuple[RecordKind, int, dict[str, Any]]]
+    alerts: Sequence[AlertEntry]
+    cut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +102,9 @@ class Store(Protocol):
 
     async def alerts_since(self, ts_ms: int) -> list[AlertEntry]:
         """Entries raised or stored at `ts_ms` or later, in order of (session_id, alert_seq)."""
+
+    async def past(self, session_id: str, seconds_since_ms: int, most: int) -> SessionPast:
+        """What is kept of a session: its newest `most` events and alert steps each, its seconds from a time on."""
 
     async def open_alerts(self, users: Sequence[str] | None) -> list[AlertEntry]:
         """Newest entry of each alert that is not resolved, of these users (None: everybody)."""

@@ -9,7 +9,7 @@ from emdr_stream.broker.base import AlertEntry
 from emdr_stream.clock import wall_ms
 from emdr_stream.errors import StoreUnavailable
 from emdr_stream.store.alert_life import open_steps
-from emdr_stream.store.base import UNFENCED, Record, RecordKind
+from emdr_stream.store.base import MOST_SECONDS, PAST_KINDS, UNFENCED, Record, RecordKind, SessionPast
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +67,18 @@ class MemoryStore:
         self._check()
         mine = (entry for _, entry in self.records.alerts.values() if users is None or entry.user in users)
         return open_steps(mine)
+
+    async def past(self, session_id: str, seconds_since_ms: int, most: int) -> SessionPast:
+        self._check()
+        mine = sorted((r for r in self.records.rows if r.session_id == session_id), key=lambda r: r.ts_ms)
+        events = [(r.kind, r.ts_ms, r.fields) for r in mine if r.kind in PAST_KINDS]
+        seconds = [
+            (r.kind, r.ts_ms, r.fields) for r in mine if r.kind is RecordKind.SECOND and r.ts_ms >= seconds_since_ms
+        ]
+        steps = [entry for _, entry in self.records.alerts.values() if entry.session_id == session_id]
+        steps.sort(key=lambda entry: entry.alert_seq)
+        cut = max(len(events), len(steps)) > most
+        return SessionPast(events[-most:], seconds[:MOST_SECONDS], steps[-most:], cut or len(seconds) > MOST_SECONDS)
 
     def rows(self, kind: RecordKind) -> list[Record]:
         """All rows of one kind, in the order in which they were written."""

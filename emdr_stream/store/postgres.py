@@ -12,11 +12,13 @@ from emdr_stream.broker.base import AlertEntry
 from emdr_stream.errors import ConfigurationError, StoreUnavailable, WritesRefused
 from emdr_stream.store import rows
 from emdr_stream.store.alert_life import alert_step
-from emdr_stream.store.base import AuditVerdict, Record, RecordKind
+from emdr_stream.store.base import AuditVerdict, Record, RecordKind, SessionPast
 from emdr_stream.store.chain import Anchor, ChainCheck
 from emdr_stream.store.connections import HeldConnections, RawConnection, TimedConnection
 from emdr_stream.store.migrate import migrate, migrations
+from emdr_stream.store.model_events import write_model_events
 from emdr_stream.store.ownership import current_records
+from emdr_stream.store.past import alert_entry, read_past
 from emdr_stream.store.seconds import copy_seconds, write_seconds
 
 Result = TypeVar("Result")
@@ -119,6 +121,7 @@ class PostgresStore:
                     " values ($1, $2, $3, $4, $5) on conflict do nothing",
                     [rows.event_row(record) for record in by_kind[kind]],
                 )
+        await write_model_events(connection, by_kind[RecordKind.MODEL])
         await _write_audit(connection, by_kind[RecordKind.AUDIT])
         await connection.execute("commit")
         return len(records) - len(current)
@@ -149,7 +152,7 @@ class PostgresStore:
                 rows.timestamp(max(0, ts_ms)),
             )
         )
-        return [_entry(row) for row in found]
+        return [alert_entry(row) for row in found]
 
     async def open_alerts(self, users: Sequence[str] | None) -> list[AlertEntry]:
         names = None if users is None else [rows.text(user) for user in users]
@@ -162,7 +165,15 @@ class PostgresStore:
                 names,
             )
         )
-        return [_entry(row) for row in found]
+        return [alert_entry(row) for row in found]
+
+    async def past(self, session_id: str, seconds_since_ms: int, most: int) -> SessionPast:
+        name, since = rows.text(session_id), rows.timestamp(max(0, seconds_since_ms))
+        return await self._connections.run(lambda connection: read_past(connection, name, since, most))
+
+    async def ask(self, question: Callable[[TimedConnection], Awaitable[Result]]) -> Result:
+        """What a question of another module says, such as those of `model_events.py`. Raises StoreUnavailable."""
+        return await self._connections.run(question)
 
     # audit log ----------------------------------------------------------------------------------------------------
     async def audit_rows(self) -> int:
@@ -274,14 +285,3 @@ async def _append_alerts(connection: TimedConnection, entries: Sequence[AlertEnt
         [row[:2] for row in values],
     )
     await connection.execute("commit")
-
-
-def _entry(row: Any) -> AlertEntry:
-    return AlertEntry(
-        session_id=row["session_id"],
-        user=row["user_id"],
-        alert_seq=row["alert_seq"],
-        epoch=row["epoch"],
-        ts_ms=row["ts_ms"],
-        payload=bytes(row["payload"]),
-    )

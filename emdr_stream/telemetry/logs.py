@@ -34,8 +34,9 @@ _PLAIN: Final = (
     "code", "command", "connections", "control_epoch", "count", "depth", "drops", "duration_ms", "epoch",
     "exit_code", "expected", "file", "kind", "lag_ms", "level", "limit", "limit_ms", "loop_lag_ms", "mode", "model",
     "part", "path", "pid", "places", "policy", "port", "problem", "records", "release", "retry_in_s", "role",
-    "rows", "seconds", "seq", "severity", "sha256", "signal", "sockets", "source", "stage", "state", "status",
-    "step", "store", "timeout_ms", "took_ms", "variable", "version", "wait_ms", "waited_ms", "worker", "workers",
+    "rows", "seconds", "seq", "sessions", "severity", "sha256", "signal", "sockets", "source", "stage", "state",
+    "status", "step", "store", "timeout_ms", "took_ms", "variable", "version", "wait_ms", "waited_ms", "worker",
+    "workers",
 )
 _RANDOM: Final = ("alert_id", "owner", "session_id", "worker_id")
 _PERSONAL: Final = (

@@ -17,6 +17,7 @@ from prometheus_client.registry import CollectorRegistry
 from emdr_stream.domain import AlertKind, Role, Severity, SignalStatus
 from emdr_stream.errors import CloseCode, ErrorCode
 from emdr_stream.telemetry.instruments import Histogram, Instruments, Key, Level, Tally
+from emdr_stream.telemetry.model_metrics import ModelMetrics
 
 METRICS_CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -200,10 +201,10 @@ class Metrics:
         self._face_busy = Level("emdr_face_workers_busy_ratio", "Share of their time in which these processes work.")
         self._cameras = Level("emdr_cameras", "Sessions that send webcam frames.")
         self._camera_rate = Level("emdr_camera_rate_limit_hertz", "Webcam frames a second that a session may send now.")
-        self._models = Level("emdr_model_info", "Models in use.", ("model", "version", "sha256"), ())
         self._build = Level("emdr_build_info", "Version that runs.", ("version",), (version,))
         self._build.put(1, version)
         Instruments(registry, (part for part in vars(self).values() if isinstance(part, Tally | Level | Histogram)))
+        self.models = ModelMetrics(registry)
         ProcessCollector(registry=registry)
 
     def render(self) -> bytes:
@@ -362,7 +363,3 @@ class Metrics:
 
     def recordings_failed(self, total: int) -> None:
         self._journal.counts[Journal.RECORDING] = total
-
-    def model_loaded(self, model: str, version: str, sha256: str) -> None:
-        """Name a model in use."""
-        self._models.declare((model, version, sha256), 1)

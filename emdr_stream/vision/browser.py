@@ -1,12 +1,14 @@
 """Face scores that a browser computed in, a view of the face out: the same as of a picture, without one."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
 
 from emdr_stream.errors import ModelFailed
-from emdr_stream.vision.expression import load_expression
+from emdr_stream.inference.choice import Choice, read_choice
+from emdr_stream.vision.expression import LANDMARKS_EXPRESSION, load_expression
 from emdr_stream.vision.found import FaceLight
 from emdr_stream.vision.pose import Floats, eye_closure, gaze
 from emdr_stream.vision.quality import face_quality
@@ -66,7 +68,29 @@ class BrowserFaces:
             return None  # missing, as of a picture whose expression cannot be read
 
 
-def load_browser_faces(models_dir: Path) -> BrowserFaces | None:
-    """None where the model is missing. Raises ModelRefused for one that is unfit."""
-    model = load_expression(models_dir)
+class SharedBrowserFaces:
+    """Reads each session's messages by the version that is chosen for it."""
+
+    def __init__(self, choice: Choice, readers: Mapping[str, BrowserFaces]) -> None:
+        """`readers`: by version, of every version of `choice`."""
+        self._choice = choice
+        self._readers = readers
+
+    def read(self, message: Landmarks, session_id: str) -> FaceView:
+        return self._readers[self._choice.of(session_id).version].read(message)
+
+
+def load_browser_faces(models_dir: Path, version: str | None = None) -> BrowserFaces | None:
+    """The version in use where none is named; None where there is none. Raises ModelRefused for one that is unfit."""
+    model = load_expression(models_dir, landmarks_version=version)
     return None if model is None else BrowserFaces(model)
+
+
+def load_shared_faces(models_dir: Path) -> SharedBrowserFaces | None:
+    """The version in use and the one that has a share. None where there is none. Raises ModelRefused."""
+    choice = read_choice(models_dir, LANDMARKS_EXPRESSION)
+    if choice is None:
+        return None
+    readers = {ref.version: load_browser_faces(models_dir, ref.version) for ref in choice.all}
+    found = {version: reader for version, reader in readers.items() if reader is not None}
+    return SharedBrowserFaces(choice, found) if len(found) == len(choice.all) else None

@@ -8,7 +8,7 @@ import numpy as np
 
 from emdr_stream.domain import EMOTIONS
 from emdr_stream.errors import ModelFailed, ModelRefused
-from emdr_stream.inference.graphs import OnnxGraph, Shapes, load_current_graph
+from emdr_stream.inference.graphs import OnnxGraph, Shapes, load_current_graph, load_graph
 from emdr_stream.inference.manifest import CURRENT, current_versions, default_models_dir
 from emdr_stream.vision.crop import SIDE, Pixels, aligned_crop
 from emdr_stream.vision.geometry import N_BLENDSHAPES, N_FEATURES, N_POSE, POSE_SCALE, Floats, face_features
@@ -96,8 +96,12 @@ class OnnxExpression:
         return _expression(self._landmarks, {FEATURES: row}, self._web)
 
 
-def load_expression(models_dir: Path | None = None, *, web: bool = False) -> OnnxExpression | None:
+def load_expression(
+    models_dir: Path | None = None, *, web: bool = False, landmarks_version: str | None = None
+) -> OnnxExpression | None:
     """The readers of expressions in the folder of models, the package's own when None; `web`: as OnnxExpression.
+
+    `landmarks_version`: of the one that needs no pixels, where it is not to be the one in use.
 
     None when `current.json` names no `face_expression`. Raises ModelRefused when a model is named and unfit.
     """
@@ -105,7 +109,11 @@ def load_expression(models_dir: Path | None = None, *, web: bool = False) -> Onn
     if FACE_EXPRESSION not in current_versions(folder):
         return None
     faces = load_current_graph(folder, FACE_EXPRESSION, inputs=FACE_INPUTS, outputs=OUTPUTS)
-    landmarks = load_current_graph(folder, LANDMARKS_EXPRESSION, inputs=LANDMARKS_INPUTS, outputs=OUTPUTS)
+    if landmarks_version is None:
+        landmarks = load_current_graph(folder, LANDMARKS_EXPRESSION, inputs=LANDMARKS_INPUTS, outputs=OUTPUTS)
+    else:
+        version_dir = folder / LANDMARKS_EXPRESSION / landmarks_version
+        landmarks = load_graph(version_dir, inputs=LANDMARKS_INPUTS, outputs=OUTPUTS)
     if faces is None or landmarks is None:
         raise ModelRefused(
             f"{folder / CURRENT} names {FACE_EXPRESSION} but no {LANDMARKS_EXPRESSION}: restore both from the release"

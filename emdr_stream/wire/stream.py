@@ -228,6 +228,12 @@ class FrameLimits(Outgoing, tag="limits", kw_only=True, frozen=True):
     fps: int
 
 
+class Models(Outgoing, tag="models", kw_only=True, frozen=True):
+    """Other versions speak from now on: those of `welcome.models` are replaced by these, all of them."""
+
+    models: tuple[ModelRef, ...]
+
+
 class Skipped(Outgoing, tag="skipped", kw_only=True, frozen=True):
     re: Id
     reason: str
@@ -316,5 +322,16 @@ DurableMessage = ControlPause | ControlResume | InterventionMessage | PatternAda
 """Messages that carry `seq` and are replayed to a client that comes back."""
 
 ServerMessage = (
-    DurableMessage | Welcome | Result | FrameLimits | Skipped | Signal | Heartbeat | ErrorMessage | GoAway | Done | Pong
+    DurableMessage
+    | Welcome
+    | Result
+    | FrameLimits
+    | Models
+    | Skipped
+    | Signal
+    | Heartbeat
+    | ErrorMessage
+    | GoAway
+    | Done
+    | Pong
 )

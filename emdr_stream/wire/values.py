@@ -1,6 +1,6 @@
 """Values that messages are made of: session configuration, estimates, safety, alerts; shared by both sockets."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -135,6 +135,37 @@ class SignalReport(Value, frozen=True):
     reason: str | UnsetType = UNSET
 
 
+class Level(Value, frozen=True):
+    """A person's own level of one signal: mean and standard deviation, in the signal's own unit."""
+
+    mean: float
+    deviation: float
+
+
+class OwnBaseline(Value, omit_defaults=True, kw_only=True, frozen=True):
+    """The personal baseline: how far its calm minute is seen (0..1; at 1 it stands), then the levels it found."""
+
+    sureness: float
+    valence: Level | None = None
+    arousal: Level | None = None
+    attention: Level | None = None
+
+
+class PauseReport(Value, kw_only=True, frozen=True):
+    """The pause that stands. `received`: the client confirmed the newest control message.
+
+    `asked_ts`: when that was sent. `stopped_ts`: when the stimulus came to rest as the client says, absent until then.
+    """
+
+    reason: str
+    mode: PauseMode
+    resume_requires: ResumeRequires
+    asked_ts: int
+    received: bool
+    stopped_ts: int | UnsetType = UNSET
+    alert_id: str | UnsetType = UNSET
+
+
 class Timing(Value, frozen=True):
     """Where a result's time went, in milliseconds; null where a stage does not apply."""
 
@@ -183,7 +214,10 @@ class ClientSnapshot(Value, kw_only=True, frozen=True):
 
 
 class SessionSummary(Value, kw_only=True, frozen=True):
-    """What a console needs to list a session."""
+    """What a console needs to list a session. `set_started_ts`: absent between sets.
+
+    `pending`: what a therapist set and what waits, for the set's end or the resume.
+    """
 
     session_id: str
     user: str
@@ -200,6 +234,10 @@ class SessionSummary(Value, kw_only=True, frozen=True):
     reason: str | UnsetType = UNSET
     sud: float | UnsetType = UNSET
     voc: float | UnsetType = UNSET
+    baseline: OwnBaseline
+    pause: PauseReport | UnsetType = UNSET
+    set_started_ts: int | UnsetType = UNSET
+    pending: SessionConfig | UnsetType = UNSET
 
 
 class Totals(Value, kw_only=True, frozen=True):
@@ -235,3 +273,23 @@ class AlertBody(Value, kw_only=True, frozen=True):
     by: str | UnsetType = UNSET
     note: str | UnsetType = UNSET
     ack_deadline_ts: int | UnsetType = UNSET
+
+
+class HistoryEvent(Value, kw_only=True, frozen=True):
+    """One thing that happened. `kind`: set, rating, control, adaptation or session; `fields` as recorded."""
+
+    kind: str
+    ts: int
+    fields: dict[str, Any]
+
+
+class HistoryCurve(Value, kw_only=True, frozen=True):
+    """Columns of equal length, one entry a recorded second; a number that was not there is null."""
+
+    ts: tuple[int, ...] = ()
+    valence: tuple[float | None, ...] = ()
+    arousal: tuple[float | None, ...] = ()
+    attention: tuple[float | None, ...] = ()
+    risk: tuple[float | None, ...] = ()
+    crisis: tuple[float | None, ...] = ()
+    signal: tuple[str | None, ...] = ()

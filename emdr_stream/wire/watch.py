@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from emdr_stream.domain import AlertKind, AlertState, PauseMode, Phase, ResumeRequires, Severity, Status
+from emdr_stream.domain import (
+    AlertKind,
+    AlertState,
+    PauseMode,
+    Phase,
+    ResumeRequires,
+    Severity,
+    Status,
+    Thresholds,
+)
 from emdr_stream.wire.stream import (
     PROTOCOL_VERSION,
     Auth,
@@ -18,12 +27,17 @@ from emdr_stream.wire.stream import (
     Pong,
 )
 from emdr_stream.wire.values import (
+    AlertBody,
     Dimensions,
     Emotions,
     Evidence,
+    HistoryCurve,
+    HistoryEvent,
     Intervention,
     ModelRef,
     Name,
+    OwnBaseline,
+    PauseReport,
     SafetyAnalysis,
     SessionConfig,
     SessionSummary,
@@ -82,6 +96,19 @@ class ConfigSet(Incoming, tag="config.set", kw_only=True, frozen=True):
     thresholds: ThresholdChange | None = None
 
 
+class Attend(Incoming, tag="attend", kw_only=True, frozen=True):
+    """The therapist has this session before them; said again every few seconds, forgotten 12 s after the last time."""
+
+    session_id: Name
+
+
+class HistoryRequest(Incoming, tag="history", kw_only=True, frozen=True):
+    """Asks for what the records hold of a session: everything that happened, and the curves of the last minutes."""
+
+    session_id: Name
+    curve_s: Annotated[int, Meta(ge=0, le=1800)] = 600
+
+
 class Received(Incoming, tag="received", kw_only=True, frozen=True):
     """What the console has taken so far, about once a second."""
 
@@ -91,7 +118,7 @@ class Received(Incoming, tag="received", kw_only=True, frozen=True):
 Command = PauseCommand | ResumeCommand | EndCommand | ConfigSet
 """What changes a session; goes to the session's owner and into the audit log."""
 
-WatchMessage = WatchHello | Auth | Subscribe | Unsubscribe | Ack | Command | Received | Ping
+WatchMessage = WatchHello | Auth | Subscribe | Unsubscribe | Ack | Command | Attend | HistoryRequest | Received | Ping
 
 
 class WatchWelcome(Outgoing, tag="welcome", kw_only=True, frozen=True):
@@ -130,7 +157,10 @@ class ResumeRequested(Outgoing, tag="resume_requested", kw_only=True, frozen=Tru
 
 
 class StateMessage(Outgoing, tag="state", kw_only=True, frozen=True):
-    """Live state of a session; the latest wins."""
+    """Live state of a session; the latest wins.
+
+    `attended_by`: therapists who have it before them now; absent with none.
+    """
 
     session_id: str
     ts: float
@@ -145,10 +175,17 @@ class StateMessage(Outgoing, tag="state", kw_only=True, frozen=True):
     set_no: int | None
     sud: float | UnsetType = UNSET
     voc: float | UnsetType = UNSET
+    control_epoch: int
+    thresholds: Thresholds
+    baseline: OwnBaseline
+    pause: PauseReport | UnsetType = UNSET
+    set_started_ts: int | UnsetType = UNSET
+    pending: SessionConfig | UnsetType = UNSET
+    attended_by: tuple[str, ...] | UnsetType = UNSET
 
 
 class AlertMessage(Outgoing, tag="alert", kw_only=True, frozen=True):
-    """One step in the life of an alert. `cursor` makes a repeat harmless."""
+    """One step in the life of an alert; `ts`: when it was made. `cursor` makes a repeat harmless."""
 
     cursor: str
     alert_id: str
@@ -164,6 +201,7 @@ class AlertMessage(Outgoing, tag="alert", kw_only=True, frozen=True):
     by: str | UnsetType = UNSET
     note: str | UnsetType = UNSET
     ack_deadline_ts: int | UnsetType = UNSET
+    ts: int
 
 
 class ControlNotice(Outgoing, tag="control", kw_only=True, frozen=True):
@@ -179,6 +217,7 @@ class ControlNotice(Outgoing, tag="control", kw_only=True, frozen=True):
     resume_requires: ResumeRequires | UnsetType = UNSET
     alert_id: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
+    ts: int | UnsetType = UNSET
 
 
 class AdaptNotice(Outgoing, tag="adapt", kw_only=True, frozen=True):
@@ -190,6 +229,7 @@ class AdaptNotice(Outgoing, tag="adapt", kw_only=True, frozen=True):
     effective: str
     ramp_ms: int
     reasons: tuple[str, ...]
+    ts: int | UnsetType = UNSET
 
 
 class InterventionNotice(Outgoing, tag="intervention", kw_only=True, frozen=True):
@@ -197,6 +237,42 @@ class InterventionNotice(Outgoing, tag="intervention", kw_only=True, frozen=True
     seq: int
     epoch: int
     intervention: Intervention
+    ts: int | UnsetType = UNSET
+
+
+class AppliedNotice(Outgoing, tag="applied", kw_only=True, frozen=True):
+    """The client confirms a control message, on receipt and, with `stopped_ts`, when the stimulus is at rest."""
+
+    session_id: str
+    control_epoch: int
+    ts: int
+    stopped_ts: int | UnsetType = UNSET
+
+
+class SetNotice(Outgoing, tag="set", kw_only=True, frozen=True):
+    """A set starts, ends, or is ended by a pause or a lost connection (`interrupted`)."""
+
+    session_id: str
+    action: Literal["start", "end", "interrupted"]
+    set_no: int | None
+    ts: int
+
+
+class RatingNotice(Outgoing, tag="rating", kw_only=True, frozen=True):
+    """The client's own rating: SUD 0..10 or VoC 1..7."""
+
+    session_id: str
+    scale: Literal["sud", "voc"]
+    value: float
+    ts: int
+
+
+class PhaseNotice(Outgoing, tag="phase", kw_only=True, frozen=True):
+    """The session entered a phase."""
+
+    session_id: str
+    phase: Phase
+    ts: int
 
 
 SessionNotice = (
@@ -208,9 +284,28 @@ SessionNotice = (
     | ControlNotice
     | AdaptNotice
     | InterventionNotice
+    | AppliedNotice
+    | SetNotice
+    | RatingNotice
+    | PhaseNotice
 )
 """Live messages about one session; lossy, unlike alerts."""
 
+
+class History(Outgoing, tag="history", kw_only=True, frozen=True):
+    """Answers `history`. `complete`: the records were there, and nothing was cut off; they lag by a second or two.
+
+    `alerts`: the newest step of each alert of the session.
+    """
+
+    re: int | str | None
+    session_id: str
+    complete: bool
+    events: tuple[HistoryEvent, ...]
+    alerts: tuple[AlertBody, ...]
+    curve: HistoryCurve
+
+
 ConsoleMessage = (
-    WatchWelcome | Subscribed | SessionNotice | AlertMessage | Done | ErrorMessage | Heartbeat | GoAway | Pong
+    WatchWelcome | Subscribed | SessionNotice | AlertMessage | History | Done | ErrorMessage | Heartbeat | GoAway | Pong
 )

@@ -226,6 +226,24 @@ def test_a_full_batch_does_not_wait(model: BoundModel, rows: Array) -> None:
     assert len(asker.answers) == BATCH_ROWS + 1
 
 
+def test_what_a_full_batch_leaves_over_gathers_company_as_any_batch_does(model: BoundModel, rows: Array) -> None:
+    turns, asker = Turns(), Asker()
+    told: list[int] = []
+    predictor = BatchPredictor(model, turns, lambda: turns.now, lambda count, _queued_s, _took_s: told.append(count))
+    for ticket in range(BATCH_ROWS + 1):
+        predictor.submit(rows[ticket % len(rows)], ticket, asker)
+    turns.turn()
+    turns.turn()
+    assert told == [BATCH_ROWS]
+    turns.pass_s(LINGER_S / 2)
+    predictor.submit(rows[0], BATCH_ROWS + 1, asker)
+    turns.pass_s(LINGER_S / 4)
+    assert told == [BATCH_ROWS]
+    turns.pass_s(LINGER_S / 4 + 1e-6)
+    assert told == [BATCH_ROWS, 2]
+    assert not turns.waiting
+
+
 def test_a_session_that_fails_on_its_scores_costs_no_other_session_its_answer(model: BoundModel, rows: Array) -> None:
     class Broken(Asker):
         def scores_ready(self, ticket: int, scores: Scores | None, queue_ms: float, infer_ms: float) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from emdr_stream.broker.base import AlertEntry
 from emdr_stream.errors import ConfigurationError, RecordRefused, StoreUnavailable
-from emdr_stream.store.base import Record, RecordKind, Store
+from emdr_stream.store.base import Record, RecordKind, SessionPast, Store
 from emdr_stream.store.memory import MemoryRecords, MemoryStore
 from emdr_stream.store.migrate import Migration, migrate, migrations
 from emdr_stream.store.postgres import PostgresStore
@@ -34,6 +34,7 @@ TABLES = {
     RecordKind.ADAPTATION: "adaptations",
     RecordKind.AUDIT: "audit_log",
     RecordKind.SESSION: "sessions",
+    RecordKind.MODEL: "model_events",
 }
 
 
@@ -188,6 +189,42 @@ async def test_a_step_that_arrives_late_does_not_reopen_an_alert(store: Store) -
     await store.append_alerts([alert(2, state="resolved")])
     await store.append_alerts([alert(1)])
     assert await store.open_alerts(None) == []
+
+
+async def test_the_past_of_a_session_is_what_happened_in_it_oldest_first(store: Store) -> None:
+    await store.write(
+        [
+            record(RecordKind.RATING, 2, scale="sud", value=6.5),
+            record(RecordKind.SET, 1, action="start"),
+            *(record(RecordKind.SECOND, number, risk=None, signal="ok") for number in range(5)),
+            record(RecordKind.CONTROL, 3, action="pause"),
+            record(RecordKind.ADAPTATION, 4, config={"speed": 0.8}),
+            record(RecordKind.AUDIT, 4, action="ack", note="not for the timeline"),
+            record(RecordKind.SET, 9, session_id="s2"),
+        ]
+    )
+    await store.append_alerts([alert(2, state="acknowledged"), alert(1), alert(1, "s2")])
+    past = await store.past("s1", NOW_MS + 3_000, 100)
+    assert [(kind.value, ts_ms - NOW_MS, fields["number"]) for kind, ts_ms, fields in past.events] == [
+        ("set", 1_000, 1),
+        ("rating", 2_000, 2),
+        ("control", 3_000, 3),
+        ("adaptation", 4_000, 4),
+    ]
+    assert past.events[1][2] == {"number": 2, "scale": "sud", "value": 6.5}
+    assert past.events[3][2]["config"] == {"speed": 0.8}
+    assert [(ts_ms - NOW_MS, fields["signal"]) for _, ts_ms, fields in past.seconds] == [(3_000, "ok"), (4_000, "ok")]
+    assert [entry.alert_seq for entry in past.alerts] == [1, 2]
+    assert not past.cut
+    assert await store.past("nobody", 0, 100) == SessionPast([], [], [], cut=False)
+
+
+async def test_of_a_long_past_the_newest_is_told_and_that_there_is_more(store: Store) -> None:
+    await store.write([record(RecordKind.RATING, number) for number in range(5)])
+    past = await store.past("s1", NOW_MS, 3)
+    assert [fields["number"] for _, _, fields in past.events] == [2, 3, 4]
+    assert past.cut
+    assert not (await store.past("s1", NOW_MS, 5)).cut
 
 
 # What the database does -------------------------------------------------------------------------------------------

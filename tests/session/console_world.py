@@ -223,6 +223,7 @@ class Worker:
             self.registry,
             self.alerts,
             self.broker,
+            self.store,
             self.demand,
             self.authority,
             sockets,

@@ -17,7 +17,7 @@ from emdr_stream.settings import ControlSettings, SocketSettings
 from emdr_stream.store.base import RecordKind
 from emdr_stream.store.memory import MemoryRecords, MemoryStore
 from emdr_stream.wire.codec import JSON, MSGPACK
-from emdr_stream.wire.stream import Applied, Bye, ResumeRequest, Stop
+from emdr_stream.wire.stream import Applied, Bye, Rating, ResumeRequest, Stop
 from tests.contract.waiting import until
 from tests.session.console_world import CRISIS, Client, Console, Message, Worker, running_worker
 
@@ -121,6 +121,54 @@ async def test_another_therapists_session_is_invisible_and_cannot_be_commanded(w
         assert not [m for m in console.seen if m.get("session_id") == "s2"]
     assert foreign.runner.core.status.value == "paused"
     assert not foreign.runner.core.care.alerts.state.open[alert["alert_id"]].by
+
+
+# what was, and who is there ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("codec", [JSON, MSGPACK])
+async def test_a_console_that_comes_late_is_told_the_sessions_past(worker: Worker, codec: str) -> None:
+    client = await worker.client("anna", "s1")
+    client.say(Rating(scale="sud", value=7.0))
+    async with worker.knock(worker.token("anna"), codec) as console:
+        await console.ask("subscribe", sessions=["*"])
+        await client.stream(lambda: any(record.kind is RecordKind.SECOND for record in worker.kept))
+        await worker.store.write(worker.kept)
+        raised = await stopped(console, client)
+        await until(lambda: len(worker.stored.alerts) > 0)
+        past = await console.ask("history", session_id="s1")
+        assert (past["type"], past["complete"]) == ("history", True)
+        assert [(e["kind"], e["fields"].get("value")) for e in past["events"]] == [("rating", 7.0)]
+        assert [a["alert_id"] for a in past["alerts"]] == [raised["alert_id"]]
+        curve = past["curve"]
+        assert len(curve["ts"]) == len(curve["risk"]) == len(curve["valence"]) >= 1
+        assert curve["signal"][0] == "ok"
+        bare = await console.ask("history", session_id="s1", curve_s=0)
+        assert (bare["curve"]["ts"], len(bare["events"])) == ([], 1)
+
+
+async def test_a_past_that_cannot_be_read_is_told_as_incomplete(worker: Worker) -> None:
+    await worker.client("anna", "s1")
+    async with worker.console("anna", subscribe=["*"]) as console:
+        worker.stored.available = False
+        past = await console.ask("history", session_id="s1")
+        assert (past["complete"], past["events"], past["curve"]["ts"]) == (False, [], [])
+
+
+async def test_all_consoles_see_which_therapist_has_a_session_before_them(worker: Worker) -> None:
+    client = await worker.client("anna", "s1")
+    async with (
+        worker.console("anna", subscribe=["*"]) as here,
+        worker.console("*", subscribe=["*"], sub="dr.abel") as there,
+    ):
+        assert (await here.ask("attend", session_id="s1"))["type"] == "done"
+        await client.stream(lambda: client.runner.now_ms() > 600)
+        assert (await there.next("state", attended_by=["dr.noor"]))["session_id"] == "s1"
+        await there.ask("attend", session_id="s1")
+        until_ms = client.runner.now_ms() + 600
+        await client.stream(lambda: client.runner.now_ms() > until_ms)
+        await here.next("state", attended_by=["dr.abel", "dr.noor"])
+        assert (await here.ask("attend", session_id="s2"))["code"] == "unknown_session"
 
 
 # live ----------------------------------------------------------------------------------------------------------------

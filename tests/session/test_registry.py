@@ -1,5 +1,8 @@
 """Sessions are opened, resumed, moved and forgotten; a paused one stays paused wherever it goes."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from emdr_stream.broker.base import Broker
@@ -173,6 +176,39 @@ async def test_draining_says_goodbye_saves_and_closes_with_a_restart() -> None:
     restarted = registry_of(world, broker, "w2")
     again = await restarted.resume(*claim_of(opened), "u1")
     assert attach(again).sent[0]["snapshot"]["status"] == "paused"
+
+
+async def test_a_broker_that_hangs_keeps_nobody_from_leaving(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, broker = World(), MemoryBroker()
+    registry = registry_of(world, broker)
+    wires = [attach(await registry.open(HELLO, f"u{number}", None)) for number in range(3)]
+    monkeypatch.setattr(broker, "put_snapshot", lambda *_: asyncio.Event().wait())
+    monkeypatch.setattr("emdr_stream.session.registry._LAST_SAVES_S", 0.02)
+    await registry.drain(2_000)
+    assert [wire.close_code for wire in wires] == [CloseCode.RESTART] * 3
+
+
+async def test_what_a_broker_refuses_once_is_saved_all_the_same_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, broker = World(), MemoryBroker()
+    registry = registry_of(world, broker)
+    opened = [await registry.open(HELLO, f"u{number}", None) for number in range(3)]
+    put = broker.put_snapshot
+    refused: list[str] = []
+
+    async def refuse_once(session_id: str, *rest: Any) -> None:
+        if session_id not in refused:
+            refused.append(session_id)
+            raise StoreUnavailable("planted")
+        await put(session_id, *rest)
+
+    for each in opened:
+        attach(each)
+    monkeypatch.setattr(broker, "put_snapshot", refuse_once)
+    await registry.drain(2_000)
+    assert sorted(refused) == sorted(each.runner.session_id for each in opened)
+    restarted = registry_of(world, broker, "w2")
+    for number, each in enumerate(opened):
+        assert attach(await restarted.resume(*claim_of(each), f"u{number}")).sent[0]["resumed"]
 
 
 async def test_a_client_may_tighten_a_threshold_and_not_relax_one() -> None:

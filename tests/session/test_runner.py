@@ -1,5 +1,8 @@
 """The runner carries out what the core asks for, in virtual time."""
 
+import gc
+import weakref
+
 import msgspec
 
 from emdr_stream.domain import AlertState
@@ -197,3 +200,24 @@ def test_a_runner_has_no_more_attributes_than_python_shares_the_names_of() -> No
     attach(runner)
     stream(world, runner, 1.0)
     assert len(vars(runner)) <= 30
+
+
+def test_a_session_that_is_let_go_is_free_at_once_and_without_the_garbage_collector() -> None:
+    """A look of the collector at everything holds the loop for a tenth of a second and more."""
+    world = World()
+    runner = make_runner(world)
+    wire = attach(runner)
+    stream(world, runner, 3)
+    gc.disable()
+    try:
+        runner.take(Bye(), world.now)
+        runner.detach(wire)
+        runner.stop()
+        world.pass_s(60)
+        world.answer()
+        innermost = weakref.ref(runner.core.perception.baseline.mean)  # by whom all else is held is in slots
+        left = weakref.ref(runner), weakref.ref(runner.core)
+        del runner
+        assert (*[each() for each in left], innermost() is None) == (None, None, True)
+    finally:
+        gc.enable()

@@ -237,6 +237,8 @@ async def _about(theirs: SocketClient, kind: str, how: str) -> Message:
     if kind == "config.set":
         change = {"thresholds": {"risk": 0.7}} if "threshold" in how else {"config": {"speed": 0.8}}
         return {"session_id": session_id, **change}
+    if kind in {"attend", "history"}:
+        return {"session_id": session_id}
     commands = {"control.pause", "control.resume", "session.end"}
     return {"session_id": session_id, "reason": "a word"} if kind in commands else {}
 

@@ -15,10 +15,10 @@ from tests.system.service import Service, service
 from tests.system.sockets import JSON, MSGPACK
 
 CRISES = (
-    (Family.PANIC, 7, MSGPACK),
-    (Family.PANIC, 14, JSON),
-    (Family.SHUTDOWN, 10, MSGPACK),
-    (Family.SHUTDOWN, 12, JSON),
+    (Family.PANIC, 1, MSGPACK),
+    (Family.PANIC, 11, JSON),
+    (Family.SHUTDOWN, 6, MSGPACK),
+    (Family.SHUTDOWN, 13, JSON),
 )
 """Sessions whose crisis shows at once, and how they are sent."""
 SPEAKING = tuple(

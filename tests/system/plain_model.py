@@ -1,12 +1,15 @@
 """A model that can be foreseen, in the real form: fear far above the baseline is a crisis, lost attention a shutdown.
 
+Another emotion can take the place of fear, where a real face is to bring the crisis about: videos show smiles.
+
 It stands in for the trained one where a test asks what the service does about a score, and not what the score is.
 """
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -19,32 +22,32 @@ from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES
 Floats = NDArray[np.float32]
 
 _NAME: Final = "emotion_safety"
-_FEAR, _ATTENTION = FEATURE_NAMES.index("level_fear_5s"), FEATURE_NAMES.index("level_attention_5s")
+_ATTENTION: Final = FEATURE_NAMES.index("level_attention_5s")
 _FEARFUL: Final = 3.0
-"""Baseline deviations of fear at which the crisis probability is one half."""
+"""Baseline deviations of the emotion at which the crisis probability is one half."""
 _AWAY: Final = -3.0
 """Baseline deviations of attention at which hypoarousal is as likely as all else."""
 _HYPO: Final = 3
 _SIZES: Final = {"emotion_state": len(MODEL_STATES), "safety_risk": 1, "safety_crisis": 1, "predicted_change": 3}
 
 
-def _weights() -> dict[str, tuple[Floats, Floats]]:
+def _weights(fearful: float, emotion: str) -> dict[str, tuple[Floats, Floats]]:
     """Matrix (N_FEATURES, size) and bias (size,) of each head."""
     parts = {
         head: (np.zeros((N_FEATURES, size), np.float32), np.zeros(size, np.float32)) for head, size in _SIZES.items()
     }
     for head, offset in (("safety_risk", 1.0), ("safety_crisis", 0.0)):
         matrix, bias = parts[head]
-        matrix[_FEAR], bias[:] = 2.0, offset - 2.0 * _FEARFUL
+        matrix[FEATURE_NAMES.index(f"level_{emotion}_5s")], bias[:] = 2.0, offset - 2.0 * fearful
     matrix, bias = parts["emotion_state"]
     matrix[_ATTENTION, _HYPO], bias[:] = -2.0, -4.0
     bias[0], bias[_HYPO] = 0.0, 2.0 * _AWAY
     return parts
 
 
-def _graph() -> onnx.ModelProto:
+def _graph(fearful: float, emotion: str) -> onnx.ModelProto:
     nodes, tensors, outputs = [], [numpy_helper.from_array(np.array([1], np.int64), "axis")], []
-    for head, (matrix, bias) in _weights().items():
+    for head, (matrix, bias) in _weights(fearful, emotion).items():
         tensors += [numpy_helper.from_array(matrix, f"{head}_w"), numpy_helper.from_array(bias, f"{head}_b")]
         nodes.append(helper.make_node("Gemm", ["features", f"{head}_w", f"{head}_b"], [f"{head}_x"]))
         nodes += _squashed(head)
@@ -66,9 +69,9 @@ def _squashed(head: str) -> list[onnx.NodeProto]:
     ]
 
 
-def _answers(rows: Floats) -> dict[str, list[float | list[float]]]:
+def _answers(rows: Floats, fearful: float, emotion: str) -> dict[str, list[float | list[float]]]:
     """What the graph must say of `rows`, by numpy."""
-    raw = {head: rows.astype(np.float64) @ matrix + bias for head, (matrix, bias) in _weights().items()}
+    raw = {head: rows.astype(np.float64) @ matrix + bias for head, (matrix, bias) in _weights(fearful, emotion).items()}
     states = np.exp(raw["emotion_state"] - raw["emotion_state"].max(axis=1, keepdims=True))
     return {
         "emotion_state": (states / states.sum(axis=1, keepdims=True)).tolist(),
@@ -78,17 +81,20 @@ def _answers(rows: Floats) -> dict[str, list[float | list[float]]]:
     }
 
 
-def write_plain_model(models_dir: Path) -> None:
-    """Write the model, its vectors, card and manifest, as a release has them."""
-    folder = models_dir / _NAME / "1"
+def write_plain_model(
+    models_dir: Path, version: str = "1", *, emotion: str = "fear", fearful: float = _FEARFUL, **told: Any
+) -> Path:
+    """Write the model, its vectors, card and manifest with what is `told`, as a release has them; the first version is
+    in use. `fearful`: baseline deviations of the emotion at which the crisis probability is one half."""
+    folder = models_dir / _NAME / version
     folder.mkdir(parents=True)
     rows = np.random.default_rng(1).normal(size=(4, N_FEATURES)).astype(np.float32)
-    graph = _graph().SerializeToString()
-    vectors = json.dumps({"features": rows.tolist(), "outputs": _answers(rows)}).encode()
+    graph = _graph(fearful, emotion).SerializeToString()
+    vectors = json.dumps({"features": rows.tolist(), "outputs": _answers(rows, fearful, emotion)}).encode()
     shapes = {head: [None] if head.startswith("safety") else [None, size] for head, size in _SIZES.items()}
     manifest = {
         "name": _NAME,
-        "version": "1",
+        "version": version,
         "file": "model.onnx",
         "sha256": hashlib.sha256(graph).hexdigest(),
         "inputs": {"features": [None, N_FEATURES]},
@@ -96,9 +102,21 @@ def write_plain_model(models_dir: Path) -> None:
         "vectors": "vectors.json",
         "vectors_sha256": hashlib.sha256(vectors).hexdigest(),
         "feature_names": list(FEATURE_NAMES),
+        **told,
     }
     (folder / "model.onnx").write_bytes(graph)
     (folder / "vectors.json").write_bytes(vectors)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "CARD.md").write_text("# A model for tests\n")
-    (models_dir / "current.json").write_text(json.dumps({_NAME: "1"}))
+    if not (models_dir / "current.json").is_file():
+        (models_dir / "current.json").write_text(json.dumps({_NAME: version}))
+    return folder
+
+
+def add_shipped(models_dir: Path, shipped: Path, *names: str) -> None:
+    """Put models of the package beside it, each in the version in use: those that read faces, for real cameras."""
+    in_use = json.loads((shipped / "current.json").read_text())
+    current = models_dir / "current.json"
+    for name in names:
+        shutil.copytree(shipped / name / in_use[name], models_dir / name / in_use[name])
+    current.write_text(json.dumps(json.loads(current.read_text()) | {name: in_use[name] for name in names}))

@@ -31,7 +31,15 @@ def workers_of(clinic: Service) -> list[int]:
     """The processes of the workers, children of the supervisor."""
     assert clinic.process is not None
     children = Path(f"/proc/{clinic.process.pid}/task/{clinic.process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"emdr_stream.cli.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [int(pid) for pid in children if b"emdr_stream.cli.worker" in command_of(pid)]
+
+
+def command_of(pid: str) -> bytes:
+    """The command line of a process; empty when it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def worker_of(clinic: Service, client: SocketClient) -> int:

@@ -16,6 +16,7 @@ import yaml
 from packaging.requirements import Requirement
 
 import emdr_stream
+from emdr_stream.browser.assets import read_assets
 
 LOCKS = ("requirements.lock", "requirements-core.lock", "requirements-dev.lock")
 TOOLS = Path(sys.executable).parent
@@ -93,7 +94,7 @@ def test_the_locks_hold_what_the_project_asks_for(repository: Path, pyproject: d
     assert core | webcam | rest <= names(repository / "requirements-dev.lock")
 
 
-def test_a_wheel_carries_migrations_models_and_the_command(repository: Path, tmp_path: Path) -> None:
+def test_a_wheel_carries_migrations_models_browser_files_and_the_command(repository: Path, tmp_path: Path) -> None:
     result = run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path, folder=repository)
     assert result.returncode == 0, result.stderr
     (wheel,) = tmp_path.glob("*.whl")
@@ -103,6 +104,7 @@ def test_a_wheel_carries_migrations_models_and_the_command(repository: Path, tmp
     assert "emdr-stream = emdr_stream.__main__:main" in commands
     for source in (repository / "emdr_stream").rglob("*.sql"):
         assert source.relative_to(repository).as_posix() in held
+    assert {f"emdr_stream/browser/{address}" for address in read_assets()} <= held
     for model in (repository / "models").rglob("*.onnx"):
         assert f"emdr_stream/_models/{model.relative_to(repository / 'models').as_posix()}" in held
     assert {name.split("/")[0] for name in held} <= {"emdr_stream", wheel.name.split("-py3")[0] + ".dist-info"}
@@ -110,7 +112,7 @@ def test_a_wheel_carries_migrations_models_and_the_command(repository: Path, tmp
 
 def test_make_help_lists_every_target(repository: Path) -> None:
     listed = run("make", "help", folder=repository).stdout
-    for target in ("setup", "serve", "test", "verify", "fmt", "check", "bench", "docs", "train"):
+    for target in ("setup", "serve", "test", "verify", "fmt", "check", "bench", "docs", "train", "notebooks"):
         assert f"make {target}" in listed
 
 

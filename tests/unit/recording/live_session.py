@@ -17,7 +17,7 @@ from emdr_stream.session.effects import Analyse, Effect
 from emdr_stream.session.facts import SessionFacts
 from emdr_stream.settings import SessionSettings
 from emdr_stream.wire.stream import Heard, Sample
-from emdr_stream.wire.values import BodySignals, Dimensions, Emotions
+from emdr_stream.wire.values import BodySignals, Dimensions, Emotions, ModelRef
 
 STARTED_TS = 1_750_000_000_000
 Floats = npt.NDArray[np.float32]
@@ -178,6 +178,14 @@ def store(name: str, *, up: bool) -> Step:
     def step(live: LiveSession, at_ms: int) -> None:
         live.record.event(at_ms, "store_up" if up else "store_down", store=name)
         live.carry_out(live.core.store_changed(name, up, at_ms), at_ms)
+
+    return step
+
+
+def put_in_use(*models: ModelRef) -> Step:
+    def step(live: LiveSession, at_ms: int) -> None:
+        live.record.event(at_ms, "models_changed", models=models)
+        live.carry_out(live.core.models_changed(models, at_ms), at_ms)
 
     return step
 

@@ -8,6 +8,7 @@ import pytest
 
 from emdr_stream.__main__ import main
 from emdr_stream.cli.replay import first_difference
+from emdr_stream.evaluation.labels import read_labels_file
 from emdr_stream.pipeline.features import FEATURE_NAMES
 from emdr_stream.recording.reading import Recording, read_recording
 from emdr_stream.recording.recorder import Recorder
@@ -44,10 +45,44 @@ def test_the_same_seed_writes_the_same_recordings(tmp_path: Path) -> None:
         options = ["--family", "panic", "calm", "--sessions", "3", "--duration", "180", "--seed", "4"]
         assert main(["simulate", *options, "--out", str(tmp_path / folder)]) == 0
     written = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert written == ["calm-4-1.jsonl", "panic-4-0.jsonl", "panic-4-2.jsonl"]
+    assert written == ["calm-4-1.jsonl", "labels.jsonl", "panic-4-0.jsonl", "panic-4-2.jsonl"]
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in written)
-    assert (tmp_path / "a" / written[1]).read_bytes() != (tmp_path / "a" / written[2]).read_bytes()
+    assert (tmp_path / "a" / written[2]).read_bytes() != (tmp_path / "a" / written[3]).read_bytes()
     assert read_recording((tmp_path / "a" / written[0]).read_bytes().splitlines()).header.session_id == "calm-4-1"
+
+
+def test_each_recording_has_its_truth_beside_it_and_labels_of_others_are_kept(tmp_path: Path) -> None:
+    for options in (["--family", "panic", "--seed", "4"], ["--family", "calm", "--stop-presses"]):
+        assert main(["simulate", *options, "--duration", "180", "--out", str(tmp_path)]) == 0
+    truths = {truth.recording: truth for truth in read_labels_file(tmp_path / "labels.jsonl")}
+    assert list(truths) == ["panic-4-0.jsonl", "calm-1-0.jsonl"]
+    panic = truths["panic-4-0.jsonl"]
+    assert [event.kind for event in panic.events] == ["hyperarousal"]
+    assert panic.seconds is not None and len(panic.seconds.state) == 180
+    assert panic.groups["stop_pressed"] == "no"
+    assert b'"stop_button"' not in (tmp_path / panic.recording).read_bytes()
+
+
+def test_labels_that_cannot_be_read_are_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "labels.jsonl").write_text('{"recording": 3}')
+    assert main(["simulate", "--family", "calm", "--duration", "180", "--out", str(tmp_path)]) == 2
+    assert "labels.jsonl, line 1" in capsys.readouterr().err
+    assert (tmp_path / "labels.jsonl").read_text() == '{"recording": 3}'
+
+
+def test_the_mixture_tells_how_rare_its_crises_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "--mixture", "--sessions", "4", "--duration", "180", "--out", str(tmp_path)]) == 0
+    assert "crises in 4 sessions" in capsys.readouterr().out
+    assert len({truth.person for truth in read_labels_file(tmp_path / "labels.jsonl")}) == 2
+
+
+def test_replay_leaves_the_labels_of_a_folder_alone(
+    scenario: Path, models: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    labels = scenario.with_name("labels.jsonl")
+    out = scenario.parent / "x"
+    assert main(["replay", str(scenario), str(labels), "--models", str(models), "--out", str(out)]) == 0
+    assert b"labels.jsonl" not in capfdbinary.readouterr().err
 
 
 def test_a_simulated_session_is_answered_on_stdout(

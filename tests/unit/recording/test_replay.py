@@ -33,7 +33,7 @@ from emdr_stream.wire.stream import (
     SetMark,
     Stop,
 )
-from emdr_stream.wire.values import SessionConfig, ThresholdChange
+from emdr_stream.wire.values import ModelRef, SessionConfig, ThresholdChange
 from emdr_stream.wire.watch import ConfigSet, EndCommand, PauseCommand, ResumeCommand
 from tests.unit.pipeline.morphcast_events import SAD, TRACKED, arousal_valence, attention, detector, emotion, message
 from tests.unit.recording.live_session import (
@@ -48,6 +48,7 @@ from tests.unit.recording.live_session import (
     connect,
     disconnect,
     facts,
+    put_in_use,
     sample,
     samples,
     say,
@@ -428,3 +429,22 @@ def test_a_signal_told_just_before_another_socket_takes_over_is_replayed(tmp_pat
     out = out_lines(lines)
     assert "stale" in {line["msg"]["status"] for line in messages(out, "signal")}
     assert list(replay(lines, model=None)) == out
+
+
+def test_a_session_whose_model_was_replaced_replays_as_it_was_and_anew_under_one_name(tmp_path: Path) -> None:
+    first, second = (ModelRef(name="emotion_safety", version=version, sha256=version * 64) for version in "12")
+    steps: Steps = [
+        (0, connect()),
+        *samples(100, 9_000),
+        (7_010, put_in_use(second)),
+        *samples(9_000, 14_000, arousal=0.6),
+    ]
+    lines = record(tmp_path, steps, session_facts=facts(models=(first,)), model=CALM_RISE)
+    assert list(replay(lines, model=None)) == out_lines(lines)
+    told = messages(out_lines(lines), "models")
+    assert [model["version"] for line in told for model in line["msg"]["models"]] == ["2"]
+    third = ModelRef(name="emotion_safety", version="3", sha256="3" * 64)
+    anew = list(replay(lines, model=CALM_RISE, models=(third,), use_recorded_scores=False))
+    assert messages(anew, "models") == []
+    alerts = messages(anew, "alert")
+    assert {line["msg"]["model"]["version"] for line in alerts if line["msg"].get("model")} == {"3"}

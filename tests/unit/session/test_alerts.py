@@ -53,6 +53,26 @@ def test_a_more_urgent_alert_of_a_kind_is_raised_once() -> None:
     assert again[0] is not None and again[1] is None
 
 
+def test_a_stop_pressed_after_a_takeover_is_told_although_one_of_the_former_owner_seems_open() -> None:
+    """The one before was resolved, and consoles saw it; that step died with the owner, and its raising was kept."""
+    before = book()
+    first = raised(before, AlertKind.CLIENT_STOP, Severity.HIGH)
+    taken_over = AlertBook("s1", STARTED, ControlSettings(), before.state)
+    taken_over.begin_block(2)
+    second = raised(taken_over, AlertKind.CLIENT_STOP, Severity.HIGH)
+    assert second != first
+    assert taken_over.raise_alert(AlertKind.CLIENT_STOP, Severity.HIGH, 3_000, ()) is None
+    assert {closed.alert_id for closed in taken_over.resolve(AlertKind.CLIENT_STOP, 4_000)} == {first, second}
+
+
+def test_a_condition_that_goes_on_over_a_takeover_is_not_told_twice() -> None:
+    before = book()
+    raised(before, AlertKind.SIGNAL_LOST, Severity.HIGH)
+    taken_over = AlertBook("s1", STARTED, ControlSettings(), before.state)
+    taken_over.begin_block(2)
+    assert taken_over.raise_alert(AlertKind.SIGNAL_LOST, Severity.HIGH, 3_000, ()) is None
+
+
 def test_the_first_acknowledgement_wins_and_silences() -> None:
     alerts = book()
     alert_id = raised(alerts)

@@ -171,7 +171,7 @@ def test_a_pause_is_told_again_after_a_reconnect_however_much_was_said_since() -
     live = Live()
     live.therapist_pauses()
     for _ in range(300):
-        live.core.care.intervene(live.sent(InterventionMessage)[0].intervention)
+        live.core.care.intervene(live.sent(InterventionMessage)[0].intervention, live.now)
     live.disconnect()
     out = live.reconnect(last_seq=0)
     assert live.sent(ControlPause, out) == [live.pauses()[0]]

@@ -16,8 +16,7 @@ from emdr_stream.simulation import (
     simulate_session,
 )
 from emdr_stream.simulation.dynamics import first_order, wander
-from emdr_stream.simulation.labels import runs
-from emdr_stream.simulation.parameters import describe
+from emdr_stream.simulation.parameters import describe, variable, varied
 from emdr_stream.simulation.randomisation import randomise_person, randomise_sensor
 from emdr_stream.simulation.sensor import smoothness_of
 
@@ -36,12 +35,6 @@ def test_wandering_has_its_spread_and_its_memory() -> None:
     path = wander(np.random.default_rng(0), 100_000, np.array([0.5]), np.array([2.0]), 0.1)[:, 0]
     assert path.std() == pytest.approx(0.5, rel=0.05)
     assert np.corrcoef(path[:-20], path[20:])[0, 1] == pytest.approx(np.exp(-1), abs=0.05)
-
-
-def test_runs_close_short_gaps_and_leave_out_short_stretches() -> None:
-    holds = np.zeros(120, dtype=bool)
-    holds[[*range(10, 18), *range(25, 33), *range(80, 85)]] = True
-    assert runs(holds, valley_s=20, minimum_s=10) == [(10, 33)]
 
 
 def test_a_cohort_gives_each_session_independently_of_the_number_asked_for() -> None:
@@ -106,6 +99,19 @@ def test_every_parameter_names_its_source() -> None:
     table = describe(Parameters())
     assert len(table) > 60
     assert all(source for _, _, source in table)
+
+
+def test_assumed_constants_can_be_varied_by_half_and_sessions_still_come_out() -> None:
+    names = variable()
+    assert len(names) > 60 and "observable_sd" not in names and "noise_tau_s" not in names
+    assert varied(Parameters(), "panic_hold_s", 0.5).panic_hold_s == (7.5, 30.0)
+    assert varied(Parameters(), "stop_share", 2.0).stop_share == 1.0
+    for number, name in enumerate(names):
+        rng = np.random.default_rng([8, number])
+        family = list(Family)[number % len(Family)]
+        for factor in (0.5, 1.5):
+            session = simulate_session(rng, family, duration_s=200, parameters=varied(Parameters(), name, factor))
+            assert np.isfinite(session.labels.latents).all(), name
 
 
 def test_messages_are_in_order_and_follow_the_protocol() -> None:

@@ -63,7 +63,9 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 
 def use_everything(metrics: Metrics) -> None:
-    metrics.model_loaded("emotion_safety", "1", "ab" * 32)
+    metrics.models.in_use([("emotion_safety", "1", "ab" * 32)])
+    metrics.models.shadowed(7, 1)
+    metrics.models.refused()
     metrics.latency_of(Stage.TOTAL)(0.003)
     metrics.age_observer()(0.04)
     metrics.sample(SampleOutcome.LATE)
@@ -96,7 +98,7 @@ def use_everything(metrics: Metrics) -> None:
 
 
 def test_every_designed_metric_is_there_from_the_start(metrics: Metrics) -> None:
-    metrics.model_loaded("m", "1", "00")
+    metrics.models.in_use([("m", "1", "00")])
     text = metrics.render().decode()
     assert [name for name in DESIGNED if f"\n{name}" not in text] == []
 
@@ -120,7 +122,7 @@ def test_no_label_can_hold_a_person_or_a_session(metrics: Metrics) -> None:
 
 
 def test_using_a_metric_adds_no_series_besides_those_of_the_models(metrics: Metrics) -> None:
-    metrics.model_loaded("emotion_safety", "1", "ab" * 32)
+    metrics.models.in_use([("emotion_safety", "1", "ab" * 32)])
     before = metrics.render().count(b"\nemdr_")
     use_everything(metrics)
     assert metrics.render().count(b"\nemdr_") == before

@@ -1,0 +1,54 @@
+/** In: the choice of a source, the browser's answer about the camera. Out: a source for the session, and plain words. */
+
+import { camera } from "../../client/index.js";
+import { byId, setText, show } from "../shared/dom.js";
+import { demoSource } from "./demo_source.js";
+
+export class CameraStep {
+  #words; #camera = camera();
+
+  /** @param {() => import("../shared/words.js").Words} words */
+  constructor(words) {
+    this.#words = words;
+    this.#camera.on("state", () => this.tell());
+    byId("camera-on").addEventListener("click", () => this.#camera.open());
+    byId("step-source").addEventListener("change", () => this.#chosen());
+    this.tell();
+  }
+
+  get #wanted() {
+    return document.querySelector("[name=source]:checked").value === "camera";
+  }
+
+  tell() {
+    const { state, stream } = this.#camera;
+    const preview = byId("preview");
+    setText(byId("camera-told"), this.#words().t(state === "closed" ? "source.explain" : `source.${state}`));
+    setText(byId("camera-on"), this.#words().t(state === "closed" ? "source.turn_on" : "source.again"));
+    show(byId("camera-on"), !["open", "asking", "muted"].includes(state));
+    show(byId("camera-box"), this.#wanted);
+    show(preview, stream !== null && this.#wanted);
+    if (preview.srcObject !== stream) {
+      preview.srcObject = stream;
+      if (stream) preview.play().catch(() => {});
+    }
+    byId("source-go").disabled = !this.isSettled();
+  }
+
+  /** Whether this step may be left. */
+  isSettled() {
+    return !this.#wanted || this.#camera.state === "open";
+  }
+
+  /** The source that was chosen. */
+  take() {
+    if (this.#wanted) return this.#camera;
+    this.#camera.stop();
+    return demoSource();
+  }
+
+  #chosen() {
+    if (!this.#wanted) this.#camera.stop();
+    this.tell();
+  }
+}

@@ -1,0 +1,247 @@
+/** In: a session, a stimulation, the person's hands. Out: the view that fits; the light stopped before anything else. */
+
+import { attach, bindStopKeys, cardFor } from "../../client/stimulation/index.js";
+import { luminance, shown } from "../../client/stimulation/colours.js";
+import { byId, setText, show } from "../shared/dom.js";
+import { panelOf } from "./panels.js";
+import { causeAfter, ratingsDue, viewOf } from "./view.js";
+
+const SLOW_MS = 6000;
+const WHISPER_MOST_S = 60;
+/** Relative luminance; a background below it is a dark room's, and so is what is written beside it. */
+const DARK_BELOW = 0.2;
+
+export class Stage {
+  #words; #session; #engine; #actions; #cleared = [];
+  #now = {
+    ended: false, closedWith: null, welcomed: false, connected: false, paused: true, cause: null, resumeRequires: null,
+    light: "rest", rating: false, ticket: false,
+  };
+  #more = { setsDone: 0, learning: true, slow: false, due: [], totals: null, intervention: null, problem: null };
+  #shown = "";
+  #panel = null;
+  #whispering = 0;
+  #length = null;
+
+  /**
+   * @param {import("../shared/words.js").Words} words @param {any} session not opened yet
+   * @param {import("../../client/stimulation/engine.js").Stimulation} engine
+   * @param {{ticket: (text: string) => string | null, again: () => void}} outlets
+   */
+  constructor(words, session, engine, outlets) {
+    this.#words = words;
+    this.#session = session;
+    this.#engine = engine;
+    this.#actions = {
+      begin: () => this.#begin(),
+      stop: () => this.stop(),
+      end: () => session.end(),
+      goOn: () => this.#goOn(),
+      rate: (ratings) => this.#rate(ratings),
+      skip: () => this.#rated(null),
+      ...outlets,
+    };
+    this.#listen();
+    this.#bind();
+    setTimeout(() => this.#change({}, { slow: true }), SLOW_MS);
+    this.render();
+  }
+
+  /** The light first; then everybody else is told. */
+  stop() {
+    this.#engine.stop();
+    this.#session.stop();
+  }
+
+  /** A newer code is needed, or was given. */
+  set ticketNeeded(needed) {
+    this.#change({ ticket: needed });
+  }
+
+  render() {
+    const { view, why, mayGoOn } = this.#view();
+    const { setsDone, learning, slow, problem } = this.#more;
+    const card = cardFor(this.#more.intervention);
+    const told = [view, why, mayGoOn, card, view === "ready" && [setsDone, problem], view === "connecting" && slow].join();
+    if (this.#panel?.hint) show(this.#panel.hint, learning);
+    if (told === this.#shown) return;
+    const changed = !this.#shown.startsWith(`${view},`);
+    this.#shown = told;
+    document.body.dataset.view = view;
+    delete document.body.dataset.bare;
+    this.#panel = panelOf(view, this.#words, { why, mayGoOn, card, actions: this.#actions, ...this.#more });
+    byId("panel").replaceChildren(...(this.#panel ? [this.#panel] : []));
+    show(byId("panel"), this.#panel !== null);
+    // The heading, never a button: whoever still presses the key that stopped must not start anything with it.
+    if (changed) (view === "moving" ? byId("stop") : this.#panel.querySelector("h1")).focus();
+  }
+
+  #view() {
+    const now = this.#now;
+    if (now.ticket && !now.connected && !now.ended && now.closedWith === null) return { view: "ticket" };
+    return viewOf(now);
+  }
+
+  #change(now, more = {}) {
+    Object.assign(this.#now, now);
+    Object.assign(this.#more, more);
+    this.render();
+  }
+
+  #listen() {
+    const session = this.#session, engine = this.#engine;
+    attach(session, engine);
+    session.on("welcome", () => this.#change({ welcomed: true }, { problem: null }));
+    session.on("state", ({ connected, resumeRequires, baseline }) =>
+      this.#change({ connected, resumeRequires, paused: session.paused }, { learning: baseline === "learning" }));
+    session.on("pause", (pause) => this.#change({
+      cause: causeAfter(this.#now.cause, pause), paused: session.paused, connected: session.connected,
+      resumeRequires: session.resumeRequires, rating: false,
+    }));
+    session.on("resume", () => this.#change({ cause: null, paused: session.paused, resumeRequires: null }, { intervention: null }));
+    session.on("intervention", ({ intervention }) => this.#intervene(intervention));
+    session.on("ended", ({ totals }) => this.#change({ ended: true }, { totals }));
+    session.on("closed", ({ code }) => this.#change({ closedWith: this.#now.ended ? null : code }));
+    session.on("source", ({ state }) => this.#sourceSays(state));
+    engine.on("set", (set) => this.#set(set));
+    engine.on("pass", ({ pass, left }) => this.#count(pass, left));
+    engine.on("stopped", () => this.#change({ light: "rest" }));
+    engine.on("configured", () => this.#matchColours());
+    this.#matchColours();
+  }
+
+  /** The page around the light goes with its background; never while it moves, lest a change be seen as a flash. */
+  #matchColours() {
+    if (this.#engine.state !== "rest") return;
+    const { background } = this.#engine.stimulus;
+    document.documentElement.dataset.theme = luminance(shown(background)) < DARK_BELOW ? "dark" : "light";
+    byId("stage").style.background = background;
+  }
+
+  #set({ action, why, passes, seconds }) {
+    if (action === "start") {
+      this.#length = { passes, seconds };
+      this.#count(0, { passes, seconds });
+      this.#change({ light: "moving" }, { problem: null });
+      return;
+    }
+    const due = why === "done" ? ratingsDue(this.#session.phase) : [];
+    this.#matchColours();
+    this.#change({ light: "rest", rating: due.length > 0 }, { setsDone: this.#more.setsDone + 1, due });
+  }
+
+  #count(pass, left) {
+    const told = this.#length.passes === null
+      ? this.#words.t("stage.seconds", { count: Math.round(left.seconds) })
+      : this.#words.t("stage.passes", { done: pass, of: this.#length.passes });
+    setText(byId("counter"), told);
+  }
+
+  #begin() {
+    if (this.#view().view === "ready") this.#engine.start();
+  }
+
+  async #goOn() {
+    const answer = await this.#session.requestResume();
+    if (answer.ok) return "ok";
+    return answer.code === "resume_denied" ? "told" : "failed";
+  }
+
+  async #rate(ratings) {
+    this.#rated(null);
+    const answer = await this.#session.rate(ratings);
+    if (!answer.ok) this.#rated(this.#words.t("rate.not_sent"));
+  }
+
+  #rated(problem) {
+    this.#change({ rating: false }, { problem });
+  }
+
+  #intervene(intervention) {
+    if (this.#session.paused) this.#change({}, { intervention });
+    else this.#whisper(this.#words.t(`whisper.${intervention.type === "breathing" ? "breathing" : "grounding"}`), intervention.duration);
+  }
+
+  #sourceSays(state) {
+    if (["open", "closed", "hidden"].includes(state)) this.#whisper("", 0);
+    else this.#whisper(this.#words.t("source.trouble", { why: this.#words.t(`source.${state}`) }), WHISPER_MOST_S);
+  }
+
+  #whisper(text, seconds) {
+    clearTimeout(this.#whispering);
+    setText(byId("whisper"), text);
+    if (text) this.#whispering = setTimeout(() => setText(byId("whisper"), ""), Math.min(WHISPER_MOST_S, seconds) * 1000);
+  }
+
+  // hands -----------------------------------------------------------------------------------------------------------
+
+  #bind() {
+    const moving = () => this.#engine.state !== "rest";
+    this.#cleared.push(bindStopKeys({ active: moving, stop: () => this.stop() }));
+    const stopNow = (event) => { if (moving()) { event.preventDefault(); this.stop(); } };
+    // Pressing, not letting go: a frame may lie between the two. The click is for those who have no pointer.
+    for (const kind of ["pointerdown", "click"]) byId("stop").addEventListener(kind, stopNow);
+    document.querySelector(".field-of-view").addEventListener("pointerdown", (event) => {
+      if ("bare" in document.body.dataset) stopNow(event);
+    });
+    byId("hide").addEventListener("click", () => this.#hideControls());
+    byId("full").addEventListener("click", () => toggleFullScreen());
+    byId("mute").addEventListener("click", () => this.#mute());
+    document.addEventListener("fullscreenchange", () => this.#tellTools());
+    document.addEventListener("keydown", (event) => this.#key(event));
+    this.#tellTools();
+  }
+
+  #key(event) {
+    const { view } = this.#view();
+    if (event.ctrlKey || event.altKey || event.metaKey || event.target.matches?.("textarea")) return;
+    if (event.key === "Enter" && this.#enter(event, view)) event.preventDefault();
+    else if (this.#panel?.typing?.type(event.key, event.timeStamp)) event.preventDefault();
+    else if (event.key === "Escape" && (view === "ready" || view === "rating")) this.stop();
+    else if (view === "moving" || view === "ready") this.#toolKey(event.key.toLowerCase());
+  }
+
+  /** Whether the page itself has used this Enter: the browser must not give it to the button that has the focus by then. */
+  #enter({ repeat, target }, view) {
+    if (repeat) return true;
+    if (target.matches?.("button, summary")) return false;
+    const { typing } = this.#panel ?? {};
+    if (typing) typing.submit();
+    else if (view === "ready") this.#begin();
+    else return false;
+    return true;
+  }
+
+  #toolKey(key) {
+    if (key === "h") this.#hideControls();
+    if (key === "f") toggleFullScreen();
+    if (key === "m") this.#mute();
+  }
+
+  #hideControls() {
+    if (this.#view().view !== "moving") return;
+    if ("bare" in document.body.dataset) delete document.body.dataset.bare;
+    else {
+      document.body.dataset.bare = "";
+      this.#whisper(this.#words.t("stage.hidden"), 4);
+    }
+  }
+
+  #mute() {
+    this.#engine.mute(!this.#engine.muted);
+    this.#tellTools();
+  }
+
+  #tellTools() {
+    setText(byId("mute"), this.#words.t(this.#engine.muted ? "stage.unmute" : "stage.mute"));
+    byId("mute").setAttribute("aria-pressed", String(this.#engine.muted));
+    show(byId("mute"), this.#engine.stimulus.sound !== "off");
+    setText(byId("full"), this.#words.t(document.fullscreenElement ? "stage.window" : "stage.full"));
+    show(byId("full"), document.fullscreenEnabled);
+  }
+}
+
+function toggleFullScreen() {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else document.documentElement.requestFullscreen?.().catch(() => {});
+}

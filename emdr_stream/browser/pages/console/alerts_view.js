@@ -1,0 +1,150 @@
+/** In: alerts as they stand. Out: their list, most pressing first, with the reasons in words and the acknowledgement. */
+
+import { escalatesIn, isOpen, wantsAcknowledgement } from "./alerts.js";
+import { byId, h, keyed, setAttribute, setText, show, texts } from "../shared/dom.js";
+import { decider, reasons } from "./evidence.js";
+import { MARKS } from "./sessions_view.js";
+import { age, clock, duration, named, nameOf, problemOf } from "./wording.js";
+
+/** @typedef {import("./desk.js").Desk} Desk */
+
+const PAST_SHOWN = 30;
+
+export class AlertsView {
+  #title = byId("alerts-title");
+  #list = byId("alerts");
+  #none = byId("alerts-empty");
+  #past = byId("alerts-past");
+  #pastTitle = byId("alerts-past-title");
+  #pastList = byId("alerts-past-list");
+  #desk;
+  /** @type {Map<string, string>} what went wrong with an acknowledgement, by alert */
+  #problems = new Map();
+  /** @type {Set<string>} acknowledgements on their way */
+  #asked = new Set();
+
+  /** @param {Desk} desk */
+  constructor(desk) {
+    this.#desk = desk;
+  }
+
+  render() {
+    const { model, words } = this.#desk;
+    const all = model.alerts.list();
+    const open = all.filter(isOpen);
+    const past = all.filter((alert) => !isOpen(alert)).slice(0, PAST_SHOWN);
+    const waiting = open.filter(wantsAcknowledgement).length;
+    setText(this.#title, waiting ? words.t("alerts.waiting", { count: waiting }) : words.t("alerts.title"));
+    show(this.#none, open.length === 0);
+    show(this.#past, past.length > 0);
+    setText(this.#pastTitle, words.t("alerts.past", { count: past.length }));
+    const key = (/** @type {any} */ alert) => alert.alert_id;
+    keyed(this.#list, open, key, (alert) => this.#make(alert), (item, alert) => this.#update(item, alert));
+    keyed(this.#pastList, past, key, (alert) => this.#make(alert), (item, alert) => this.#update(item, alert));
+  }
+
+  /** Acknowledges the most pressing alert: of the session that is shown, or of any where that has none. */
+  acknowledgeFirst() {
+    const { model, selectedId } = this.#desk;
+    const alert = model.alerts.waiting(selectedId)[0] ?? model.alerts.waiting()[0];
+    if (alert) this.#acknowledge(alert.alert_id);
+    return alert ?? null;
+  }
+
+  /** @param {any} alert */
+  #make(alert) {
+    const id = `alert-${alert.alert_id}`;
+    return h("li", {}, h("article.alert", { "aria-labelledby": `${id}-kind ${id}-who` },
+      h("div.alert-top", {}, h("span.severity", {}), h("h3.alert-kind", { id: `${id}-kind` }), h("span.alert-age")),
+      h("p.alert-who", { id: `${id}-who` }),
+      h("p.alert-state"),
+      h("ul.alert-reasons"),
+      h("p.alert-model"),
+      h("p.alert-note"),
+      h("p.alert-problem", { role: "status" }),
+      h("div.alert-actions", {},
+        h("button.button.button-main", { type: "button", "data-do": "ack", onclick: () => this.#acknowledge(alert.alert_id) }),
+        h("button.button", { type: "button", "data-do": "note", onclick: () => this.#withNote(alert.alert_id) }),
+        h("button.button", { type: "button", "data-do": "show", onclick: () => this.#desk.select(alert.session_id, true) }))));
+  }
+
+  /** @param {HTMLElement} item @param {any} alert */
+  #update(item, alert) {
+    const { words, model, selectedId } = this.#desk;
+    const part = (/** @type {string} */ name) => /** @type {any} */ (item.querySelector(name));
+    const waiting = wantsAcknowledgement(alert);
+    setAttribute(part(".alert"), "data-severity", alert.severity);
+    setAttribute(part(".alert"), "data-state", alert.state);
+    setText(part(".severity"), `${MARKS[alert.severity] ?? ""} ${named(words, "severity", alert.severity)}`);
+    setText(part(".alert-kind"), named(words, "kind", alert.kind));
+    setText(part(".alert-age"), words.t("alerts.age", { age: age(words, this.#desk.now() - alert.raised_ts) }));
+    setText(part(".alert-who"), this.#name(alert.session_id));
+    setText(part(".alert-state"), this.#stateOf(alert));
+    texts(part(".alert-reasons"), reasons(words, alert, model.find(alert.session_id)?.levels));
+    setText(part(".alert-model"), decider(words, alert));
+    setText(part(".alert-note"), alert.note ? words.t("alerts.note", { note: alert.note }) : "");
+    setText(part(".alert-problem"), this.#problems.get(alert.alert_id) ?? "");
+    const name = this.#name(alert.session_id);
+    const kind = named(words, "kind", alert.kind);
+    this.#button(part('[data-do="ack"]'), waiting, words.t("alerts.acknowledge"), `${words.t("alerts.acknowledge")}: ${kind}, ${name}`);
+    this.#button(part('[data-do="note"]'), waiting, words.t("alerts.with_note"), `${words.t("alerts.with_note")}: ${kind}, ${name}`);
+    const other = alert.session_id !== selectedId && model.find(alert.session_id) !== null;
+    this.#button(part('[data-do="show"]'), other, words.t("alerts.show"), words.t("alerts.show_named", { name }));
+    part('[data-do="ack"]').disabled = part('[data-do="note"]').disabled = this.#asked.has(alert.alert_id) || !this.#desk.isLinked;
+    show(part(".alert-actions"), waiting || other);
+  }
+
+  /** @param {any} button @param {boolean} shown @param {string} text @param {string} label */
+  #button(button, shown, text, label) {
+    show(button, shown);
+    setText(button, text);
+    setAttribute(button, "aria-label", label);
+  }
+
+  /** @param {any} alert */
+  #stateOf(alert) {
+    const { words } = this.#desk;
+    const left = escalatesIn(alert, this.#desk.now());
+    if (alert.state === "raised" && !this.#desk.isLinked) return words.t("alerts.unknown");
+    if (left !== null && left > 0) return words.t("alerts.escalates", { time: duration(left) });
+    if (alert.state === "raised") return words.t(left === null ? "alerts.raised" : "alerts.escalating");
+    if (alert.state === "escalated") return words.t("alerts.escalated");
+    const by = alert.by ? words.t("alerts.by", { by: alert.by }) : "";
+    if (alert.state === "acknowledged") return words.t("alerts.acknowledged", { by });
+    return words.t("alerts.resolved", { time: clock(words, alert.ts ?? alert.raised_ts), by });
+  }
+
+  /** @param {string} sessionId */
+  #name(sessionId) {
+    const view = this.#desk.model.find(sessionId);
+    return view ? nameOf(view.summary) : sessionId;
+  }
+
+  /** @param {string} alertId */
+  #withNote(alertId) {
+    const { words, model, dialogs } = this.#desk;
+    const alert = model.alerts.find(alertId);
+    const field = h("textarea.field", { id: "ack-note", rows: 3, maxlength: 500 });
+    dialogs.open({
+      title: words.t("ack.title"),
+      name: `${named(words, "kind", alert.kind)} · ${this.#name(alert.session_id)}`,
+      body: [h("label", { for: "ack-note" }, words.t("ack.label")), field, h("p.hint", {}, words.t("ack.hint"))],
+      confirm: words.t("alerts.acknowledge"),
+      act: async () => { this.#acknowledge(alertId, field.value.trim()); },
+    });
+  }
+
+  /** @param {string} alertId @param {string} [note] */
+  async #acknowledge(alertId, note) {
+    this.#asked.add(alertId);
+    this.#problems.delete(alertId);
+    this.render();
+    const answer = await this.#desk.acknowledge(alertId, note);
+    this.#asked.delete(alertId);
+    const { words, model } = this.#desk;
+    const said = { kind: named(words, "kind", model.alerts.find(alertId)?.kind), name: this.#name(alertId.replace(/\.a\d+$/, "")) };
+    if (answer.ok) this.#desk.announce.now(words.t("say.acknowledged", said));
+    else this.#problems.set(alertId, words.t("alerts.failed", { why: problemOf(words, answer) }));
+    this.render();
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * In: severities of alerts. Out: sounds that tell them apart by rhythm and pitch, once the browser lets a page be heard.
+ *
+ * Nothing sounds before somebody has touched the page: browsers forbid it, and the page says so instead of pretending.
+ */
+
+/** Notes of each severity: [start s, length s, frequency Hz]. High ones come in more and quicker notes, as in wards. */
+export const PATTERNS = {
+  low: [[0, 0.25, 392]],
+  medium: [[0, 0.22, 440], [0.3, 0.3, 392]],
+  high: [[0, 0.16, 587], [0.2, 0.16, 587], [0.4, 0.32, 494]],
+  critical: [[0, 0.12, 784], [0.15, 0.12, 784], [0.3, 0.12, 784], [0.55, 0.12, 988], [0.7, 0.25, 784]],
+};
+/** How often an alert that nobody acknowledges sounds again. Medium ones sound once: alarms that nag are not heard. */
+export const AGAIN_MS = { critical: 5_000, high: 10_000 };
+const LOUDNESS = 0.25;
+const ORDER = ["critical", "high", "medium", "low"];
+
+/**
+ * What should sound now.
+ * @param {any[]} waiting alerts that nobody has acknowledged
+ * @param {Map<string, number>} soundedAt by alert and stage, monotonic milliseconds
+ * @param {number} at
+ * @returns {{severity: string, key: string} | null} the gravest that is due; one at a time
+ */
+export function due(waiting, soundedAt, at) {
+  for (const severity of ORDER) {
+    for (const alert of waiting) {
+      if (alert.severity !== severity) continue;
+      const key = `${alert.alert_id}:${alert.state}`;
+      const before = soundedAt.get(key);
+      const again = /** @type {Record<string, number>} */ (AGAIN_MS)[severity] ?? Infinity;
+      if (before === undefined || at - before >= again) return { severity, key };
+    }
+  }
+  return null;
+}
+
+export class Chime {
+  /** @type {AudioContext | null} */
+  #context = null;
+  #makeContext;
+  /** @type {Map<string, number>} */
+  #soundedAt = new Map();
+  #quietUntil = 0;
+  isOn = true;
+
+  /** @param {() => AudioContext} makeContext */
+  constructor(makeContext) {
+    this.#makeContext = makeContext;
+  }
+
+  /** blocked: nobody has touched the page yet, or there is no sound here. @returns {"ready" | "blocked" | "off"} */
+  get state() {
+    if (!this.isOn) return "off";
+    return this.#context?.state === "running" ? "ready" : "blocked";
+  }
+
+  /** Called at each gesture: a browser lets sound begin only then. */
+  async unlock() {
+    try {
+      this.#context ??= this.#makeContext();
+      if (this.#context.state !== "running") await this.#context.resume();
+    } catch {
+      // No sound device, or not allowed: `state` says that it is blocked.
+    }
+  }
+
+  /**
+   * Sounds what is due, one alert at a time.
+   * @param {any[]} waiting @param {number} at monotonic milliseconds
+   */
+  tick(waiting, at) {
+    if (this.state !== "ready" || at < this.#quietUntil) return;
+    const found = due(waiting, this.#soundedAt, at);
+    if (!found) return;
+    this.#soundedAt.set(found.key, at);
+    this.play(found.severity);
+    this.#quietUntil = at + 1_200;
+    if (this.#soundedAt.size > 1_000) this.#soundedAt.delete(/** @type {string} */ (this.#soundedAt.keys().next().value));
+  }
+
+  /** @param {string} severity */
+  play(severity) {
+    const context = this.#context;
+    if (context?.state !== "running") return;
+    const notes = /** @type {Record<string, number[][]>} */ (PATTERNS)[severity] ?? PATTERNS.low;
+    for (const [start, length, frequency] of notes) note(context, context.currentTime + 0.02 + start, length, frequency);
+  }
+}
+
+/** @param {AudioContext} context @param {number} at @param {number} length @param {number} frequency */
+function note(context, at, length, frequency) {
+  const tone = context.createOscillator();
+  const gain = context.createGain();
+  tone.type = "triangle";
+  tone.frequency.value = frequency;
+  gain.gain.setValueAtTime(0, at);
+  gain.gain.linearRampToValueAtTime(LOUDNESS, at + 0.01);
+  gain.gain.setValueAtTime(LOUDNESS, at + length - 0.03);
+  gain.gain.linearRampToValueAtTime(0, at + length);
+  tone.connect(gain).connect(context.destination);
+  tone.start(at);
+  tone.stop(at + length + 0.02);
+}

@@ -1,0 +1,248 @@
+/** In: a token, keys and clicks. Out: the console: it joins the library, the model and the views, and owns the page's clock. */
+
+import { watch } from "../../client/index.js";
+import { Announce } from "./announce.js";
+import { Chime } from "./chime.js";
+import { Dialogs } from "./dialogs.js";
+import { byId } from "../shared/dom.js";
+import { Link } from "./link.js";
+import { Model } from "./model.js";
+import { clock, named, nameOf, problemOf } from "./wording.js";
+
+/** @typedef {import("../shared/words.js").Words} Words */
+/** @typedef {import("./model.js").SessionView} SessionView */
+
+const TICK_MS = 250;
+const ATTEND_EVERY_MS = 5_000;
+const CURVE_S = 1_800;
+const RATE_HZ = 2;
+const FOCUS_RATE_HZ = 5;
+/** What the library emits and the model takes, besides `alert` and `sessions`. */
+const TOLD = /** @type {const} */ (["session.opened", "session.closed", "session.detached", "resume_requested", "state", "control", "applied",
+  "adapt", "intervention", "set", "rating", "phase"]);
+/** @type {Record<string, string>} */
+const COMMANDS = { pause: "pause", resume: "resume", end: "end", config: "config", thresholds: "config" };
+
+export class Desk {
+  model = new Model();
+  link = new Link();
+  self = "";
+  /** @type {string | null} */
+  selectedId = null;
+  words;
+  dialogs;
+  announce;
+  chime;
+  /** @type {any} the library's `Watch` */
+  #watch = null;
+  #attendedAt = -Infinity;
+  #wasLive = false;
+  /** @type {() => void} */
+  #onRender;
+  /** @type {(code: number) => void} */
+  #onClosed;
+
+  /**
+   * @param {Words} words
+   * @param {{render: () => void, closed: (code: number) => void}} hooks
+   */
+  constructor(words, hooks) {
+    this.words = words;
+    this.#onRender = hooks.render;
+    this.#onClosed = hooks.closed;
+    this.dialogs = new Dialogs(() => this.words);
+    this.announce = new Announce(byId("say"), byId("say-now"), () => this.at());
+    this.chime = new Chime(() => new AudioContext());
+    setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** @param {(wish?: {refresh?: boolean}) => Promise<string>} getToken */
+  connect(getToken) {
+    this.#watch?.close();
+    this.link = new Link();
+    this.link.connecting();
+    const watching = watch({ url: socketUrl(), getToken, subscribe: { sessions: ["*"], rate_hz: RATE_HZ } });
+    this.#watch = watching;
+    watching.on("welcome", (/** @type {any} */ welcome) => this.#welcomed(welcome));
+    watching.on("sessions", () => this.render());
+    watching.on("listed", (/** @type {any[]} */ summaries) => this.#listed(summaries));
+    watching.on("alert", (/** @type {any} */ alert) => this.#alert(alert));
+    for (const event of TOLD) watching.on(event, (/** @type {any} */ message) => this.#take(message));
+    watching.on("connection", (/** @type {any} */ { connected, code }) => {
+      if (connected) this.link.welcomed(this.at());
+      else this.link.lost(code);
+      this.#tick();
+    });
+    watching.on("goaway", () => { this.link.restarting = true; this.render(); });
+    watching.on("closed", (/** @type {any} */ { code }) => { this.link.closed(code); this.#tick(); this.#onClosed(code); });
+    this.render();
+  }
+
+  // time ------------------------------------------------------------------------------------------------------------
+
+  /** The service's wall clock, as well as it is known here. */
+  now() {
+    return this.#watch ? this.#watch.serverNow() : Date.now();
+  }
+
+  /** This page's monotonic clock. */
+  at() {
+    return performance.now();
+  }
+
+  get isLinked() {
+    return this.link.isLive;
+  }
+
+  /** @returns {SessionView | null} */
+  get selected() {
+    return this.model.find(this.selectedId);
+  }
+
+  render() {
+    this.#onRender();
+  }
+
+  // what a person does ----------------------------------------------------------------------------------------------
+
+  /** @param {string} id @param {boolean} [moveFocus] */
+  select(id, moveFocus = false) {
+    const view = this.model.find(id);
+    if (!view) return;
+    const isNew = id !== this.selectedId;
+    this.selectedId = id;
+    if (isNew) {
+      this.#watch?.focus(view.isOver ? null : id, FOCUS_RATE_HZ);
+      this.#attendedAt = -Infinity;
+      this.announce.now(this.words.t("say.selected", { name: nameOf(view.summary) }));
+    }
+    this.#askHistory(view);
+    this.render();
+    if (moveFocus) byId("detail").focus();
+  }
+
+  /** The session after or before the one that is shown. @param {1 | -1} step */
+  move(step) {
+    const sessions = this.model.sessions;
+    if (!sessions.length) return;
+    const index = sessions.findIndex((view) => view.id === this.selectedId);
+    const next = index < 0 ? 0 : Math.min(sessions.length - 1, Math.max(0, index + step));
+    this.select(sessions[next].id);
+  }
+
+  /** @param {string} alertId @param {string} [note] */
+  async acknowledge(alertId, note) {
+    return this.#watch.acknowledge(alertId, note);
+  }
+
+  /**
+   * @param {SessionView} view
+   * @param {"pause" | "resume" | "end" | "config" | "thresholds"} what
+   * @param {Record<string, any>} fields
+   * @param {Record<string, any>} [wanted] what will show when it is done
+   * @returns {Promise<string>} why not, or nothing
+   */
+  async command(view, what, fields, wanted = {}) {
+    const asked = view.pending.ask(what, wanted, this.now());
+    this.render();
+    const answer = await this.#watch.command(view.id, COMMANDS[what], fields);
+    view.pending.answered(asked, answer);
+    view.pending.see(view.summary);
+    this.render();
+    if (answer.ok) return "";
+    const why = problemOf(this.words, answer);
+    this.announce.now(this.words.t("pending.refused", { what: this.words.t(`command.${what}`), why }));
+    return why;
+  }
+
+  // what the service says -------------------------------------------------------------------------------------------
+
+  /** @param {any} welcome */
+  #welcomed(welcome) {
+    this.self = welcome.user;
+    this.link.welcomed(this.at());
+  }
+
+  /** @param {any[]} summaries the whole list */
+  #listed(summaries) {
+    this.model.list(summaries, this.now());
+    this.#choose();
+    if (this.selected) this.#askHistory(this.selected);
+    this.render();
+  }
+
+  /** @param {any} message */
+  #take(message) {
+    this.model.take(message, this.now(), this.at());
+    if (message.type === "state") return;
+    this.#tell(message);
+    this.#choose();
+    this.render();
+  }
+
+  /** @param {any} alert */
+  #alert(alert) {
+    if (!this.model.take(alert, this.now(), this.at())) return;
+    const view = this.model.find(alert.session_id);
+    const said = {
+      severity: named(this.words, "severity", alert.severity), kind: named(this.words, "kind", alert.kind),
+      name: view ? nameOf(view.summary) : alert.session_id,
+    };
+    if (alert.state === "raised" || alert.state === "escalated") this.announce.now(this.words.t(`say.alert_${alert.state}`, said));
+    this.render();
+  }
+
+  /** @param {any} message */
+  #tell(message) {
+    const view = this.model.find(message.session_id);
+    const name = view ? nameOf(view.summary) : message.session_id;
+    const key = message.type === "control" ? `say.control_${message.action}` : `say.${message.type}`;
+    if (message.type === "applied" && typeof message.stopped_ts !== "number") return;
+    if (!this.words.has(key)) return;
+    const time = clock(this.words, message.stopped_ts ?? message.ts ?? this.now());
+    this.announce.now(this.words.t(key, { name, time, cause: named(this.words, "cause", message.reason) }));
+  }
+
+  // within ----------------------------------------------------------------------------------------------------------
+
+  /** With nothing chosen yet, the first session is shown; never is one that somebody looks at replaced. */
+  #choose() {
+    const first = this.model.sessions[0];
+    if (this.selectedId === null && first) this.select(first.id);
+  }
+
+  /** @param {SessionView} view */
+  async #askHistory(view) {
+    if (view.history !== "none" || !this.#watch) return;
+    view.history = "asked";
+    const answer = await this.#watch.history(view.id, CURVE_S);
+    if (answer.ok) this.model.remember(view, answer.message);
+    else view.history = answer.code === "not_connected" || answer.code === "connection_lost" ? "none" : "failed";
+    this.render();
+  }
+
+  #tick() {
+    const at = this.at();
+    if (this.#watch) this.link.look(this.#watch.silentForMs, at);
+    if (this.#wasLive !== this.isLinked) {
+      this.#wasLive = this.isLinked;
+      if (this.link.heardAt !== null) this.announce.now(this.words.t(this.isLinked ? "say.live" : "say.lost"));
+    }
+    const view = this.selected;
+    if (view && this.isLinked && !view.isOver && !document.hidden && at - this.#attendedAt >= ATTEND_EVERY_MS) {
+      this.#attendedAt = at;
+      this.#watch.attend(view.id);
+    }
+    this.chime.tick(this.model.alerts.waiting(), at);
+    this.announce.tick();
+    this.render();
+  }
+}
+
+/** The service's own socket, beside this page, whatever prefix a proxy has put before both. */
+function socketUrl() {
+  const url = new URL("v1/watch", new URL(".", location.href));
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  url.hash = url.search = "";
+  return url.href;
+}

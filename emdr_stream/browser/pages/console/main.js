@@ -1,0 +1,235 @@
+/** In: the page. Out: a running console: words, theme, the token's gate, keys, and one drawing for each frame that needs it. */
+
+import { themeSwitch } from "../shared/theme.js";
+import { claimsOf, takeToken, TokenKeeper } from "../shared/token.js";
+import { fill, keepLanguage, pageWords, Words } from "../shared/words.js";
+import { AlertsView } from "./alerts_view.js";
+import { CommandsView } from "./commands_view.js";
+import { CurvesView } from "./curves_view.js";
+import { Desk } from "./desk.js";
+import { DetailView } from "./detail_view.js";
+import { byId, h, setAttribute, setText, show } from "../shared/dom.js";
+import { Gate } from "./gate.js";
+import { SeesView } from "./sees_view.js";
+import { SessionsView } from "./sessions_view.js";
+import { KEYS, wishOf } from "./shortcuts.js";
+import { stateInWords } from "./summary.js";
+import { TimelineView } from "./timeline_view.js";
+import { age, nameOf, reading } from "./wording.js";
+import { en } from "./words/en.js";
+import { ru } from "./words/ru.js";
+
+const DICTIONARIES = { en, ru };
+const DRAW_EVERY_MS = 180;
+/** What the service answers to a token that is none of its own, or not for here. @type {Record<number, string>} */
+const REFUSED = { 4500: "gate.refused", 4503: "gate.forbidden" };
+
+// Before anything else: the fragment must be gone from the address bar.
+const given = takeToken(location, history);
+const theme = themeSwitch(document);
+let dirty = true;
+let drawnAt = 0;
+
+const desk = new Desk(pageWords(DICTIONARIES), { render: () => { dirty = true; }, closed });
+const gate = new Gate(() => desk.words, (token) => { keeper.give(token); begin(); });
+const keeper = new TokenKeeper(given, (why) => gate.open(why === "expired" ? "gate.renew" : null));
+const views = {
+  sessions: new SessionsView(desk), alerts: new AlertsView(desk), detail: new DetailView(desk), commands: new CommandsView(desk),
+  sees: new SeesView(desk), curves: new CurvesView(desk), timeline: new TimelineView(desk),
+};
+let begun = false;
+
+/** Connects, once there is a token. */
+function begin() {
+  if (begun && desk.link.state !== "closed") return;
+  begun = true;
+  desk.connect((wish) => keeper.get(wish));
+}
+
+/** @param {number} code the connection is over for good */
+function closed(code) {
+  if (!(code in REFUSED)) return;
+  keeper.forget();
+  gate.open(REFUSED[code]);
+}
+
+// what is shown -------------------------------------------------------------------------------------------------------
+
+function render() {
+  const view = desk.selected;
+  show(byId("desk"), begun && !(desk.link.heardAt === null && desk.link.state === "closed"));
+  renderBar();
+  views.sessions.render();
+  views.alerts.render();
+  views.detail.render(view);
+  if (view) {
+    views.commands.render(view);
+    views.sees.render(view);
+    views.curves.render(view);
+    views.timeline.render(view);
+    desk.announce.state(`${nameOf(view.summary)}: ${stateInWords(desk.words, view, desk.at())}`);
+  }
+}
+
+function renderBar() {
+  const { words, link, chime } = desk;
+  const waiting = desk.model.alerts.waiting().length;
+  setAttribute(document.body, "data-link", link.state);
+  setAttribute(byId("link"), "data-state", link.state);
+  setText(byId("link-text"), linkText());
+  setText(byId("link-note"), [link.why ? words.t(link.why) : "", limited()].filter(Boolean).join(" "));
+  setText(byId("who"), desk.self ? words.t("who", { name: desk.self }) : "");
+  setText(byId("sound"), words.t(`sound.${chime.state}`));
+  setAttribute(byId("sound"), "aria-pressed", String(chime.isOn));
+  setText(byId("theme"), words.t(`theme.${theme.theme}`));
+  setText(byId("language"), words.t("language.other"));
+  setText(byId("sound-blocked"), chime.state === "blocked" ? words.t("sound.blocked_note") : chime.state === "off" ? words.t("sound.off_note") : "");
+  document.title = (waiting ? `(${waiting}) ` : "") + (link.isLive || link.heardAt === null ? "" : `⚠ `) + words.t("title");
+}
+
+function linkText() {
+  const { words, link } = desk;
+  const silent = link.silentFor(desk.at());
+  if (link.state === "live") {
+    const slow = (silent ?? 0) > 1_200;
+    return slow ? words.t("link.live_slow", { seconds: reading(words, (silent ?? 0) / 1_000, 1) }) : words.t("link.live");
+  }
+  if (link.state === "lost" || (link.state === "closed" && silent !== null)) {
+    return words.t(`link.${link.state}`, { age: age(words, silent ?? 0) });
+  }
+  return words.t(`link.${link.state}`, { age: "" });
+}
+
+/** A part of the service is missing: told for as long as its alert is open. */
+function limited() {
+  const open = desk.model.alerts.list().filter((alert) => alert.kind === "degraded" && alert.state !== "resolved");
+  return open.length ? desk.words.t("link.limited", { count: new Set(open.map((alert) => alert.session_id)).size }) : "";
+}
+
+function frame() {
+  if (dirty) {
+    dirty = false;
+    render();
+  }
+  const view = desk.selected;
+  const at = desk.at();
+  if (view && !byId("desk").hidden) {
+    const moves = views.sees.moves(view);
+    if (at - drawnAt >= DRAW_EVERY_MS) {
+      drawnAt = at;
+      views.curves.draw(view);
+      if (!moves) views.sees.draw(view);
+    }
+    if (moves) views.sees.draw(view);
+  }
+  requestAnimationFrame(frame);
+}
+
+// what a person does --------------------------------------------------------------------------------------------------
+
+/** @type {Record<string, () => void>} */
+const DEEDS = {
+  next: () => desk.move(1),
+  previous: () => desk.move(-1),
+  acknowledge: () => { if (!views.alerts.acknowledgeFirst()) desk.announce.now(desk.words.t("alerts.none")); },
+  pause: () => views.commands.run("pause"),
+  resume: () => views.commands.run("resume"),
+  config: () => views.commands.run("config"),
+  thresholds: () => views.commands.run("thresholds"),
+  end: () => views.commands.run("end"),
+  speak,
+  alerts: () => focusOn(byId("alerts").querySelector("button:not([hidden], :disabled)") ?? byId("alerts-panel")),
+  detail: () => focusOn(byId("detail")),
+  sound: toggleSound,
+  help,
+};
+
+function speak() {
+  const view = desk.selected;
+  if (!view) return;
+  const point = view.curves.newest;
+  const readings = point && view.isNow(desk.at()) && desk.isLinked
+    ? ["arousal", "valence", "attention", "risk", "crisis"].map((name) => `${desk.words.t(`signal.${name}`)} ${reading(desk.words, /** @type {any} */ (point)[name])}`)
+    : [desk.words.t("say.silent")];
+  desk.announce.repeat(`${nameOf(view.summary)}: ${stateInWords(desk.words, view, desk.at())}; ${readings.join(", ")}`);
+}
+
+/** @param {HTMLElement | null} element */
+function focusOn(element) {
+  if (element && !element.hasAttribute("tabindex") && element.tagName !== "BUTTON") element.tabIndex = -1;
+  element?.focus();
+}
+
+function toggleSound() {
+  desk.chime.isOn = !desk.chime.isOn;
+  desk.announce.now(desk.words.t(desk.chime.isOn ? "sound.on_said" : "sound.off_said"));
+  desk.render();
+}
+
+function testSound() {
+  const { words } = desk;
+  const button = (/** @type {string} */ severity) =>
+    h("button.button", { type: "button", onclick: async () => { await desk.chime.unlock(); desk.chime.play(severity); } }, words.t(`severity.${severity}`));
+  desk.dialogs.open({
+    title: words.t("sound.test"), confirm: "", act: null,
+    body: [h("p", {}, words.t("sound.explained")), h("div.button-row", {}, ...["critical", "high", "medium", "low"].map(button))],
+  });
+}
+
+function help() {
+  const { words } = desk;
+  const rows = KEYS.map(([key, deed]) => h("tr", {}, h("td", {}, h("kbd", {}, key)), h("td", {}, words.t(`key.${deed}`))));
+  const know = ["help.estimates", "help.missed", "help.baseline", "help.hatch", "help.old", "help.pause", "help.sees"];
+  desk.dialogs.open({
+    title: words.t("help.title"), confirm: "", act: null,
+    body: [
+      h("h3", {}, words.t("help.keys")),
+      h("table.keys", {}, h("thead.visually-hidden", {}, h("tr", {}, h("th", { scope: "col" }, words.t("help.key")), h("th", { scope: "col" }, words.t("help.does")))), h("tbody", {}, ...rows)),
+      h("h3", {}, words.t("help.know")),
+      h("ul.plain", {}, ...know.map((key) => h("li", {}, words.t(key)))),
+    ],
+  });
+}
+
+function recolour() {
+  views.curves.recolour();
+  views.sees.recolour();
+  drawnAt = 0;
+  desk.render();
+}
+
+function speakLanguage() {
+  document.documentElement.lang = desk.words.language;
+  fill(document, desk.words);
+  gate.render();
+  desk.render();
+}
+
+byId("help").addEventListener("click", help);
+byId("sound").addEventListener("click", toggleSound);
+byId("sound-test").addEventListener("click", testSound);
+byId("theme").addEventListener("click", () => { theme.next(); recolour(); });
+byId("language").addEventListener("click", () => {
+  const language = desk.words.language === "en" ? "ru" : "en";
+  keepLanguage(language);
+  desk.words = new Words(DICTIONARIES, language);
+  speakLanguage();
+});
+byId("readings").addEventListener("toggle", () => desk.render());
+for (const gesture of ["pointerdown", "keydown"]) {
+  addEventListener(gesture, () => { desk.chime.unlock().then(() => desk.render()); }, { passive: true });
+}
+addEventListener("keydown", (event) => {
+  const wish = wishOf(event, desk.dialogs.isOpen || !byId("gate").hidden);
+  if (!wish) return;
+  event.preventDefault();
+  DEEDS[wish]();
+});
+// A hidden page gets no frames; its title must tell of alerts all the same.
+setInterval(() => { if (document.hidden) render(); }, 1_000);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+
+speakLanguage();
+if (given && claimsOf(given)) begin();
+else gate.open(given ? "gate.no_token" : null);
+requestAnimationFrame(frame);

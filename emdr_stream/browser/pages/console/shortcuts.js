@@ -1,0 +1,26 @@
+/** In: keys. Out: what they ask for; never while somebody types, chooses in a form, or a dialog is open. */
+
+/** Every key, in the order in which the help lists them. */
+export const KEYS = [
+  ["j", "next"], ["k", "previous"], ["a", "acknowledge"], ["p", "pause"], ["r", "resume"], ["f", "config"],
+  ["t", "thresholds"], ["e", "end"], ["s", "speak"], ["l", "alerts"], ["d", "detail"], ["m", "sound"], ["?", "help"],
+];
+const TYPING = new Set(["INPUT", "TEXTAREA", "SELECT"]);
+
+/**
+ * @param {{key: string, ctrlKey: boolean, altKey: boolean, metaKey: boolean, isComposing?: boolean, repeat?: boolean, target: any}} event
+ * @param {boolean} inDialog
+ * @returns {string | null}
+ */
+export function wishOf(event, inDialog) {
+  if (inDialog || event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat) return null;
+  if (isTyping(event.target)) return null;
+  return KEYS.find(([key]) => key === event.key || key === event.key.toLowerCase())?.[1] ?? null;
+}
+
+/** Radio buttons and ticks take no letters. @param {any} target */
+function isTyping(target) {
+  if (target?.isContentEditable) return true;
+  if (!TYPING.has(target?.tagName)) return false;
+  return !(target.tagName === "INPUT" && ["radio", "checkbox"].includes(target.type));
+}

@@ -1,0 +1,118 @@
+/** In: the client's page, its plain parts and its words. Out: that each state has its view, and each view its words. */
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+
+import { isEnough, measuresOf, readinessOf, stimulationOf } from "../../emdr_stream/browser/pages/client/comfort.js";
+import { calmReading } from "../../emdr_stream/browser/pages/client/demo_source.js";
+import { TypedNumber } from "../../emdr_stream/browser/pages/client/typed_number.js";
+import { TOLD_CAUSES, causeAfter, ratingsDue, viewOf } from "../../emdr_stream/browser/pages/client/view.js";
+import { en } from "../../emdr_stream/browser/pages/client/words/en.js";
+import { ru } from "../../emdr_stream/browser/pages/client/words/ru.js";
+import { withinLimits } from "../../emdr_stream/browser/client/stimulation/limits.js";
+import { wishOf } from "../../emdr_stream/browser/client/stimulation/wish.js";
+
+const FOLDER = new URL("../../emdr_stream/browser/pages/client/", import.meta.url);
+const RUNNING = {
+  ended: false, closedWith: null, welcomed: true, connected: true, paused: false, cause: null, resumeRequires: null,
+  light: "rest", rating: false,
+};
+const view = (more) => viewOf({ ...RUNNING, ...more });
+
+test("each situation has its view, and the graver one wins", () => {
+  assert.equal(view({}).view, "ready");
+  assert.equal(view({ rating: true }).view, "rating");
+  assert.equal(view({ light: "moving", rating: true }).view, "moving");
+  assert.equal(view({ light: "ending" }).view, "moving");
+  assert.equal(view({ paused: true, light: "ending", cause: "dissociation" }).view, "paused");
+  assert.equal(view({ connected: false, paused: true, cause: "crisis" }).view, "lost");
+  assert.equal(view({ welcomed: false, connected: false, paused: true }).view, "connecting");
+  assert.deepEqual(view({ closedWith: 4409, connected: false }), { view: "refused", why: "replaced" });
+  assert.deepEqual(view({ closedWith: 4500, connected: false }), { view: "refused", why: "ticket" });
+  assert.equal(view({ ended: true, closedWith: 1000, connected: false }).view, "ended");
+});
+
+test("a client may ask to go on unless the pause needs the therapist", () => {
+  assert.deepEqual(view({ paused: true, cause: "crisis", resumeRequires: "therapist" }), { view: "paused", why: "crisis", mayGoOn: false });
+  assert.equal(view({ paused: true, cause: "client_stop", resumeRequires: "client" }).mayGoOn, true);
+  assert.deepEqual(view({ paused: true, cause: "moon" }), { view: "paused", why: "unknown", mayGoOn: true });
+});
+
+test("the service's reason replaces the page's own, and a lost connection no other", () => {
+  assert.equal(causeAfter(null, { local: true, cause: "client_stop" }), "client_stop");
+  assert.equal(causeAfter("client_stop", { local: true, cause: "connection_lost" }), "client_stop");
+  assert.equal(causeAfter("client_stop", { local: false, cause: "crisis" }), "crisis");
+  assert.equal(causeAfter("connection_lost", { local: false, cause: "client_disconnected" }), "client_disconnected");
+});
+
+test("each phase has its rating", () => {
+  assert.deepEqual(["desensitization", "installation", "preparation", null].map(ratingsDue), [["sud"], ["voc"], [], ["sud", "voc"]]);
+});
+
+test("a number is typed digit by digit, ten included, and what is not on the scale changes nothing", () => {
+  const sud = new TypedNumber(0, 10);
+  assert.deepEqual([sud.type("1", 0), sud.type("0", 300)], [1, 10]);
+  assert.deepEqual([sud.type("4", 500), sud.type("5", 700)], [4, 5]);
+  assert.deepEqual([sud.type("1", 5000), sud.type("0", 9000)], [1, 0]);
+  const voc = new TypedNumber(1, 7);
+  assert.deepEqual(["0", "8", "a", "7"].map((key) => voc.type(key, 0)), [null, null, null, 7]);
+});
+
+test("without movement there must be sound or touch", () => {
+  const choices = { motion: "still", sound: false, touch: false, distanceCm: 60, cardPixels: null };
+  assert.equal(isEnough(choices), false);
+  assert.equal(isEnough({ ...choices, touch: true }), true);
+  assert.equal(isEnough({ ...choices, motion: "gentle" }), true);
+});
+
+test("both palettes are within the limits, and the light stands out in them", () => {
+  for (const theme of ["light", "dark"]) {
+    const wish = wishOf(stimulationOf({ motion: "full", sound: true, touch: true, distanceCm: 60, cardPixels: null }, theme));
+    assert.deepEqual(withinLimits(wish).notes, []);
+  }
+});
+
+test("a screen is measured by a bank card, and assumed until then", () => {
+  assert.deepEqual(measuresOf({ distanceCm: 70, cardPixels: null }), { distanceCm: 70 });
+  assert.equal(measuresOf({ distanceCm: 70, cardPixels: 428 }).pixelsPerCm, 50);
+});
+
+test("what was not ticked is not told, rather than denied", () => {
+  assert.deepEqual(readinessOf(new Set(["therapist_present", "made_up"]), false), { consent: true, therapist_present: true });
+  assert.equal(readinessOf(new Set(), true).stop_rehearsed, true);
+});
+
+test("an invented reading is one that the service takes", () => {
+  for (let seconds = 0; seconds < 60; seconds += 0.7) {
+    const { emotions, dimensions } = calmReading(seconds, () => 0.99);
+    assert.ok(Math.abs(Object.values(emotions).reduce((sum, part) => sum + part, 0) - 1) < 1e-9);
+    assert.ok(Object.values(emotions).every((part) => part >= 0) && Object.values(dimensions).every((part) => Math.abs(part) <= 1));
+  }
+});
+
+test("both languages have the same words, none empty, with the same values to put in", () => {
+  assert.deepEqual(Object.keys(ru).sort(), Object.keys(en).sort());
+  const values = (entry) => [...new Set(JSON.stringify(entry).match(/\{\w+\}/g) ?? [])].sort();
+  for (const key of Object.keys(en)) {
+    assert.ok(en[key] && ru[key], key);
+    assert.deepEqual(values(ru[key]), values(en[key]), key);
+    if (typeof en[key] === "object") assert.deepEqual(Object.keys(ru[key]).sort(), ["few", "many", "one", "other"], key);
+  }
+});
+
+test("every word that the page asks for is there, and every pause has its own", () => {
+  const sources = readdirSync(FOLDER).filter((name) => /\.(js|html)$/.test(name)).map((name) => readFileSync(new URL(name, FOLDER), "utf8"));
+  const asked = /(?:\bt\("|data-t(?:-[a-z-]+)?="|words, "|tab\(")([a-z_.]+)"/g;
+  const keys = sources.flatMap((text) => [...text.matchAll(asked)]).map(([, key]) => key).filter((key) => /\.|^title$/.test(key));
+  assert.ok(keys.length > 80);
+  for (const key of keys) assert.ok(key in en, key);
+  for (const cause of [...TOLD_CAUSES, "unknown"]) assert.ok(`paused.${cause}` in en && `paused.${cause}.text` in en, cause);
+});
+
+test("nothing on the page names another host, and nothing of it is written into its markup", () => {
+  for (const name of readdirSync(FOLDER).filter((file) => /\.(js|html|css)$/.test(file))) {
+    const text = readFileSync(new URL(name, FOLDER), "utf8").replaceAll("http://www.w3.org/2000/svg", "").replaceAll("xmlns='http://www.w3.org/2000/svg'", "");
+    assert.doesNotMatch(text, /https?:\/\/|<style|style="|onclick="|<script(?! type="module" src=)/, name);
+  }
+});
