@@ -11,7 +11,7 @@ import pytest
 from emdr_stream.domain import EMOTIONS, Limits
 from emdr_stream.errors import ImageRejected
 from emdr_stream.vision.landmarker import N_BLENDSHAPES, N_LANDMARKS, FaceCounter, Landmarker
-from emdr_stream.vision.reader import Equipment, FaceReader
+from emdr_stream.vision.reader import LIGHT_EVERY_MS, Equipment, FaceReader
 from emdr_stream.vision.reading import FaceReading
 from emdr_stream.wire.face import Expression, FaceProblem, FaceView
 from tests.faces import Rgb, jpeg, landmarker_or_skip, still, video
@@ -234,7 +234,7 @@ def test_an_expression_model_sees_pixels_points_and_scores_of_a_usable_face_alon
 
     reader = FaceReader(Equipment(equipment.landmarker, equipment.counter, Model(), Limits(), time.perf_counter))
     face = still(test_data, "single_face.jpg")
-    readings = [reader.look(rgb, 400.0 * n) for n, rgb in enumerate((face, face // 20, np.zeros_like(face)))]
+    readings = [reader.look(rgb, LIGHT_EVERY_MS * n) for n, rgb in enumerate((face, face // 20, np.zeros_like(face)))]
     reader.close()
     assert [reading.view.expression for reading in readings] == [said, None, None]
     assert asked == [(face.shape, (N_LANDMARKS, 3), (N_BLENDSHAPES,), (4, 4))]
