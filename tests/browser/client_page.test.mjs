@@ -43,6 +43,7 @@ test("the service's reason replaces the page's own, and a lost connection no oth
   assert.equal(causeAfter(null, { local: true, cause: "client_stop" }), "client_stop");
   assert.equal(causeAfter("client_stop", { local: true, cause: "connection_lost" }), "client_stop");
   assert.equal(causeAfter("client_stop", { local: false, cause: "crisis" }), "crisis");
+  assert.equal(causeAfter("client_stop", { local: false, cause: "client_disconnected" }), "client_stop");
   assert.equal(causeAfter("connection_lost", { local: false, cause: "client_disconnected" }), "client_disconnected");
 });
 

@@ -4,8 +4,12 @@
 
 (() => {
   const WIDTH = 320, HEIGHT = 200, KEPT = 4000, SMOOTH_MS = 100;
+  // A pixel that is read covers four of the light's, and the field that grows when the controls go is read in other ones:
+  // a light at rest was seen half a pixel from itself. A light in a set makes five and more from frame to frame.
+  const MISREAD = 2;
   const small = new OffscreenCanvas(WIDTH, HEIGHT);
   const pen = small.getContext("2d", { willReadFrequently: true });
+  pen.imageSmoothingQuality = "high";
   const frames = []; // {ms since 1970, x and y in pixels from the middle}
   let key = null, moves = 0, drawnAt = 0;
 
@@ -24,7 +28,7 @@
     return sum === 0 ? null : { x: (x / sum / WIDTH - 0.5) * canvas.width, y: (y / sum / HEIGHT - 0.5) * canvas.height };
   }
 
-  const isElsewhere = (a, b) => Math.hypot(a.x - b.x, a.y - b.y) > 0.5; // what reading it so coarsely may be wrong by
+  const isElsewhere = (a, b) => Math.hypot(a.x - b.x, a.y - b.y) > MISREAD;
 
   function look(at) {
     requestAnimationFrame(look);

@@ -22,6 +22,8 @@ PATIENCE_MS: Final = 22_000
 _PROBE: Final = (Path(__file__).parent / "light_probe.js").read_text()
 _DESKTOP: Final = {"width": 1280, "height": 800}
 
+expect.set_options(timeout=PATIENCE_MS)
+
 Message = dict[str, Any]
 
 
@@ -109,7 +111,7 @@ class ClientPage:
                 box.check()
         elif step == "source" and camera:
             page.locator("#camera-on").click()
-            expect(page.locator("#source-go")).to_be_enabled(timeout=PATIENCE_MS)
+            expect(page.locator("#source-go")).to_be_enabled()
         elif step == "source":
             page.locator("[name=source][value=demo]").check()
         elif step == "comfort" and sound:
@@ -135,7 +137,7 @@ class ClientPage:
         self.expect_view("ready")
 
     def expect_view(self, view: str) -> None:
-        expect(self.page.locator("body")).to_have_attribute("data-view", view, timeout=PATIENCE_MS)
+        expect(self.page.locator("body")).to_have_attribute("data-view", view)
 
     def wait_until_it_moves(self) -> None:
         until(self.page, "lightProbe.moves() >= 10")
@@ -193,7 +195,7 @@ class ConsolePage:
         expect(self.page.locator("dialog")).to_have_count(0)
 
     def expect_link(self, state: str) -> None:
-        expect(self.page.locator("#link")).to_have_attribute("data-state", state, timeout=PATIENCE_MS)
+        expect(self.page.locator("#link")).to_have_attribute("data-state", state)
 
     def set_fields(self, values: Mapping[str, str]) -> None:
         """Set pattern and limits of the session that is shown, by the dialog."""

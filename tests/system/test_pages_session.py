@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.system.browser import filmed_browser, keep_picture
 from tests.system.film import Film, Mood
-from tests.system.pages import PATIENCE_MS, ClientPage, ConsolePage, opened
+from tests.system.pages import ClientPage, ConsolePage, opened
 from tests.system.plain_model import add_shipped, write_plain_model
 from tests.system.service import Service, service
 
@@ -45,7 +45,7 @@ def test_a_crisis_before_the_camera_stops_the_light_and_a_therapist_and_then_the
         keep_picture(other, "console-normal")
 
         # Frames go, results come, and a baseline forms of the calm face.
-        expect(one.locator("#panel .hint")).to_be_hidden(timeout=PATIENCE_MS)
+        expect(one.locator("#panel .hint")).to_be_hidden()
         assert [m for m in client.wire.sent if m["type"] == "frame"]
         assert client.wire.got("result")[-1]["emotions"]["joy"] < 0.3
         client.begin_set()

@@ -35,9 +35,12 @@ export function viewOf(now) {
   return { view: now.rating ? "rating" : "ready" };
 }
 
-/** What a pause is put down to: the service's word outweighs the page's own, which came first and knows less. */
+/**
+ * What a pause is put down to: the service's word outweighs the page's own, which came first and knows less. Only of the
+ * person's own stop the page knows more than a service which hears of it after it has missed the connection.
+ */
 export function causeAfter(before, pause) {
-  if (!pause.local) return pause.cause;
+  if (!pause.local) return before === "client_stop" && pause.cause === "client_disconnected" ? before : pause.cause;
   return before === null || before === "connection_lost" ? pause.cause : before;
 }
 
