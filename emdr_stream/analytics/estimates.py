@@ -15,6 +15,8 @@ import numpy as np
 from emdr_stream.progress.measures import Floats
 
 _Z: Final = {0.9: 1.6449, 0.99: 2.5758}
+_FEWEST: Final = 3
+"""Of each side; the normal approximation is none below."""
 MOST_VALUES: Final = 1_000
 """Of each side; of more, as many are taken, evenly spaced in their order: pairs are counted one by one."""
 
@@ -48,12 +50,12 @@ class Estimate:
 
 
 def shift(before: Sequence[float], after: Sequence[float]) -> Estimate:
-    """By how much `after` lies higher than `before`. An interval needs four values on each side, or three and five."""
+    """By how much `after` lies higher than `before`. An interval needs three values on one side, four on the other."""
     first, second = _spread(before), _spread(after)
     n, m = len(first), len(second)
     differences = np.sort((second[:, None] - first[None, :]).ravel())
     spread = sqrt(n * m * (n + m + 1) / 12)
-    bounds = {level: floor(n * m / 2 - z * spread) for level, z in _Z.items()}
+    bounds = {level: floor(n * m / 2 - z * spread) if min(n, m) >= _FEWEST else 0 for level, z in _Z.items()}
     return _estimate(differences, bounds, _median(first), _median(second), (len(before), len(after)))
 
 
