@@ -2,8 +2,8 @@
 
 The rows are drawn in the embedded PostgreSQL (`generate_series`): sessions of forty minutes over a year, of 400
 clients, each row with every field that the service writes. The sessions are summed up by the service's own code. Then
-the questions behind the routes are asked in turn, as the service asks them. The plain scan answers the first of them, the
-service's figures of the year, from the rows of seconds alone, without any index.
+the questions behind the routes are asked in turn, as the service asks them. The plain scan answers the first of them,
+the service's figures of the year, from the rows of seconds alone, without any index.
 """
 
 import asyncio
