@@ -66,6 +66,7 @@ def use_everything(metrics: Metrics) -> None:
     metrics.models.in_use([("emotion_safety", "1", "ab" * 32)])
     metrics.models.shadowed(7, 1)
     metrics.models.refused()
+    metrics.rest_answered("safety", 200, 0.01)
     metrics.latency_of(Stage.TOTAL)(0.003)
     metrics.age_observer()(0.04)
     metrics.sample(SampleOutcome.LATE)
