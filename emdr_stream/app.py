@@ -45,12 +45,15 @@ from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.session.standing import Standing
 from emdr_stream.session.wheel import Wheel
 from emdr_stream.settings import ServiceSettings
+from emdr_stream.store.archive import Archive
+from emdr_stream.store.archive_postgres import PostgresArchive
 from emdr_stream.store.base import Store
 from emdr_stream.store.postgres import PostgresStore
+from emdr_stream.store.roll_up_keeper import RollUpKeeper
 from emdr_stream.store.spill import Spill
 from emdr_stream.store.writer import RecordWriter
 from emdr_stream.telemetry.merge import merged
-from emdr_stream.telemetry.metrics import Loss, Metrics
+from emdr_stream.telemetry.metrics import Loss, Metrics, StoreLabel
 from emdr_stream.vision.browser import load_shared_faces
 from emdr_stream.vision.pool import FacePool
 
@@ -94,6 +97,7 @@ class Service:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.broker: Broker = RedisBroker(addresses.redis_url, instance=self._owner, on_lag=self.metrics.pubsub_lag)
         self.store = PostgresStore(addresses.database_url)
+        self.archive: Archive = PostgresArchive(self.store)
         self.alerts = AlertLog(
             folder_of(settings.stores.data_dir, siblings.slot if siblings else 0),
             self.broker,
@@ -200,7 +204,9 @@ class Service:
         )
         self.rest = rest_app(self._rest_parts(), OPERATIONS)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        tasks = [group.create_task(work) for work in (self.registry.keep(), self._check_stores(), self._watch_loop())]
+        sums = RollUpKeeper(self.archive)
+        works = (self.registry.keep(), self._check_stores(), self._watch_loop(), sums.run())
+        tasks = [group.create_task(work) for work in works]
         stack.callback(lambda: [task.cancel() for task in tasks])
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -231,6 +237,7 @@ class Service:
             registry=self.registry,
             broker=self.broker,
             records=self.store,
+            archive=self.archive,
             answers=PostgresAnswers(self.store),
             analyst=Analyst(self.models, settings.session, time.monotonic),
             forecasts=Forecasts(settings.model_dir or default_models_dir()),
@@ -271,6 +278,8 @@ class Service:
     def render_metrics(self) -> bytes:
         """The text of this worker's own metrics."""
         metrics = self.metrics
+        for name in StoreLabel:
+            metrics.store_up(name, name.value not in self._away)
         metrics.store_backlog(self.records.backlog + self.alerts.backlog)
         metrics.store_rows(self.records.counts.written)
         counts, spill = self.records.counts, self._spill

@@ -11,6 +11,7 @@ from emdr_stream.rest.forecasts import Forecasts
 from emdr_stream.rest.idempotency import KeptAnswers
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.settings import ServiceSettings
+from emdr_stream.store.archive import Archive
 from emdr_stream.store.base import SessionPast
 from emdr_stream.store.connections import TimedConnection
 from emdr_stream.telemetry.metrics import Metrics
@@ -36,6 +37,7 @@ class RestParts:
     registry: SessionRegistry
     broker: Broker
     records: Records
+    archive: Archive
     answers: KeptAnswers
     analyst: Analyst
     forecasts: Forecasts

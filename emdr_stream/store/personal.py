@@ -42,6 +42,8 @@ PERSONAL_TABLES: Final = (
     ),
     PersonalTable("alert_heads", Key.USER, "session_id, alert_id"),
     PersonalTable("session_epochs", Key.SESSION, "epoch"),
+    PersonalTable("session_rollups", Key.USER, "began, session_id"),
+    PersonalTable("questionnaires", Key.USER, "ts, id", "to_jsonb(t) - 'id'"),
     PersonalTable("sessions", Key.USER, "first_seen, session_id"),
     PersonalTable("users", Key.USER, "user_id"),
 )

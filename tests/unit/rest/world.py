@@ -51,6 +51,7 @@ class World:
             registry=cast("Any", self.notebook),
             broker=nothing,
             records=nothing,
+            archive=nothing,
             answers=self.answers,
             analyst=nothing,
             forecasts=nothing,
