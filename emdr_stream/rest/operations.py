@@ -3,12 +3,24 @@
 from typing import Final
 
 from emdr_stream.rest.operation import Operation
-from emdr_stream.rest.routes import emotion, personalization, safety, sessions, users
+from emdr_stream.rest.routes import (
+    analytics,
+    analytics_files,
+    analytics_models,
+    emotion,
+    personalization,
+    safety,
+    sessions,
+    users,
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *emotion.OPERATIONS,
     *personalization.OPERATIONS,
     *safety.OPERATIONS,
+    *analytics.OPERATIONS,
+    *analytics_files.OPERATIONS,
+    *analytics_models.OPERATIONS,
     *sessions.OPERATIONS,
     *users.OPERATIONS,
 )
