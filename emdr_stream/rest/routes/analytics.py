@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from emdr_stream.analytics.dashboard import Dashboard, Scope
 from emdr_stream.analytics.estimates import Sure
@@ -27,11 +27,12 @@ Moment = Annotated[int, Meta(ge=0, le=_LATEST_MS, description="milliseconds sinc
 
 
 class SpanQuery(Asked, frozen=True, kw_only=True):
-    """Of one client, or of all whom the token names; sessions that began within the time."""
+    """Of one client, or of all whom the token names; sessions that began within the time (90 days)."""
 
     user: Annotated[Name | None, Meta(description="this client alone; else all of yours")] = None
-    since: Annotated[Moment | None, Meta(description="default: 90 days before `until`")] = None
-    until: Annotated[Moment | None, Meta(description="default: now")] = None
+    # Unset and not null: msgspec reads the text "null" as None in a query.
+    since: Moment | UnsetType = UNSET
+    until: Moment | UnsetType = UNSET
     days: Annotated[int, Meta(ge=1, le=366, description="length of a period")] = DAYS
 
 
@@ -165,11 +166,15 @@ async def keep_outcome(call: Call[OutcomeRequest, NoQuery]) -> OutcomeKept:
 
 
 def _question(
-    call: Call[Any, Any], user: str | None, since_ms: int | None, until_ms: int | None, days: int
+    call: Call[Any, Any],
+    user: str | None,
+    since_ms: int | UnsetType | None,
+    until_ms: int | UnsetType | None,
+    days: int,
 ) -> Question:
     """Whom the caller may ask about, and when. Raises Problem(not_found) and Problem(invalid_field)."""
-    until = call.parts.wall_ms() if until_ms is None else until_ms
-    since = max(0, until - _BACK_MS) if since_ms is None else since_ms
+    until = until_ms if isinstance(until_ms, int) else call.parts.wall_ms()
+    since = since_ms if isinstance(since_ms, int) else max(0, until - _BACK_MS)
     if since >= until:
         raise refuse("`since` must be before `until`", "since")
     if user is not None:
