@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "replay": "play a recorded session through the same code again",
     "evaluate": "score the service on labelled recordings, on this machine",
     "progress": "forecast a course of therapy from its ratings, for the therapist",
+    "personalization": "judge exported proposals of the pattern optimiser",
     "simulate": "be one client, or a thousand",
     "demo": "show a whole session in two minutes: service, simulated client, console",
 }
