@@ -1,5 +1,4 @@
-"""Exported decisions go in; how often what was proposed, and what other ways of deciding would have brought, comes
-out."""
+"""Exported decisions go in; what was proposed, and what other ways of deciding would have brought, comes out."""
 
 import argparse
 import sys

@@ -115,5 +115,4 @@ def _narrowed(prior: Prior, shared: Floats, told: Floats) -> Prior:
 
 def _symmetric(matrix: NDArray[np.floating[Any]]) -> Floats:
     """Rounding makes inverses a little lopsided; a covariance is not."""
-    found: Floats = 0.5 * (matrix + np.swapaxes(matrix, -1, -2))
-    return found
+    return np.asarray(0.5 * (matrix + np.swapaxes(matrix, -1, -2)), dtype=np.float64)

@@ -1,5 +1,4 @@
-"""In: what the store keeps of a client's sessions, as rows. Out: their sets and sessions as values that can be learnt
-from.
+"""In: what the store keeps of a client's sessions, as rows. Out: their sets and sessions, to be learnt from.
 
 The rows are those of the tables `sets`, `ratings`, `control_events` and `adaptations`, in the order of their time, and
 sums over the seconds of each set that the store has made (`Sight`).

@@ -1,5 +1,4 @@
-"""In: the text of exported decisions, JSON Lines. Out: decisions, and columns to judge them by; errors name the
-line."""
+"""In: exported decisions, JSON Lines. Out: decisions, and columns to judge them by; errors name the line."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

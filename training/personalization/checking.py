@@ -1,5 +1,4 @@
-"""In: decision points and what was decided. Out: which decisions break a rule, found another way than the mask finds
-it.
+"""In: decision points and what was decided. Out: which decisions break a rule, found otherwise than by the mask.
 
 The mask says what may be drawn; this says what must never have been drawn, from the names of the arms and the settings
 before and after. It shares no rule with `emdr_stream/personalization/arms.py`: else 0 broken rules would mean nothing.

@@ -1,5 +1,4 @@
-"""In: the arguments of `python -m training personalization`. Out: tables on the terminal, a report, a log of
-decisions."""
+"""In: the arguments of `python -m training personalization`. Out: tables, a report, a log of decisions."""
 
 import argparse
 from collections.abc import Sequence

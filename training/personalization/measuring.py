@@ -1,5 +1,4 @@
-"""In: a plan. Out: figures of simulated courses: rules, the window, regret, harm, and how well logs tell of other
-ways."""
+"""In: a plan. Out: figures of simulated courses: rules, the window, regret, harm, and what logs tell of other ways."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -125,7 +124,10 @@ def coverage_of(outcomes: list[Outcome], target: Target, seed: int) -> Coverage:
     robust, snips = _ends([each.doubly_robust for each in told]), _ends([each.snips for each in told])
 
     def covered(ends: Floats) -> float:
-        return float(((ends[:, 1] <= truth) & (truth <= ends[:, 2])).mean())
+        return float(((ends[:, 1] <= truth) & (truth <= ends[:, 2])).sum() / max(len(ends), 1))
+
+    def mean(values: Floats) -> float:
+        return float(values.sum() / max(len(values), 1))
 
     return Coverage(
         target=target.value,
@@ -135,10 +137,10 @@ def coverage_of(outcomes: list[Outcome], target: Target, seed: int) -> Coverage:
         ess=float(np.mean([each.ess for each in values])),
         covered_robust=covered(robust),
         covered_snips=covered(snips),
-        bias_robust=float(robust[:, 0].mean()) - truth,
-        bias_snips=float(snips[:, 0].mean()) - truth,
-        width_robust=float((robust[:, 2] - robust[:, 1]).mean()),
-        width_snips=float((snips[:, 2] - snips[:, 1]).mean()),
+        bias_robust=mean(robust[:, 0] - truth),
+        bias_snips=mean(snips[:, 0] - truth),
+        width_robust=mean(robust[:, 2] - robust[:, 1]),
+        width_snips=mean(snips[:, 2] - snips[:, 1]),
     )
 
 
