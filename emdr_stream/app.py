@@ -46,12 +46,15 @@ from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.session.standing import Standing
 from emdr_stream.session.wheel import Wheel
 from emdr_stream.settings import ServiceSettings
+from emdr_stream.store.archive import Archive
+from emdr_stream.store.archive_postgres import PostgresArchive
 from emdr_stream.store.base import Store
 from emdr_stream.store.postgres import PostgresStore
+from emdr_stream.store.roll_up_keeper import RollUpKeeper
 from emdr_stream.store.spill import Spill
 from emdr_stream.store.writer import RecordWriter
 from emdr_stream.telemetry.merge import merged
-from emdr_stream.telemetry.metrics import Loss, Metrics
+from emdr_stream.telemetry.metrics import Loss, Metrics, StoreLabel
 from emdr_stream.vision.browser import load_shared_faces
 from emdr_stream.vision.pool import FacePool
 from emdr_stream.wire.asyncapi import asyncapi_document
@@ -95,7 +98,9 @@ class Service:
         # With a random part: in a container every process has the same number, and an owner's name must never return.
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.broker: Broker = RedisBroker(addresses.redis_url, instance=self._owner, on_lag=self.metrics.pubsub_lag)
-        self.store: Store = PostgresStore(addresses.database_url)
+        store = PostgresStore(addresses.database_url)
+        self.store: Store = store
+        self.archive: Archive = PostgresArchive(store)
         self.alerts = AlertLog(
             folder_of(settings.stores.data_dir, siblings.slot if siblings else 0),
             self.broker,
@@ -200,7 +205,9 @@ class Service:
             settings.session.control,
         )
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        tasks = [group.create_task(work) for work in (self.registry.keep(), self._check_stores(), self._watch_loop())]
+        sums = RollUpKeeper(self.archive)
+        works = (self.registry.keep(), self._check_stores(), self._watch_loop(), sums.run())
+        tasks = [group.create_task(work) for work in works]
         stack.callback(lambda: [task.cancel() for task in tasks])
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -255,6 +262,8 @@ class Service:
     def render_metrics(self) -> bytes:
         """The text of this worker's own metrics."""
         metrics = self.metrics
+        for name in StoreLabel:
+            metrics.store_up(name, name.value not in self._away)
         metrics.store_backlog(self.records.backlog + self.alerts.backlog)
         metrics.store_rows(self.records.counts.written)
         counts, spill = self.records.counts, self._spill

@@ -12,13 +12,14 @@ from emdr_stream.broker.base import AlertEntry
 from emdr_stream.errors import ConfigurationError, StoreUnavailable, WritesRefused
 from emdr_stream.store import rows
 from emdr_stream.store.alert_life import alert_step
-from emdr_stream.store.base import AuditVerdict, Record, RecordKind, SessionPast
+from emdr_stream.store.base import UNFENCED, AuditVerdict, Record, RecordKind, SessionPast
 from emdr_stream.store.chain import Anchor, ChainCheck
 from emdr_stream.store.connections import HeldConnections, RawConnection, TimedConnection
 from emdr_stream.store.migrate import migrate, migrations
 from emdr_stream.store.model_events import write_model_events
 from emdr_stream.store.ownership import current_records
 from emdr_stream.store.past import alert_entry, read_past
+from emdr_stream.store.rollups import make_due
 from emdr_stream.store.seconds import copy_seconds, write_seconds
 
 Result = TypeVar("Result")
@@ -121,6 +122,8 @@ class PostgresStore:
                     " values ($1, $2, $3, $4, $5) on conflict do nothing",
                     [rows.event_row(record) for record in by_kind[kind]],
                 )
+        # Rows that come late, from a disk where they waited: the sums that were made without them are made anew.
+        await make_due(connection, {rows.text(r.session_id) for r in current if r.kind not in UNFENCED})
         await write_model_events(connection, by_kind[RecordKind.MODEL])
         await _write_audit(connection, by_kind[RecordKind.AUDIT])
         await connection.execute("commit")
@@ -142,6 +145,9 @@ class PostgresStore:
         if entries:
             ordered = sorted(entries, key=lambda entry: (entry.session_id, entry.alert_seq))
             await self._writing("alerts", lambda connection: _append_alerts(connection, ordered))
+            # Also of a session that is over: somebody may acknowledge an alert hours later.
+            sessions = {rows.text(entry.session_id) for entry in ordered}
+            await self._connections.run(lambda connection: make_due(connection, sessions))
 
     async def alerts_since(self, ts_ms: int) -> list[AlertEntry]:
         found = await self._connections.run(
@@ -171,9 +177,14 @@ class PostgresStore:
         name, since = rows.text(session_id), rows.timestamp(max(0, seconds_since_ms))
         return await self._connections.run(lambda connection: read_past(connection, name, since, most))
 
-    async def ask(self, question: Callable[[TimedConnection], Awaitable[Result]]) -> Result:
-        """What a question of another module says, such as those of `model_events.py`. Raises StoreUnavailable."""
-        return await self._connections.run(question)
+    async def ask(
+        self, question: Callable[[TimedConnection], Awaitable[Result]], budget_s: float | None = None
+    ) -> Result:
+        """What a question of another module says, such as those of `model_events.py`; in `budget_s`, or the timeout.
+
+        Raises StoreUnavailable.
+        """
+        return await self._connections.run(question, budget_s)
 
     # audit log ----------------------------------------------------------------------------------------------------
     async def audit_rows(self) -> int:

@@ -122,6 +122,13 @@ class Journal(StrEnum):
     SPILL = "spill"
 
 
+class StoreLabel(StrEnum):
+    """What the service keeps its state and its records in."""
+
+    REDIS = "redis"
+    POSTGRES = "postgres"
+
+
 class Loss(StrEnum):
     """Why a record was lost."""
 
@@ -186,6 +193,9 @@ class Metrics:
         self._pubsub_lag = Histogram("emdr_pubsub_lag_seconds", "From publishing a notice to its arrival.", _LAG)
         self._unsent = Tally("emdr_notices_unsent", "Live notices that other workers lost: a full buffer, or no Redis.")
         self._queue = Level("emdr_inference_queue_depth", "Feature rows that wait for the models.")
+        self._store_up = Level(
+            "emdr_store_up", "1 if a store answers and takes writes, else 0.", ("store",), StoreLabel
+        )
         self._backlog = Level("emdr_store_backlog", "Records that wait to be written, in memory and on the disk.")
         self._rows = Tally("emdr_store_rows", "Records written to PostgreSQL.")
         self._lost = Tally("emdr_store_lost", "Records lost.", ("reason",), Loss)
@@ -337,6 +347,9 @@ class Metrics:
 
     def inference_queue(self, rows: int) -> None:
         self._queue.levels[()] = rows
+
+    def store_up(self, store: StoreLabel, up: bool) -> None:
+        self._store_up.levels[store] = float(up)
 
     def store_backlog(self, records: int) -> None:
         self._backlog.levels[()] = records

@@ -117,7 +117,7 @@ def test_no_label_can_hold_a_person_or_a_session(metrics: Metrics) -> None:
     labels = {name for line in metrics.render().decode().splitlines() for name in re.findall(r'[{,](\w+)="', line)}
     assert labels == {
         "stage", "outcome", "state", "kind", "severity", "role", "code", "result", "model", "version", "sha256",
-        "journal", "reason", "le", "limit",
+        "journal", "reason", "le", "limit", "store",
     }  # fmt: skip
 
 
