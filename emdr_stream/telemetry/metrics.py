@@ -152,6 +152,12 @@ _CONFIRM: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0)
 _ACK: Final = (1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 _LAG: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
+# Most are lookups of milliseconds; an export or a batch may take long.
+_REST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+REST_GROUPS: Final = ("emotion", "personalization", "safety", "analytics", "sessions", "users", "none")
+"""Parts of the REST API; `none`: an address that has no such method."""
+_STATUSES: Final = ("2xx", "3xx", "4xx", "5xx")
+
 _OTHER: Final = "other"
 _MANY: Final = 256
 _CLOSE_CODES: Final = frozenset(str(int(code)) for code in CloseCode)
@@ -187,6 +193,10 @@ class Metrics:
         self._errors = Tally("emdr_errors", "Error messages sent to peers.", ("code",), ErrorCode)
         self._auth = Tally("emdr_auth_failures", "Peers that were not let in.", ("code",), AuthFailure)
         self._refused = Tally("emdr_refusals", "Peers for whom there was no room.", ("limit",), Refusal)
+        self._rest = Histogram(
+            "emdr_rest_seconds", "From a REST request to the begin of its answer.", _REST, ("group",), REST_GROUPS
+        )
+        self._rest_answers = Tally("emdr_rest_answers", "Answers to REST requests.", ("status",), _STATUSES)
         # the service itself -------------------------------------------------------------------------------------------
         self._watcher_lag = Histogram("emdr_watcher_lag_seconds", "How far a console is behind.", _LAG)
         self._loop_lag = Histogram("emdr_event_loop_lag_seconds", "How late the event loop runs its timers.", _LAG)
@@ -287,6 +297,11 @@ class Metrics:
 
     def error(self, code: ErrorCode) -> None:
         self._errors.add(code)
+
+    def rest_answered(self, group: str, status: int, seconds: float) -> None:
+        """A REST request of one of REST_GROUPS has its answer."""
+        self._rest.of[group].observe(seconds)
+        self._rest_answers.add(f"{status // 100}xx")
 
     # sessions, alerts, sockets ----------------------------------------------------------------------------------------
     def signal_moved(self, old: SignalStatus | None, new: SignalStatus | None) -> None:
