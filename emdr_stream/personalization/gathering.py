@@ -85,6 +85,17 @@ def sets_of(
     return _outcomes(session, walk.sets, sight_of)
 
 
+def own_setting(events: Sequence[Event], present: Setting, applied: Sequence[Applied] = ()) -> Setting:
+    """The therapist's own setting of a session that lives: `present` is in force now.
+
+    Where the rows do not lead to what is in force, they lag or are too old to say: then it is the present one.
+    """
+    walk = _Walk(present, applied)
+    for event in events:
+        walk.take(event)
+    return walk.own if walk.told and walk.now == present else present
+
+
 def spans_of(events: Sequence[Event]) -> list[Span]:
     """The spans that `sets_of` will ask the sight of."""
     walk = _Walk(Setting(), ())
@@ -113,8 +124,10 @@ class _Walk:
 
     def __init__(self, initial: Setting, applied: Sequence[Applied]) -> None:
         self.sets: list[_Set] = []
-        self._now = initial
-        self._own = initial
+        self.now = initial
+        self.own = initial
+        self.told = False
+        """Whether a row has said what was in force."""
         self._applied = applied
         self._sud: float | None = None
 
@@ -133,7 +146,7 @@ class _Walk:
         if action == "start":
             self._adopt(event)
             number = event.fields.get("set_no") or len(self.sets) + 1
-            self.sets.append(_Set(int(number), event.ts_ms, self._now, self._own, self._sud))
+            self.sets.append(_Set(int(number), event.ts_ms, self.now, self.own, self._sud))
         elif self.sets and self.sets[-1].end_ms is None:
             self.sets[-1].end_ms = event.ts_ms
 
@@ -141,9 +154,9 @@ class _Walk:
         """The record of a set's start names what is in force; older records do not."""
         config = event.fields.get("config")
         if isinstance(config, Mapping):
-            if not self.sets and self._own == self._now:
-                self._own = changed(self._own, config)
-            self._now = changed(self._now, config)
+            if not self.told and self.own == self.now:
+                self.own = changed(self.own, config)
+            self.now, self.told = changed(self.now, config), True
 
     def _rating(self, event: Event) -> None:
         if event.fields.get("scale") != "sud":
@@ -163,13 +176,13 @@ class _Walk:
         config = event.fields.get("config")
         if not isinstance(config, Mapping):
             return
-        self._now = changed(self._now, config)
+        self.now = changed(self.now, config)
         reasons = event.fields.get("reasons") or ()
         if BY_THERAPIST in reasons and not self._was_proposed(event.ts_ms):
-            self._own = changed(self._own, config)
+            self.own = changed(self.own, config)
 
     def _was_proposed(self, ts_ms: int) -> bool:
-        return any(each.ts_ms <= ts_ms and each.setting == self._now for each in self._applied)
+        return any(each.ts_ms <= ts_ms and each.setting == self.now for each in self._applied)
 
 
 def changed(setting: Setting, config: Mapping[str, Any]) -> Setting:

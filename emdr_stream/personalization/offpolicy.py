@@ -7,7 +7,8 @@ With w = p_target(a) / p_logged(a) (what was logged is exact: `policy.py`), r th
     ESS    sum(w)² / sum(w²)                                       Kish 1965
 
 q is a ridge regression on context and arm, fitted on other clients than it is used for, so that it cannot learn the
-noise that it is there to take away. Intervals are percentiles of a bootstrap that resamples whole clients.
+noise that it is there to take away. Intervals are those of a studentised bootstrap that resamples whole clients (Efron
+and Tibshirani 1993, ch. 12; Hall 1988, Annals of Statistics 16).
 """
 
 from collections.abc import Sequence
@@ -168,9 +169,9 @@ class _Resamples:
     place: Whole
     times: Floats
 
-    def sums(self, values: Floats) -> Floats:
-        by_unit = np.bincount(self.place, weights=values, minlength=self.times.shape[1])
-        found: Floats = self.times @ by_unit
+    def by_unit(self, values: Floats) -> Floats:
+        """Values (T,) added up by unit."""
+        found: Floats = np.bincount(self.place, weights=values, minlength=self.times.shape[1])
         return found
 
 
@@ -181,9 +182,23 @@ def _resamples(unit: Whole, rng: np.random.Generator) -> _Resamples:
 
 
 def _ratio(part: Floats, whole: Floats, resamples: _Resamples) -> Interval:
-    wholes, parts = resamples.sums(whole), resamples.sums(part)
-    low, high = np.percentile(parts[wholes > 0.0] / wholes[wholes > 0.0], _TAILS)
-    return Interval(float(part.sum() / whole.sum()), float(low), float(high))
+    """sum(part) / sum(whole). Its distance from the truth, counted in its own standard error (of units, linearised), is
+    distributed as that of the resamples from it: few units with a rare, bad outcome make it lopsided."""
+    parts, wholes, times = resamples.by_unit(part), resamples.by_unit(whole), resamples.times
+    value = float(parts.sum() / wholes.sum())
+    totals = times @ wholes
+    there = totals > 0.0
+    totals, times = totals[there], times[there]
+    drawn = (times @ parts) / totals
+    # sum_i (part_i - value whole_i)², of each resample with its own value.
+    squares = times @ parts**2 - 2.0 * drawn * (times @ (parts * wholes)) + drawn**2 * (times @ wholes**2)
+    errors = np.sqrt(np.maximum(squares, 0.0)) / totals
+    error = float(np.sqrt(((parts - value * wholes) ** 2).sum()) / wholes.sum())
+    spread = errors > 0.0
+    if error == 0.0 or not spread.any():
+        return Interval(value, value, value)
+    low, high = np.percentile((drawn[spread] - value) / errors[spread], _TAILS)
+    return Interval(value, value - float(high) * error, value - float(low) * error)
 
 
 def unit_numbers(names: Sequence[str]) -> Whole:

@@ -46,7 +46,7 @@ class Population(msgspec.Struct, frozen=True, kw_only=True):
     pauses: RatePrior = RatePrior(shape=0.5, exposure=2.0, source="assumed: one in four hours, as if of 2 hours")
 
 
-class Response(msgspec.Struct, frozen=True, kw_only=True):
+class SettingResponse(msgspec.Struct, frozen=True, kw_only=True):
     """One configuration: sets with it, change of SUD a set (less than 0 is better), recovery, chance to leave."""
 
     setting: Setting
@@ -96,7 +96,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     hours: float
     enough: bool
     baseline: dict[str, Estimate]
-    responses: tuple[Response, ...]
+    responses: tuple[SettingResponse, ...]
     speeds: tuple[Tolerance, ...]
     lengths: tuple[Tolerance, ...]
     triggers: tuple[Trigger, ...]
@@ -164,9 +164,9 @@ def _baseline(sessions: Sequence[SessionOutcome], people: Population) -> dict[st
     return found
 
 
-def _responses(sets: Sequence[SetOutcome], people: Population) -> tuple[Response, ...]:
+def _responses(sets: Sequence[SetOutcome], people: Population) -> tuple[SettingResponse, ...]:
     found = [
-        Response(
+        SettingResponse(
             setting=setting,
             sets=len(each),
             sud_change=shrunk_mean([v for s in each if (v := s.sud_change) is not None], people.sud_change),

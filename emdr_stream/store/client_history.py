@@ -138,16 +138,30 @@ def sights_of(spans: Sequence[KeptSpan]) -> Work[list[KeptSight]]:
     return work
 
 
-def other_users(user: str, most: int) -> Work[list[str]]:
-    """Other clients with a session, those seen last first."""
+def sessions_of_others(user: str, most: int) -> Work[list[tuple[str, str]]]:
+    """Client and session of the newest sessions of everybody else, oldest first."""
 
-    async def work(connection: TimedConnection) -> list[str]:
+    async def work(connection: TimedConnection) -> list[tuple[str, str]]:
         found = await connection.fetch(
-            "select user_id from sessions where user_id <> $1 group by user_id order by max(updated_at) desc limit $2",
+            "select user_id, session_id from sessions where user_id <> $1 order by first_seen desc limit $2",
             rows.text(user),
             most,
         )
-        return [str(row["user_id"]) for row in found]
+        return [(row["user_id"], row["session_id"]) for row in reversed(found)]
+
+    return work
+
+
+def newest_levels(session_id: str, since_ms: int) -> Work[list[str]]:
+    """Levels of the safety monitor in the seconds of a session since then."""
+
+    async def work(connection: TimedConnection) -> list[str]:
+        found = await connection.fetch(
+            "select distinct fields->>'level' as level from seconds where session_id = $1 and ts >= $2",
+            session_id,
+            rows.timestamp(since_ms),
+        )
+        return [str(row["level"]) for row in found]
 
     return work
 

@@ -65,15 +65,14 @@ def keep_decision(decision: KeptDecision) -> Work[None]:
     return work
 
 
-def answer_decision(decision_id: str, therapist: str, ts_ms: int, answer: str, note: str | None) -> Work[bool]:
+def answer_decision(decision: KeptDecision, therapist: str, ts_ms: int, answer: str, note: str | None) -> Work[bool]:
     """Write an answer; False when there was one already, which stays."""
 
     async def work(connection: TimedConnection) -> bool:
         found = await connection.fetch(
-            "insert into decision_answers (decision_id, therapist, ts, answer, note) values ($1, $2, $3, $4, $5)"
-            " on conflict do nothing returning decision_id",
-            rows.text(decision_id),
-            rows.text(therapist),
+            "insert into decision_answers (decision_id, user_id, therapist, ts, answer, note)"
+            " values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning decision_id",
+            *(rows.text(each) for each in (decision.decision_id, decision.user, therapist)),
             rows.timestamp(ts_ms),
             answer,
             None if note is None else rows.text(note),
@@ -148,20 +147,6 @@ def set_locks(user: str, parts: Sequence[str], therapist: str, ts_ms: int) -> Wo
             [(name, part, rows.text(therapist), rows.timestamp(ts_ms)) for part in parts],
         )
         await connection.execute("commit")
-
-    return work
-
-
-def erase_decisions(user: str) -> Work[int]:
-    """Remove every proposal, answer and lock of a client; how many proposals there were."""
-
-    async def work(connection: TimedConnection) -> int:
-        name = rows.text(user)
-        await connection.execute("begin")
-        gone = await connection.fetch("delete from decisions where user_id = $1 returning decision_id", name)
-        await connection.execute("delete from pattern_locks where user_id = $1", name)
-        await connection.execute("commit")
-        return len(gone)
 
     return work
 

@@ -27,14 +27,14 @@ class Measurement:
     course: Plan = field(default_factory=Plan)
     cohorts: int = 10
     repetitions: int = 200
-    logged: int = 60
-    logged_sessions: int = 5
-    together: int = 10
+    logged: int = 200
+    logged_sessions: int = 3
+    together: int = 5
     seed: int = 1
     worlds: tuple[World, ...] = WORLDS
 
 
-QUICK: Final = Measurement(course=Plan(clients=40, sessions=3), cohorts=1, repetitions=20, logged=30, logged_sessions=3)
+QUICK: Final = Measurement(course=Plan(clients=40, sessions=3), cohorts=1, repetitions=20, logged=30, together=10)
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ create index decisions_by_session on decisions (session_id, ts);
 -- The first answer counts: a proposal is accepted or rejected once.
 create table decision_answers (
     decision_id text primary key references decisions on delete cascade,
+    user_id text not null,
     therapist text not null,
     ts timestamptz not null,
     answer text not null check (answer in ('accepted', 'rejected')),
