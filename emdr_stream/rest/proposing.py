@@ -15,7 +15,7 @@ from emdr_stream.rest.operation import Call
 from emdr_stream.rest.personalizer import History, applied_in, setting_from
 from emdr_stream.rest.problems import Problem, ProblemCode
 from emdr_stream.store.client_history import newest_levels
-from emdr_stream.store.decisions import REJECTED, KeptDecision
+from emdr_stream.store.decisions import ACCEPTED, REJECTED, KeptDecision
 from emdr_stream.wire.values import SessionConfig, SessionSummary
 
 LOOK_BACK_MS: Final = 15_000
@@ -46,12 +46,11 @@ async def standing(call: Call[Any, Any], summary: SessionSummary) -> Standing:
 
 async def _situation(call: Call[Any, Any], summary: SessionSummary, history: History) -> Situation:
     present = setting_of(summary.config)
-    events = history.events.get(summary.session_id, [])
     done = [each for each in history.sets if each.session == summary.session_id]
     last = done[-1] if done else None
     return Situation(
         present=present,
-        reference=own_setting(events, present, applied_in(history, summary.session_id)),
+        reference=_reference(history, summary.session_id, present),
         set_no=(summary.set_no or 0) + 1,
         level=await _level(call, summary),
         seen=summary.signal.status is SignalStatus.OK,
@@ -62,6 +61,14 @@ async def _situation(call: Call[Any, Any], summary: SessionSummary, history: His
         locked=history.locked,
         rejected=_rejected(history, summary.session_id),
     )
+
+
+def _reference(history: History, session_id: str, present: Setting) -> Setting:
+    """The therapist's own setting: where a proposal is in force, what it was held against; else what the rows say."""
+    accepted = [each for each in history.decisions if each.session_id == session_id and each.answer == ACCEPTED]
+    if accepted and setting_from(accepted[-1].proposal["setting"]) == present:
+        return setting_from(accepted[-1].present["reference"])
+    return own_setting(history.events.get(session_id, []), present, applied_in(history, session_id))
 
 
 async def _level(call: Call[Any, Any], summary: SessionSummary) -> SafetyLevel:
@@ -87,8 +94,8 @@ def _rejected(history: History, session_id: str) -> frozenset[Arm]:
 
 
 def check_it_holds(decision: KeptDecision, now: Standing, now_ms: int) -> None:
-    """Raises Problem(conflict) when what was proposed no longer fits: too old, something else in force, a risen level, or
-    a part that was locked since."""
+    """Raises Problem(conflict) when what was proposed no longer fits: too old, something else in force, a risen level,
+    or a part that was locked since."""
     situation, proposed = now.situation, setting_from(decision.proposal["setting"])
     present = setting_from(decision.present["present"])
     if now_ms - decision.ts_ms > HOLDS_MS:
