@@ -171,8 +171,7 @@ class _Resamples:
 
     def by_unit(self, values: Floats) -> Floats:
         """Values (T,) added up by unit."""
-        found: Floats = np.bincount(self.place, weights=values, minlength=self.times.shape[1])
-        return found
+        return np.bincount(self.place, weights=values, minlength=self.times.shape[1]).astype(np.float64)
 
 
 def _resamples(unit: Whole, rng: np.random.Generator) -> _Resamples:
