@@ -135,6 +135,8 @@ export class Connection {
       this.#giveUp("no_token", ABNORMAL);
       return;
     }
+    // Also one that came too late for this try, as a person who pastes it is slow: the next try has it.
+    this.#refresh = false;
     if (attempt !== this.#try) return;
     try {
       this.#dial(token);
@@ -160,7 +162,6 @@ export class Connection {
   /** @param {string} token */
   #greet(token) {
     this.state = "greeting";
-    this.#refresh = false;
     this.#renewLater(token);
     this.#write(this.#hooks.hello(token));
   }
