@@ -197,6 +197,29 @@ test("a fresh token is asked for once, though it comes too late for the try that
   assert.equal(Socket.newest.of("hello")[0].token, "newer");
 });
 
+test("a token that was asked for in good time and comes after the old one has ended is used, and not asked for again", async () => {
+  const clock = new FakeClock();
+  const asked = [];
+  let give;
+  const short = token({ exp: (clock.wall() + 20_000) / 1_000 });
+  const getToken = ({ refresh }) => {
+    asked.push(refresh);
+    return refresh ? new Promise((settle) => { give = () => settle("newer"); }) : Promise.resolve(asked.length === 1 ? short : "newer");
+  };
+  const world = await session({ clock, getToken });
+  for (let s = 0; s < 12; s += 1) {
+    world.socket.receive("heartbeat", { server_ts: clock.wall() });
+    await clock.advance(1_000);
+  }
+  assert.deepEqual(asked, [false, true]);
+  world.socket.drop(4401);
+  give(); // before the next try has begun
+  await dialled(world);
+  world.Socket.newest.accept();
+  assert.deepEqual(asked, [false, true, false]);
+  assert.equal(world.Socket.newest.of("hello")[0].token, "newer");
+});
+
 test("a token's end is read from it, whoever signed it, and never trusted for more", () => {
   assert.equal(expiryOf(token({ exp: 1_795_000_100 })), 1_795_000_100_000);
   for (const none of ["", "abc", "a.b.c", token({}), token({ exp: "soon" }), token(null)]) assert.equal(expiryOf(none), null);
