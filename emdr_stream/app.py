@@ -370,7 +370,7 @@ def build(service: Service) -> Starlette:
             WebSocketRoute("/v1/watch", watch),
             Route("/v1/asyncapi.json", asyncapi),
             Route("/", home),
-            *page_routes(__version__),
+            *page_routes(__version__, demo_readings=service.settings.server.demo_readings),
             *ops_routes(_Probe(service), __version__),
         ],
         middleware=[Middleware(Admission, crowd=service.crowd, metrics=service.metrics)],
