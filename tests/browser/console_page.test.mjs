@@ -13,7 +13,7 @@ import { claimsOf, clean, takeToken, TokenKeeper } from "../../emdr_stream/brows
 import { pickLanguage, Words } from "../../emdr_stream/browser/pages/shared/words.js";
 import { LIMITS, SHAPES } from "../../emdr_stream/browser/client/stimulation/limits.js";
 import { PATTERNS } from "../../emdr_stream/browser/client/stimulation/paths.js";
-import { stimulusInWords } from "../../emdr_stream/browser/pages/console/summary.js";
+import { pauseInWords, stimulusInWords } from "../../emdr_stream/browser/pages/console/summary.js";
 import { english, russian } from "./console_world.mjs";
 
 const key = (name, fields = {}) => ({ key: name, ctrlKey: false, altKey: false, metaKey: false, target: { tagName: "BODY" }, ...fields });
@@ -69,6 +69,12 @@ test("the settings are told in words, and what nobody has set is not guessed", (
   assert.equal(stimulusInWords(english, config), "Left to right, 1.00 Hz, intensity 80 %, sets of 24 s.");
   assert.equal(stimulusInWords(english, { ...config, amplitude_deg: 8.5, size_deg: 2, shape: "ring" }),
     "Left to right, 1.00 Hz, intensity 80 %, sets of 24 s. Also set: 8.5° to each side, light of 2.0°, Ring.");
+});
+
+test("a light that was at rest before the pause is not said to have been stopped by it", () => {
+  const pause = { reason: "therapist", asked_ts: 100_000, received: true };
+  assert.match(pauseInWords(english, { ...pause, stopped_ts: 99_900 })[0], /^The client's light stopped at/);
+  assert.match(pauseInWords(english, { ...pause, stopped_ts: 94_000 })[0], /at rest already, since/);
 });
 
 test("thresholds must be in order, and raising one is told apart from lowering it", () => {

@@ -6,6 +6,8 @@ import { age, clock, duration, named, reading } from "./wording.js";
 /** @typedef {import("../shared/words.js").Words} Words */
 /** @typedef {import("./model.js").SessionView} SessionView */
 
+/** A light that stood so long before the pause was not stopped by it. */
+const EARLIER_MS = 1_500;
 /** Decimals of a setting, where they are not two. @type {Record<string, number>} */
 const PLACES = { intensity: 0, duration: 0, amplitude_deg: 1, size_deg: 1 };
 
@@ -33,7 +35,8 @@ export function pauseInWords(words, pause, isAway = false) {
   const cause = named(words, "cause", pause.reason);
   const asked = clock(words, pause.asked_ts);
   if (typeof pause.stopped_ts === "number") {
-    return [words.t("pause.rests", { time: clock(words, pause.stopped_ts), cause })];
+    const key = pause.stopped_ts < pause.asked_ts - EARLIER_MS ? "pause.rested" : "pause.rests";
+    return [words.t(key, { time: clock(words, pause.stopped_ts), cause })];
   }
   if (isAway) return [words.t("pause.away", { time: asked, cause })];
   if (pause.received) return [words.t("pause.received", { time: asked, cause })];

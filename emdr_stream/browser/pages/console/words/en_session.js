@@ -69,6 +69,7 @@ export const session = {
   "pause.away": "Pause asked at {time} ({cause}); the client is away and finds it on coming back.",
   "pause.received": "Pause asked at {time} ({cause}); the client's browser has it, its light is coming to rest.",
   "pause.rests": "The client's light stopped at {time} ({cause}).",
+  "pause.rested": "The client's light was at rest already, since {time} ({cause}).",
   "pause.wanted": "The client asks to go on.",
   "pending.asked": "{what} asked at {time}, not answered yet.",
   "pending.taken": "{what} asked at {time}: the service has it, not in force yet.",
