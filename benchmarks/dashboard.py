@@ -34,7 +34,7 @@ OF_A_THERAPIST: Final = 40
 _A_REPORT: Final = "a session's 2,400 rows (its report)"
 """Told beside the others and not judged: it is no question of a dashboard."""
 _FIRST_MS: Final = 1_767_225_600_000  # 2026-01-01
-_DAYS: Final = 330
+_DAYS: Final = 320
 _SESSIONS: Final = """
 insert into sessions (session_id, user_id, epoch, first_seen, updated_at, fields)
 select 's' || n, 'u' || n % $2, 1, at, at + $3 * interval '1 second', '{"action": "closed", "source": "emotion"}'

@@ -9,6 +9,7 @@ from emdr_stream.rest.routes import (
     analytics_models,
     emotion,
     personalization,
+    proposals,
     safety,
     sessions,
     users,
@@ -17,6 +18,7 @@ from emdr_stream.rest.routes import (
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *emotion.OPERATIONS,
     *personalization.OPERATIONS,
+    *proposals.OPERATIONS,
     *safety.OPERATIONS,
     *analytics.OPERATIONS,
     *analytics_files.OPERATIONS,
