@@ -57,6 +57,7 @@ async def erase_user(call: Call[None, NoQuery]) -> UserErased:
     live_state += await parts.broker.forget(user, erased.sessions)
     unreachable |= (await _forget_everywhere(call, user, erased.sessions))[1]
     # Every worker's next beat says what it let go: the file is to be written anew behind that.
+    parts.personalizer.forget()
     await asyncio.sleep(_BEAT_S)
     await parts.broker.compact()
     return UserErased(
