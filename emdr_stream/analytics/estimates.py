@@ -17,7 +17,7 @@ from emdr_stream.progress.measures import Floats
 _Z: Final = {0.9: 1.6449, 0.99: 2.5758}
 _FEWEST: Final = 3
 """Of each side; the normal approximation is none below."""
-MOST_VALUES: Final = 1_000
+MOST_VALUES: Final = 200
 """Of each side; of more, as many are taken, evenly spaced in their order: pairs are counted one by one."""
 
 
