@@ -100,7 +100,9 @@ class Stimulation:
     def _mark_set(self, action: Literal["start", "end", "interrupted"], set_no: int | None, at_ms: int) -> None:
         ledger = self._ledger
         session_id, ts = ledger.facts.session_id, ledger.facts.started_ts + at_ms
-        ledger.keep("set", at_ms, set_no=set_no, action=action)
+        # What is in force is told with each set: the changes alone do not say what a session began with.
+        force = {"config": msgspec.to_builtins(ledger.state.config)} if action == "start" else {}
+        ledger.keep("set", at_ms, set_no=set_no, action=action, **force)
         ledger.notify(SetNotice(session_id=session_id, action=action, set_no=set_no, ts=ts))
 
     def _divided(self, config: SessionConfig) -> tuple[SessionConfig, SessionConfig]:
