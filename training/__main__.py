@@ -76,7 +76,20 @@ def _other(args: argparse.Namespace, console: Console, command: str) -> int:
 
 
 def _everything(args: argparse.Namespace, console: Console) -> int:
-    """Each model by its own command; what is lacking for one is told and leaves the others be."""
+    """Each model by its own command, then held against what is shipped; 1 when it is another one."""
+    from emdr_stream.inference.manifest import default_models_dir
+    from training.reproduced import compared, print_comparison, shipped_in
+
+    shipped = shipped_in(default_models_dir())
+    if code := _each(args, console):
+        return code
+    if args.quick or args.config is not None:
+        return 0  # not meant to be the same
+    return 0 if print_comparison(console, compared(shipped, shipped_in(args.out))) else 1
+
+
+def _each(args: argparse.Namespace, console: Console) -> int:
+    """What is lacking for one is told and leaves the others be."""
     from training.expression.command import LANDMARKS, lacking
 
     quick = ["--quick"] if args.quick else []
@@ -97,7 +110,8 @@ def _shared(args: argparse.Namespace) -> list[str]:
     for name in ("config", "version", "created", "tracking", "sessions"):
         value = getattr(args, name)
         given += [] if value is None else [f"--{name}", str(value)]
-    return given + [f"--{name}" for name in ("quick", "unmeasured") if getattr(args, name)]
+    given += [f"--{name}" for name in ("quick", "unmeasured") if getattr(args, name)]
+    return given if args.thorough else [*given, "--brief"]
 
 
 def _train(args: argparse.Namespace, console: Console, command: str) -> int:
@@ -119,7 +133,7 @@ def _train(args: argparse.Namespace, console: Console, command: str) -> int:
         record = Record(args.version, command, config.seed, "", {}, args.created)
         folder = train(config, args.out, record, bars, processes=args.processes)
     if not args.unmeasured:
-        given = ["evaluate", "--models", str(args.out), "--version", args.version, *(["--quick"] if args.quick else [])]
+        given = ["evaluate", "--models", str(args.out), "--version", args.version, *_how_thorough(args)]
         given += [] if args.data is None else ["--data", str(args.data)]
         given += [] if args.sessions is None else ["--sessions", str(args.sessions)]
         given += ["--report", str(args.report)]
@@ -128,6 +142,10 @@ def _train(args: argparse.Namespace, console: Console, command: str) -> int:
     if uri != NOWHERE and track(folder, config, uri):
         console.print(f"recorded in MLflow: {args.report if args.tracking is None else args.tracking}", markup=False)
     return 0
+
+
+def _how_thorough(args: argparse.Namespace) -> list[str]:
+    return ["--quick"] if args.quick else ["--brief"] if args.brief else []
 
 
 def _command(given: Sequence[str]) -> str:
@@ -176,10 +194,13 @@ def _parser() -> argparse.ArgumentParser:
         "all",
         help="train every model but the one that reads pixels",
         description="Train emotion_safety, progress and, given --data, --cache and torch, face_landmarks_expression. "
-        "The reader of pixels takes hours and has a command of its own: expression.",
+        "The reader of pixels takes hours and has a command of its own: expression. What is made is held against "
+        "what is shipped; exit code 1 when it is another one.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    train.add_argument("--brief", action="store_true", help="measure it on a third of the sessions, without ablations")
+    everything.add_argument("--thorough", action="store_true", help="measure emotion_safety as for a release: an hour")
     everything.add_argument("--cache", type=Path, help="folder outside the repository for what can be resumed")
     for each in (train, everything):
         _add_training(each)

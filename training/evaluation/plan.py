@@ -23,5 +23,7 @@ class Plan:
     resume_after_s: float = 30.0
 
 
+BRIEF: Final = Plan(sessions=80, ablation_sessions=0, constant_sessions=0, hearts=8)
+"""For a training that is to be held against an earlier one: five minutes on two cores."""
 QUICK: Final = Plan(sessions=24, ablation_sessions=0, constant_sessions=0, hearts=3)
 """For trying things: minutes become seconds, and the intervals say how little that shows."""
