@@ -1,7 +1,7 @@
 """In: the command line. Out: `python -m training train` writes a model and `evaluate` tells how good it is;
 `expression` and `expression-evaluate` do so for the reader of faces; `compare` holds the simulator against real
-recordings, `heldout` writes what no model is trained on, and `progress` fits and scores the forecasts of courses;
-`reference`, `retrain` and `worker` follow a training."""
+recordings, `heldout` writes what no model is trained on, `leave-out` asks for a family that was not, and `progress`
+fits and scores the forecasts of courses; `reference`, `retrain` and `worker` follow a training."""
 
 import argparse
 import os
@@ -66,6 +66,10 @@ def _other(args: argparse.Namespace, console: Console, command: str) -> int:
         from training.heldout.command import run as write_heldout
 
         return write_heldout(args, console)
+    if args.command == "leave-out":
+        from training.leaveout import run as leave_out
+
+        return leave_out(args, console)
     if args.command == "progress":
         from training.progress.command import run as progress
 
@@ -209,6 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     from training.evaluation.command import add_parser
     from training.expression.command import add_parsers
     from training.heldout.command import add_parser as add_heldout
+    from training.leaveout import add_parser as add_leave_out
     from training.progress.command import add_parser as add_progress
 
     add_parser(commands)
@@ -216,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     life.add_parsers(commands)
     add_compare(commands)
     add_heldout(commands)
+    add_leave_out(commands)
     add_progress(commands)
     return parser
 
