@@ -30,6 +30,7 @@ serve: $(SERVE_READY) $(LANDMARKER) ## start the service (ARGS="--port 9000")
 
 test: check docs $(LANDMARKER) ## lint, types, import contracts and every test that takes minutes at most
 	$(PY) -m tests.chromium
+	$(PY) -m tests.prometheus
 	$(PY) -m pytest -m "not slow" $(ARGS)
 
 verify: $(DEV_READY) $(LANDMARKER) ## the long fault, fuzz and soak runs, before a release
@@ -59,7 +60,7 @@ notebooks: $(DEV_READY) $(LANDMARKER) ## execute the notebooks, write them as pa
 
 # The extra `expression-training` is in no lock: it would bring torch, whose index gives CUDA builds of gigabytes.
 lock: $(DEV_READY) ## compile the lock files from pyproject.toml (ARGS=--upgrade for newer versions)
-	$(call compile,requirements-dev.lock,--extra webcam --extra training --group dev)
+	$(call compile,requirements-dev.lock,--extra webcam --extra training --extra export --group dev)
 	$(call compile,requirements.lock,--extra webcam -c requirements-dev.lock)
 	$(call compile,requirements-core.lock,-c requirements-dev.lock)
 

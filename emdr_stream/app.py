@@ -7,17 +7,11 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket
 
 from emdr_stream import __version__
 from emdr_stream.alerts.legacy import folder_of
@@ -25,14 +19,13 @@ from emdr_stream.alerts.log import AlertLog
 from emdr_stream.broker.base import Broker
 from emdr_stream.broker.redis import RedisBroker
 from emdr_stream.clock import wall_ms
-from emdr_stream.endpoints.admission import Admission, Crowd
+from emdr_stream.endpoints.admission import Crowd
 from emdr_stream.endpoints.auth import TokenAuthority
 from emdr_stream.endpoints.cameras import Cameras, face_settings
 from emdr_stream.endpoints.client import ClientEndpoint
 from emdr_stream.endpoints.console import ConsoleEndpoint
 from emdr_stream.endpoints.departures import Departures
-from emdr_stream.endpoints.ops import Part, ops_routes
-from emdr_stream.endpoints.pages import page_routes
+from emdr_stream.endpoints.ops import Part
 from emdr_stream.endpoints.ports import LaneLimits
 from emdr_stream.endpoints.siblings import Siblings
 from emdr_stream.errors import ModelRefused, StoreUnavailable, WritesRefused
@@ -40,21 +33,29 @@ from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
 from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.models_in_use import LoadedVersions, ModelsInUse
 from emdr_stream.recording.recorder import Recorder
+from emdr_stream.rest.analysis import Analyst
+from emdr_stream.rest.forecasts import Forecasts
+from emdr_stream.rest.idempotency import PostgresAnswers
+from emdr_stream.rest.operations import OPERATIONS
+from emdr_stream.rest.parts import RestParts
+from emdr_stream.rest.server import rest_app
 from emdr_stream.session.demand import Demand
 from emdr_stream.session.ports import Surroundings
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.session.standing import Standing
 from emdr_stream.session.wheel import Wheel
 from emdr_stream.settings import ServiceSettings
+from emdr_stream.store.archive import Archive
+from emdr_stream.store.archive_postgres import PostgresArchive
 from emdr_stream.store.base import Store
 from emdr_stream.store.postgres import PostgresStore
+from emdr_stream.store.roll_up_keeper import RollUpKeeper
 from emdr_stream.store.spill import Spill
 from emdr_stream.store.writer import RecordWriter
 from emdr_stream.telemetry.merge import merged
-from emdr_stream.telemetry.metrics import Loss, Metrics
+from emdr_stream.telemetry.metrics import Loss, Metrics, StoreLabel
 from emdr_stream.vision.browser import load_shared_faces
 from emdr_stream.vision.pool import FacePool
-from emdr_stream.wire.asyncapi import asyncapi_document
 
 _LOG: Final = logging.getLogger(__name__)
 _CHECK_EVERY_S: Final = 1.0
@@ -95,7 +96,8 @@ class Service:
         # With a random part: in a container every process has the same number, and an owner's name must never return.
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.broker: Broker = RedisBroker(addresses.redis_url, instance=self._owner, on_lag=self.metrics.pubsub_lag)
-        self.store: Store = PostgresStore(addresses.database_url)
+        self.store = PostgresStore(addresses.database_url)
+        self.archive: Archive = PostgresArchive(self.store)
         self.alerts = AlertLog(
             folder_of(settings.stores.data_dir, siblings.slot if siblings else 0),
             self.broker,
@@ -171,6 +173,7 @@ class Service:
             max_sessions=settings.server.max_sessions,
             max_sessions_per_user=settings.server.max_sessions_per_user,
             record=self._recorder.open if self._recorder else None,
+            unrecord=self._recorder.forget if self._recorder else lambda session_ids: None,
             doubted=self._doubted,
         )
         lane = lane_limits(settings)
@@ -199,8 +202,11 @@ class Service:
             self.metrics,
             settings.session.control,
         )
+        self.rest = rest_app(self._rest_parts(), OPERATIONS)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        tasks = [group.create_task(work) for work in (self.registry.keep(), self._check_stores(), self._watch_loop())]
+        sums = RollUpKeeper(self.archive)
+        works = (self.registry.keep(), self._check_stores(), self._watch_loop(), sums.run())
+        tasks = [group.create_task(work) for work in works]
         stack.callback(lambda: [task.cancel() for task in tasks])
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -224,6 +230,23 @@ class Service:
         """Have the versions score that are put in use now; what is refused leaves the present ones."""
         with contextlib.suppress(ModelRefused):
             self._cameras.use_landmarks(await self.models.take_up(self.registry))
+
+    def _rest_parts(self) -> RestParts:
+        settings = self.settings
+        return RestParts(
+            registry=self.registry,
+            broker=self.broker,
+            records=self.store,
+            archive=self.archive,
+            answers=PostgresAnswers(self.store),
+            analyst=Analyst(self.models, settings.session, time.monotonic),
+            forecasts=Forecasts(settings.model_dir or default_models_dir()),
+            authority=self.authority,
+            metrics=self.metrics,
+            settings=settings,
+            clock=time.monotonic,
+            wall_ms=wall_ms,
+        )
 
     # the operator's questions -------------------------------------------------------------------------------------
 
@@ -255,6 +278,8 @@ class Service:
     def render_metrics(self) -> bytes:
         """The text of this worker's own metrics."""
         metrics = self.metrics
+        for name in StoreLabel:
+            metrics.store_up(name, name.value not in self._away)
         metrics.store_backlog(self.records.backlog + self.alerts.backlog)
         metrics.store_rows(self.records.counts.written)
         counts, spill = self.records.counts, self._spill
@@ -333,51 +358,6 @@ class Service:
         _LOG.error("the alert log has a problem", extra={"problem": problem})
 
 
-class _Probe:
-    """The service as the operator's routes see it."""
-
-    def __init__(self, service: Service) -> None:
-        self.event_loop_lag_s = service.event_loop_lag_s
-        self.parts = service.parts
-        self.metrics = service.render_metrics
-        self.all_metrics = service.all_metrics
-
-
-def build(service: Service) -> Starlette:
-    """The ASGI application of one worker."""
-    document = asyncapi_document(__version__)
-
-    async def stream(websocket: WebSocket) -> None:
-        await service.client(websocket)
-
-    async def watch(websocket: WebSocket) -> None:
-        await service.console(websocket)
-
-    async def asyncapi(_: Request) -> Response:
-        return JSONResponse(document)
-
-    async def home(_: Request) -> Response:
-        return PlainTextResponse(_HOME)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with service:
-            yield
-
-    return Starlette(
-        routes=[
-            WebSocketRoute("/v1/stream", stream),
-            WebSocketRoute("/v1/watch", watch),
-            Route("/v1/asyncapi.json", asyncapi),
-            Route("/", home),
-            *page_routes(__version__),
-            *ops_routes(_Probe(service), __version__),
-        ],
-        middleware=[Middleware(Admission, crowd=service.crowd, metrics=service.metrics)],
-        lifespan=lifespan,
-    )
-
-
 def lane_limits(settings: ServiceSettings) -> LaneLimits:
     """Bounds of a socket's transport, from the settings. The session closes a slow reader first, with 4408."""
     return replace(
@@ -385,14 +365,3 @@ def lane_limits(settings: ServiceSettings) -> LaneLimits:
         max_backlog_bytes=2 * settings.socket.outbox_bytes,
         max_connections=settings.server.max_sockets + _SPARE_CONNECTIONS,
     )
-
-
-_HOME: Final = f"""emdr_stream {__version__}
-
-WS  /v1/stream          a client's session
-WS  /v1/watch           a therapist's console
-GET /v1/asyncapi.json   the contract of both sockets
-GET /client /console    the pages of a session
-GET /assets/{__version__}/client/index.js   the browser library, for pages of any origin
-GET /healthz /readyz /metrics
-"""

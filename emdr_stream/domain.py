@@ -97,6 +97,8 @@ class AlertKind(StrEnum):
     PAUSE_UNCONFIRMED = "pause_unconfirmed"
     DEGRADED = "degraded"
     MANY_FACES = "many_faces"
+    REPORTED = "reported"
+    """By a person, or by a back end for one."""
 
 
 class Severity(StrEnum):

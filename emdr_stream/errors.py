@@ -10,6 +10,7 @@ EmdrError
 ├── RecordingError          a recording cannot be read (`recording/format.py`)
 ├── LabelsError             what truly happened cannot be read (`evaluation/labels.py`)
 ├── ModelFailed             a prediction could not be made
+├── Problem                 a REST request that cannot be done (`rest/problems.py`)
 └── ProtocolError           the peer's message cannot be taken; becomes an `error` message
     ├── ImageRejected       a picture that is damaged, too large or of another kind than allowed
     └── FatalProtocolError  the same, and the socket is closed with a CloseCode

@@ -116,6 +116,11 @@ class ModelsInUse:
         return (self.versions.model.reference,)
 
     @property
+    def current(self) -> LoadedModel:
+        """The version that decides now."""
+        return self.versions.model
+
+    @property
     def told(self) -> str:
         return "; ".join(filter(None, (self.refused, self.versions.told)))
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import uvicorn
 
-from emdr_stream.app import Addresses, Service, build, lane_limits
+from emdr_stream.app import Addresses, Service, lane_limits
+from emdr_stream.application import build
 from emdr_stream.endpoints.lane import websocket_protocol
 from emdr_stream.endpoints.patience import http_protocol
 from emdr_stream.endpoints.siblings import Siblings

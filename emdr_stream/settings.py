@@ -203,6 +203,14 @@ class TokenSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RestSettings:
+    """Limits of the REST API."""
+
+    rate_hz: int = 50
+    """Requests a second of one caller on a worker; further ones are answered with 429."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """Everything the service is configured with."""
 
@@ -211,6 +219,7 @@ class ServiceSettings:
     tokens: TokenSettings
     session: SessionSettings = field(default_factory=SessionSettings)
     socket: SocketSettings = field(default_factory=SocketSettings)
+    rest: RestSettings = field(default_factory=RestSettings)
     model_dir: Path | None = None
     """Folder of the models; None: the ones that came with the package."""
     face_workers: int = 0

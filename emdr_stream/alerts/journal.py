@@ -121,6 +121,16 @@ class Journal:
         partial.write_text(json.dumps(self._shipped))
         partial.replace(self._directory / _SHIPPED)
 
+    def renew(self) -> bool:
+        """Begin a new segment, so that everything before it goes; False, and nothing done, while a sink waits for some.
+
+        Raises OSError.
+        """
+        if min(self._shipped.values()) < self._next - 1:
+            return False
+        self._begin_segment()
+        return True
+
     def close(self) -> None:
         """Close the files and free the folder."""
         for descriptor in (self._file, self._lock):

@@ -34,6 +34,7 @@ _INHERIT_S: Final = 0.5
 _LOCK_S: Final = 3.0
 """How long a start waits for its folder: a sibling may be reading what the one before left there."""
 _RESTART_S: Final = 0.5
+_RENEW_S: Final = 0.25
 
 _log: Final = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class AlertLog:
         self._follower = Follower(broker, store, self._take, wall_ms)
         self._directory = directory
         self._inheriting = asyncio.Lock()
+        self._to_renew = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()
 
@@ -100,6 +102,7 @@ class AlertLog:
             *(shipper.run for shipper in self.shippers),
             self._follower.tail,
             self._follower.poll,
+            self._renew_journal,
             functools.partial(self._follower.fill, self.sequencer, self._release),
         )
         self._tasks = [group.create_task(self._keep_running(loop)) for loop in loops]
@@ -145,6 +148,19 @@ class AlertLog:
     def steps_after(self, session_id: str, alert_seq: int) -> list[AlertEntry]:
         """What is known here of the session's alerts after this number, in order."""
         return [entry for entry in self.sequencer.of_session(session_id) if entry.alert_seq > alert_seq]
+
+    def forget(self, session_ids: Collection[str]) -> None:
+        """These sessions were erased: nothing of them is known here any more, and the journal begins anew soon."""
+        self.sequencer.forget(session_ids)
+        self._to_renew.set()
+
+    async def _renew_journal(self) -> None:
+        """What was erased lies in the journal until all before it is in both stores."""
+        while True:
+            await self._to_renew.wait()
+            self._to_renew.clear()
+            while not await self.scribe.renew():  # noqa: ASYNC110 - two stores, a disk, and seldom
+                await asyncio.sleep(_RENEW_S)
 
     async def inherit(self) -> None:
         """Take over what dead workers of this machine had journalled and not shipped; their folders lie beside ours.

@@ -168,6 +168,19 @@ class Scribe:
         except OSError:
             return []
 
+    async def renew(self) -> bool:
+        """Have the journal forget what both sinks have; False while something waits, or the disk fails."""
+        if not self.idle:
+            return False
+        return await self.call(self._renew)
+
+    def _renew(self) -> bool:
+        self._write_marks()
+        try:
+            return self._opened and self._journal.renew()
+        except OSError:
+            return False
+
     def mark_shipped(self, sink: str, number: int) -> None:
         """The sink has everything up to `number`; not awaited: a failure costs a repeat after a restart."""
         self._marks[sink] = number

@@ -108,6 +108,14 @@ class Sequencer:
                 released += self._release(name, session)
         return released
 
+    def forget(self, names: Collection[str]) -> None:
+        """These sessions were erased."""
+        for name in names:
+            self._gaps.discard(name)
+            session = self._sessions.pop(name, None)
+            if session is not None:
+                self._kept -= len(session.recent)
+
     def of_session(self, name: str) -> list[AlertEntry]:
         """What is in memory of one session, released or not, in its order."""
         session = self._sessions.get(name)

@@ -119,6 +119,13 @@ class MemoryBroker:
             return None
         return StoredSnapshot(held.epoch, held.owner, held.payload)
 
+    async def forget(self, user: str, session_ids: Collection[str]) -> int:
+        self._hub.check()
+        kept = [(arrived_ms, entry) for arrived_ms, entry in self._hub.alerts if entry.user != user]
+        gone = len(self._hub.alerts) - len(kept)
+        self._hub.alerts[:] = kept
+        return gone + sum(self._hub.sessions.pop(session_id, None) is not None for session_id in session_ids)
+
     async def beat(self, owner: str, lease_ms: int, took: Collection[str] = (), let_go: Collection[str] = ()) -> Roll:
         self._hub.check()
         now_ms, leases = self._hub.wall_ms(), self._hub.leases_ms

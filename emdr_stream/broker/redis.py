@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -257,6 +258,25 @@ class RedisBroker:
     async def get_snapshot(self, session_id: str) -> StoredSnapshot | None:
         held = await self._run(redis_scripts.GET, self._keys_of(session_id))
         return None if held is None else StoredSnapshot(int(held[0]), held[1].decode(), held[2])
+
+    async def forget(self, user: str, session_ids: Collection[str]) -> int:
+        name, gone, start = user.encode(), 0, "-"
+        while True:
+            page = await self._page(start)
+            for position, fields in page:
+                if fields[b"u"] == name:
+                    gone += await self._bounded(partial(self._redis.execute_command, "XDEL", self._alerts, position))
+            if len(page) < _PAGE:
+                break
+            start = f"({page[-1][0].decode()}"
+        for session_id in session_ids:
+            # One by one: of a cluster, each may lie on another node.
+            for key in self._keys_of(session_id):
+                gone += await self._bounded(partial(self._redis.execute_command, "UNLINK", key))
+        with contextlib.suppress(StoreUnavailable):
+            # Else its file would hold what was deleted until it is next written anew; not every server lets us ask.
+            await self._bounded(partial(self._redis.execute_command, "BGREWRITEAOF"))
+        return gone
 
     def _keys_of(self, session_id: str) -> tuple[str, str]:
         """The braces keep both keys on one node of a cluster."""

@@ -10,13 +10,14 @@ from emdr_stream.endpoints.trail import note_refusal
 from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
 from emdr_stream.session.registry import Elsewhere, SessionRegistry
 from emdr_stream.session.switchboard import Request, unreachable
-from emdr_stream.wire.watch import Ack, Attend, Command, ConfigSet, ResumeCommand
+from emdr_stream.wire.orders import Order
+from emdr_stream.wire.watch import Ack, Attend, ConfigSet, ResumeCommand
 
 FRESH_S: Final = 0.25
 """How long a resume may wait in line before it must be asked anew."""
 
 
-def check_command(registry: SessionRegistry, principal: Principal, command: Command, user: str | None) -> None:
+def check_command(registry: SessionRegistry, principal: Principal, command: Order, user: str | None) -> None:
     """Raises ProtocolError unless `principal` may give this command to a session of `user`; None for no session.
 
     A refusal is written down.
@@ -33,7 +34,7 @@ def check_command(registry: SessionRegistry, principal: Principal, command: Comm
 
 
 async def command_elsewhere(
-    registry: SessionRegistry, principal: Principal, command: Command, waited_s: float = 0.0
+    registry: SessionRegistry, principal: Principal, command: Order, waited_s: float = 0.0
 ) -> None:
     """Have a session obey that did not live in this worker when the command came, `waited_s` ago.
 
@@ -107,7 +108,7 @@ async def _ask(registry: SessionRegistry, found: Elsewhere, request: Request, by
     return True
 
 
-def _check_right(principal: Principal, command: Command) -> None:
+def _check_right(principal: Principal, command: Order) -> None:
     """Only a therapist ends a pause or moves thresholds; a back end may watch, pause, end and set the pattern."""
     if principal.role is Role.THERAPIST:
         return

@@ -26,7 +26,7 @@ async def history(store: Store, request: HistoryRequest, now_ms: int) -> History
         session_id=request.session_id,
         complete=not past.cut,
         events=tuple(HistoryEvent(kind=kind.value, ts=ts_ms, fields=fields) for kind, ts_ms, fields in past.events),
-        alerts=_newest_steps(past),
+        alerts=newest_steps(past),
         curve=curve_of(past.seconds) if request.curve_s else HistoryCurve(),
     )
 
@@ -37,7 +37,8 @@ def curve_of(seconds: Sequence[tuple[RecordKind, int, dict[str, Any]]]) -> Histo
     return HistoryCurve(ts=tuple(ts_ms for _, ts_ms, _ in seconds), **columns)
 
 
-def _newest_steps(past: SessionPast) -> tuple[AlertBody, ...]:
+def newest_steps(past: SessionPast) -> tuple[AlertBody, ...]:
+    """The newest step of each alert, in the order in which they were raised."""
     newest: dict[str, AlertBody] = {}
     for body in bodies_of(past.alerts):
         newest[body.alert_id] = body

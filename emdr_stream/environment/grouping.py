@@ -14,6 +14,7 @@ from emdr_stream.errors import ConfigurationError
 from emdr_stream.settings import (
     BaselineSettings,
     ControlSettings,
+    RestSettings,
     SafetySettings,
     ServerSettings,
     ServiceSettings,
@@ -71,6 +72,7 @@ def service_settings(env: Environment) -> ServiceSettings:
             frame_bytes_per_s=env.frame_bytes_per_s,
             max_consoles_per_user=env.max_consoles_per_user,
         ),
+        rest=RestSettings(rate_hz=env.rest_rate_hz),
         model_dir=env.model_dir,
         face_workers=env.face_workers,
         landmarker_file=env.landmarker_file,

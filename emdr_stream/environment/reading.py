@@ -26,6 +26,8 @@ _OTHERS: Final = frozenset(
         "FUZZ_SECONDS",
         "IMAGE_TARGET",
         "MUTATIONS",
+        "GRAFANA_PASSWORD",
+        "GRAFANA_PORT",
         "POSTGRES_PASSWORD",
         "PROMETHEUS_PORT",
         "PUBLISHED_PORT",

@@ -13,6 +13,7 @@ from emdr_stream.settings import (
     BaselineSettings,
     ControlSettings,
     Mode,
+    RestSettings,
     ServerSettings,
     SignalSettings,
     SocketSettings,
@@ -151,6 +152,9 @@ class Environment(BaseSettings):
         ge=1,
         le=3_600,
         description="seconds a console may leave an alert unconfirmed",
+    )
+    rest_rate_hz: int = Field(
+        RestSettings().rate_hz, ge=1, le=10_000, description="REST requests a second of one caller on a worker"
     )
 
     @field_validator("allowed_origins", "trusted_proxies", mode="before")

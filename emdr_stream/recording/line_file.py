@@ -46,6 +46,7 @@ class LineWriter:
         self._interval_s = interval_s
         self._files: list[LineFile] = []
         self._opened: deque[LineFile] = deque()
+        self._removed: deque[Path] = deque()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._put_bytes = 0
@@ -66,10 +67,18 @@ class LineWriter:
         """A file to append to; a new one begins with `header`. Returns at once, whatever the disk does."""
         file = LineFile(path, header)
         self._opened.append(file)
+        self._start()
+        return file
+
+    def remove(self, path: Path) -> None:
+        """Remove a file, behind what waits to be written. Returns at once."""
+        self._removed.append(path)
+        self._start()
+
+    def _start(self) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
             self._thread.start()
-        return file
 
     def put(self, file: LineFile, line: bytes) -> None:
         """Queue one line, without its line end. Lost, and counted, if the file takes no more or too much waits."""
@@ -103,6 +112,9 @@ class LineWriter:
             self._write(file)
             if closed:
                 self._release(file)
+        while self._removed:
+            with suppress(OSError):
+                self._removed.popleft().unlink(missing_ok=True)
         self._files = [file for file in self._files if not (file.closed and file.descriptor is None and not file.lines)]
 
     def _write(self, file: LineFile) -> None:

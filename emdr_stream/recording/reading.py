@@ -10,9 +10,10 @@ from msgspec import UNSET, Meta
 
 from emdr_stream.domain import DIMENSIONS, MISSING, MODEL_STATES, Scores
 from emdr_stream.recording.format import Envelope, Header, RecordingError
+from emdr_stream.wire.orders import Order
 from emdr_stream.wire.stream import Heard
 from emdr_stream.wire.values import ModelRef
-from emdr_stream.wire.watch import Ack, Command
+from emdr_stream.wire.watch import Ack
 
 _STATES: Final = len(MODEL_STATES)
 _CHANGES: Final = len(DIMENSIONS)
@@ -80,7 +81,7 @@ Event: TypeAlias = (
     | OwnerChanged
     | ModelsChanged
 )
-Told: TypeAlias = "Heard | Command | Ack | Event"
+Told: TypeAlias = "Heard | Order | Ack | Event"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ _header_decoder: Final = msgspec.json.Decoder(Header)
 _envelope_decoder: Final = msgspec.json.Decoder(Envelope)
 _event_decoder: Final = msgspec.json.Decoder(Event)
 _heard_decoder: Final[msgspec.json.Decoder[Heard]] = msgspec.json.Decoder(_heard)
-_watch_decoder: Final = msgspec.json.Decoder(Command | Ack)
+_watch_decoder: Final = msgspec.json.Decoder(Order | Ack)
 
 
 def read_recording(lines: Iterable[bytes], name: str = "recording") -> Recording:

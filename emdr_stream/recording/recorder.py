@@ -13,8 +13,9 @@ from emdr_stream.recording.line_file import LineFile, LineWriter
 from emdr_stream.session.effects import Analyse, At, Effect, Raise, Send
 from emdr_stream.session.facts import SessionFacts
 from emdr_stream.settings import SessionSettings
+from emdr_stream.wire.orders import Order
 from emdr_stream.wire.stream import Heard
-from emdr_stream.wire.watch import Ack, Command
+from emdr_stream.wire.watch import Ack
 
 SUFFIX: Final = ".jsonl"
 
@@ -44,7 +45,7 @@ class SessionRecord:
             line = lines.message_line(at_ms, plain(_fields_of(recorded)))
         self._put(line)
 
-    def command(self, at_ms: int, command: Command, by: str) -> None:
+    def command(self, at_ms: int, command: Order, by: str) -> None:
         """A watcher's command that is handed to the core, whether or not it will be obeyed."""
         self._put(lines.message_line(at_ms, command, by=by))
 
@@ -118,6 +119,11 @@ class Recorder:
             raise ValueError("session_id: must be a plain name without `/` and without a leading dot")
         header = lines.encode(lines.header_of(facts, __version__, self._settings))
         return SessionRecord(self.writer, self.writer.open(self._directory / f"{name}{SUFFIX}", header))
+
+    def forget(self, session_ids: Iterable[str]) -> None:
+        """Remove these sessions' recordings; returns at once."""
+        for session_id in session_ids:
+            self.writer.remove(self._directory / f"{session_id}{SUFFIX}")
 
     def close(self) -> None:
         """Write what waits; called once, when the worker ends."""

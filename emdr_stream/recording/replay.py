@@ -32,6 +32,7 @@ from emdr_stream.recording.reading import (
 from emdr_stream.recording.therapist import PatientTherapist
 from emdr_stream.session.core import SessionCore
 from emdr_stream.session.effects import Analyse, At, Effect, Raise, Send
+from emdr_stream.wire.orders import Intervene, ReportAlert
 from emdr_stream.wire.stream import Auth, Hello, Ping
 from emdr_stream.wire.values import ModelRef
 from emdr_stream.wire.watch import Ack, ConfigSet, EndCommand, PauseCommand, ResumeCommand
@@ -179,7 +180,7 @@ class _Replay:
             return self._greeted(told, at_ms)
         if isinstance(told, Ack):
             return core.acknowledge(told.alert_id, by or _THERAPIST, told.note, at_ms)
-        if isinstance(told, (PauseCommand, ResumeCommand, EndCommand, ConfigSet)):
+        if isinstance(told, (PauseCommand, ResumeCommand, EndCommand, ConfigSet, ReportAlert, Intervene)):
             return core.command(told, by or _THERAPIST, at_ms)
         if isinstance(told, (ScoresTold, ModelFailedTold, DeadlineMissed)):
             return self._answered(told, at_ms)

@@ -58,13 +58,16 @@ class AlertBook:
         threshold: float | None = None,
         model: ModelRef | None = None,
         again: bool = False,
+        report: tuple[str, str] | None = None,
     ) -> AlertBody | None:
         """A new alert; None when one of its kind is open already, unless `again` and its threshold is a higher one.
 
         A stop is raised anew, too, where the open alert is a former owner's: it may have been resolved in the moments
         that died with that owner, before every console's eyes, and a person's stop must not vanish behind it.
+
+        `report`: who has seen something, and what, in their words: each is an alert of its own.
         """
-        known = self.find(kind)
+        known = None if report is not None else self.find(kind)
         doubtful = known is not None and kind is AlertKind.CLIENT_STOP and known.alert_seq < self._block
         if known is not None and not doubtful and not (again and _rose(known, threshold)):
             return None
@@ -89,6 +92,8 @@ class AlertBook:
             threshold=UNSET if threshold is None else threshold,
             model=UNSET if model is None else model,
             ack_deadline_ts=UNSET if wait is None else ts + wait,
+            reported_by=UNSET if report is None else report[0],
+            report=UNSET if report is None else report[1],
         )
         state.open[body.alert_id] = body
         if wait is not None:

@@ -201,6 +201,13 @@ class Care:
             self.ledger.wake_by(self.alerts.next_deadline())
         return body
 
+    def report(self, severity: Severity, text: str, by: str, at_ms: int) -> None:
+        """Raise the alert that a person or a back end asks for; whoever acknowledges it has dealt with it."""
+        body = self.alerts.raise_alert(AlertKind.REPORTED, severity, at_ms, (), report=(by, text))
+        if body is not None:
+            self.ledger.out.append(Raise(body))
+            self.ledger.wake_by(self.alerts.next_deadline())
+
     def resolve(self, kind: AlertKind, at_ms: int) -> None:
         self.ledger.out.extend(Raise(body) for body in self.alerts.resolve(kind, at_ms))
 
@@ -218,7 +225,8 @@ class Care:
         self.ledger.out.append(AlertAcknowledged((body.ts - body.raised_ts) / 1_000))
         if not any(b.state is AlertState.ESCALATED for b in self.alerts.state.open.values()):
             self.monitor.note(LevelEvent.ACKNOWLEDGED)
-        if self.state.status is Status.ENDED:
+        if self.state.status is Status.ENDED or body.kind is AlertKind.REPORTED:
+            # Nothing else will ever end it.
             self.ledger.out.append(Raise(self.alerts.close(alert_id, at_ms)))
 
     def escalate(self, at_ms: int) -> None:

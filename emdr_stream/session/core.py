@@ -20,10 +20,11 @@ from emdr_stream.session.reporting import Signs
 from emdr_stream.session.seeing import Seeing
 from emdr_stream.session.telling import Telling
 from emdr_stream.settings import SessionSettings
+from emdr_stream.wire.orders import Order
 from emdr_stream.wire.refusals import error_message
 from emdr_stream.wire.stream import DurableMessage, Heard, Models
 from emdr_stream.wire.values import ModelRef, SessionSummary, Timing
-from emdr_stream.wire.watch import Command, SessionOpened, StateMessage
+from emdr_stream.wire.watch import SessionOpened, StateMessage
 
 
 class SessionCore:
@@ -130,7 +131,7 @@ class SessionCore:
             ledger.out.append(Send(error_message(problem, problem.re if problem.re is not None else message.id)))
         return ledger.taken()
 
-    def command(self, command: Command, by: str, at_ms: int) -> list[Effect]:
+    def command(self, command: Order, by: str, at_ms: int) -> list[Effect]:
         """A watcher's command; the caller has checked that `by` may. Raises ProtocolError when it cannot be done."""
         at_ms = self._reach(at_ms)
         fields = {"at_ms": at_ms, "by": by, **msgspec.to_builtins(command)}

@@ -17,6 +17,7 @@ from emdr_stream.session.facts import apply_thresholds
 from emdr_stream.session.judging import Judging
 from emdr_stream.session.seeing import Seeing
 from emdr_stream.wire.face import FaceProblem
+from emdr_stream.wire.orders import Intervene, Order, ReportAlert
 from emdr_stream.wire.stream import (
     Applied,
     Bye,
@@ -35,7 +36,6 @@ from emdr_stream.wire.stream import (
 )
 from emdr_stream.wire.values import Id
 from emdr_stream.wire.watch import (
-    Command,
     ConfigSet,
     EndCommand,
     PauseCommand,
@@ -207,7 +207,7 @@ class Hearing:
 
     # commands -----------------------------------------------------------------------------------------------------
 
-    def obey(self, command: Command, by: str, at_ms: int) -> None:
+    def obey(self, command: Order, by: str, at_ms: int) -> None:
         """Do what a watcher commands. Raises ProtocolError when it cannot be done."""
         if isinstance(command, PauseCommand):
             self._care.pause(PauseCause.THERAPIST, at_ms, mode=command.mode)
@@ -215,6 +215,10 @@ class Hearing:
             self._resume(by, at_ms)
         elif isinstance(command, EndCommand):
             self._care.end(f"ended by the therapist: {command.reason}", at_ms)
+        elif isinstance(command, ReportAlert):
+            self._care.report(command.severity, command.text, by, at_ms)
+        elif isinstance(command, Intervene):
+            self._care.intervene(command.intervention, at_ms)
         else:
             self._configure(command, at_ms)
 

@@ -27,6 +27,17 @@ CAUTIOUS: Final = _say(
 )
 """Risk above its threshold (0.6): no pause."""
 
+WORDS: Final = {
+    "grounding": _say(
+        "grounding",
+        "Press both feet into the floor and look around the room. Name three things that you can see.",
+        60.0,
+        Severity.MEDIUM,
+    ),
+    "breathing": CAUTIOUS,
+}
+"""What is said where a person asks for it without words of their own, by type."""
+
 FOR_PAUSE: Final[dict[PauseCause, Intervention]] = {
     PauseCause.CLIENT_STOP: _say(
         "grounding",

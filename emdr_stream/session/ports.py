@@ -1,6 +1,6 @@
 """What a session needs of its surroundings: a socket to write to, and places for what must be told and kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final, Protocol
@@ -14,8 +14,8 @@ from emdr_stream.session.wheel import Timer
 from emdr_stream.settings import SessionSettings, SocketSettings
 from emdr_stream.store.base import Record
 from emdr_stream.telemetry.metrics import Metrics
+from emdr_stream.wire.orders import Order
 from emdr_stream.wire.stream import ErrorMessage, Heard, Result, Skipped
-from emdr_stream.wire.watch import Command
 
 STATE_NOTICE: Final = "state"
 """Kind of the notices that carry a StateMessage: only the newest one of a session is worth keeping."""
@@ -60,6 +60,9 @@ class AlertSink(Protocol):
     def steps_after(self, session_id: str, alert_seq: int) -> list[AlertEntry]:
         """What is known here of the session's alerts after this number, in order."""
 
+    def forget(self, session_ids: Collection[str]) -> None:
+        """These sessions were erased."""
+
     async def inherit(self) -> None:
         """Take over what dead workers of this machine had raised and not brought to the stores."""
 
@@ -75,7 +78,7 @@ class SessionRecord(Protocol):
 
     def message(self, at_ms: int, message: Heard) -> None: ...
 
-    def command(self, at_ms: int, command: Command, by: str) -> None: ...
+    def command(self, at_ms: int, command: Order, by: str) -> None: ...
 
     def acknowledge(self, at_ms: int, alert_id: str, by: str, note: str | None) -> None: ...
 

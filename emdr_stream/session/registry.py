@@ -26,6 +26,7 @@ from emdr_stream.session import denials
 from emdr_stream.session.alerts import session_of
 from emdr_stream.session.core import SessionCore
 from emdr_stream.session.facts import SessionFacts, open_facts
+from emdr_stream.session.forgetting import end_for_good
 from emdr_stream.session.keeper import Keeper, StoredSession
 from emdr_stream.session.ports import SessionRecord, Surroundings
 from emdr_stream.session.roll import RollCall
@@ -34,6 +35,7 @@ from emdr_stream.session.switchboard import Request, Switchboard
 from emdr_stream.session.takeover import Takeover
 from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.telemetry.metrics import Refusal
+from emdr_stream.wire.orders import Forget
 from emdr_stream.wire.stream import GoAway, Hello, ResumeClaim
 from emdr_stream.wire.values import ModelRef, SessionSummary
 from emdr_stream.wire.watch import Ack, Attend
@@ -86,6 +88,7 @@ class SessionRegistry:
         max_sessions_per_user: int = 0,
         looked_by: Mapping[Source, Choice] | None = None,
         record: Callable[[SessionFacts], SessionRecord] | None = None,
+        unrecord: Callable[[Collection[str]], None] = lambda session_ids: None,
         doubted: asyncio.Event | None = None,
     ) -> None:
         """`looked_by`: whose model reads a source's faces. `doubted` is set when the worker's standing is in doubt."""
@@ -97,6 +100,7 @@ class SessionRegistry:
         self._max = max_sessions
         self._max_per_user = max_sessions_per_user
         self._record = record
+        self._unrecord = unrecord
         self._runners: dict[str, SessionRunner] = {}
         self.keeper = Keeper(
             around, broker, owner, self._runners, claim=self._claim, lost=self._lose, over=self._forget
@@ -215,8 +219,13 @@ class SessionRegistry:
         owner_lives = found.owner != self._owner and await self.roll.lives(found.owner)
         return Elsewhere(core.summary(stored.snapshot.at_ms + away_ms), found.owner, owner_lives)
 
-    def obey(self, request: Request, by: str, control_epoch: int | None = None) -> None:
-        """Do what another worker's watcher asked while `control_epoch` stood. Raises ProtocolError when it cannot."""
+    def obey(self, request: Request, by: str, control_epoch: int | None = None) -> tuple[str, ...]:
+        """Do what another worker's watcher asked while `control_epoch` stood; gives what `forget` gives.
+
+        Raises ProtocolError when it cannot.
+        """
+        if isinstance(request, Forget):
+            return self.forget(request.user, request.sessions, by)
         session_id = session_of(request.alert_id) if isinstance(request, Ack) else request.session_id
         runner = self._runners.get(session_id or "")
         if runner is None or runner.fenced:
@@ -227,6 +236,17 @@ class SessionRegistry:
             runner.attendance.note(by)
         else:
             runner.command(request, by, control_epoch)
+        return ()
+
+    def forget(self, user: str, session_ids: Collection[str], by: str) -> tuple[str, ...]:
+        """A person is erased by `by`: let go of all of them. Gives the ids of their sessions that were here."""
+        found = end_for_good([runner for runner in self._runners.values() if runner.user == user], by)
+        for session_id in found:
+            self._forget(session_id)
+        names = {*session_ids, *found}
+        self._around.alerts.forget(names)
+        self._unrecord(names)
+        return found
 
     def audit(self, fields: dict[str, Any], *, session_id: str = "", user: str = "", epoch: int = 0) -> None:
         """Keep what somebody did, or was refused, outside of a session that lives here; "" and 0 where not known."""

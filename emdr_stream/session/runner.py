@@ -21,6 +21,7 @@ from emdr_stream.session.standing import GAP_S
 from emdr_stream.session.wheel import Timer
 from emdr_stream.telemetry.metrics import SampleOutcome
 from emdr_stream.wire.codec import Codec
+from emdr_stream.wire.orders import Order
 from emdr_stream.wire.stream import (
     ErrorMessage,
     GoAway,
@@ -36,7 +37,7 @@ from emdr_stream.wire.stream import (
     Skipped,
 )
 from emdr_stream.wire.values import ModelRef, Timing
-from emdr_stream.wire.watch import Command, ResumeCommand
+from emdr_stream.wire.watch import ResumeCommand
 
 _EARLY_MS: Final = 11
 """A heartbeat goes so much before its time, as a timer may be 10 ms late, and session time is in whole milliseconds."""
@@ -78,8 +79,7 @@ class SessionRunner:
         self._gauges = Gauges(around.metrics)
         self.outlets = Outlets(around, core, self._gauges)
         self.attendance = self.outlets.attendance
-        # Looked up once: these are needed for each message.
-        self._clock = around.clock
+        self._clock = around.clock  # looked up once, as what follows: needed for each message
         self._standing = around.standing
         self._submit = around.predictor.submit
         self._ledger = core.care.ledger
@@ -210,7 +210,7 @@ class SessionRunner:
         timing = Timing(float(self._age_ms(at_ms)), queue_ms, None, None, infer_ms, int(total * 1_000_000) / 1_000)
         self._carry_out(self.core.scored(ticket, scores, at_ms, timing), at_ms)
 
-    def command(self, command: Command, by: str, control_epoch: int | None = None) -> None:
+    def command(self, command: Order, by: str, control_epoch: int | None = None) -> None:
         """A watcher's command, already authorised. Raises ProtocolError when it cannot be done.
 
         `control_epoch`: what stood when it was given. A resume is for the pause that was seen, not for one since.

@@ -16,6 +16,7 @@ import msgspec
 
 from emdr_stream.broker.base import Broker
 from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
+from emdr_stream.wire.orders import Forget, Intervene, ReportAlert
 from emdr_stream.wire.watch import Ack, Attend, ConfigSet, EndCommand, PauseCommand, ResumeCommand
 
 ANSWER_S: Final = 1.0
@@ -23,7 +24,7 @@ _OUT: Final = 10_000
 """Letters that wait to be sent, at most; beyond it the oldest are lost, as any letter may be."""
 _LOG: Final = logging.getLogger(__name__)
 
-Request = PauseCommand | ResumeCommand | EndCommand | ConfigSet | Attend | Ack
+Request = PauseCommand | ResumeCommand | EndCommand | ConfigSet | ReportAlert | Intervene | Forget | Attend | Ack
 
 
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
@@ -40,12 +41,13 @@ class Ask(msgspec.Struct, frozen=True, tag="ask"):
 
 
 class Answer(msgspec.Struct, frozen=True, tag="answer"):
-    """What became of it: done, or the refusal."""
+    """What became of it: done, or the refusal. `told`: of `Forget`, the sessions that lived here."""
 
     number: int
     code: ErrorCode | None = None
     message: str = ""
     param: str | None = None
+    told: tuple[str, ...] = ()
 
 
 class Moved(msgspec.Struct, frozen=True, tag="moved"):
@@ -67,7 +69,7 @@ class Switchboard:
         broker: Broker,
         owner: str,
         *,
-        obey: Callable[[Request, str, int | None], None],
+        obey: Callable[[Request, str, int | None], tuple[str, ...]],
         moved: Callable[[str, int], None],
     ) -> None:
         self._broker = broker
@@ -91,8 +93,8 @@ class Switchboard:
                 with suppress(StoreUnavailable):
                     await self._broker.post(owner, letter)
 
-    async def ask(self, owner: str, request: Request, by: str, control_epoch: int | None = None) -> None:
-        """Have the worker `owner` do it, a resume only while `control_epoch` stands.
+    async def ask(self, owner: str, request: Request, by: str, control_epoch: int | None = None) -> tuple[str, ...]:
+        """Have the worker `owner` do it, a resume only while `control_epoch` stands; gives what it tells.
 
         Raises ProtocolError: its refusal, or `internal` when it cannot be reached.
         """
@@ -110,6 +112,7 @@ class Switchboard:
             del self._waiting[number]
         if told.code is not None:
             raise ProtocolError(told.code, told.message, param=told.param)
+        return told.told
 
     def tell_moved(self, owner: str, session_id: str, epoch: int) -> None:
         """Let the earlier owner know at once; it would notice by itself when it next saves."""
@@ -130,9 +133,8 @@ class Switchboard:
             waiting.set_result(told)
 
     def _serve(self, ask: Ask) -> None:
-        answer = Answer(ask.number)
         try:
-            self._obey(ask.request, ask.by, ask.control_epoch)
+            answer = Answer(ask.number, told=self._obey(ask.request, ask.by, ask.control_epoch))
         except ProtocolError as problem:
             answer = Answer(ask.number, problem.code, problem.message, problem.param)
         except Exception:

@@ -66,13 +66,14 @@ class AuditVerdict:
 
     `first_bad`: number of the first row that is changed, missing or out of place; None when all are sound. Rows cut off
     at the end, and a log written wholly anew, show only against what was noted elsewhere: `anchored` tells whether that
-    was met on the way (True without any).
+    was met on the way (True without any). `emptied`: rows about persons who were erased, sound as a later one says so.
     """
 
     rows: int
     head: str
     first_bad: int | None
     anchored: bool = True
+    emptied: int = 0
 
 
 class Store(Protocol):

@@ -11,6 +11,7 @@ from typing import Any, Final
 from emdr_stream.store import rows
 from emdr_stream.store.base import UNFENCED, Record
 from emdr_stream.store.connections import TimedConnection
+from emdr_stream.store.erased import erased_among
 
 # The share lock keeps a new owner's epoch out until our rows are committed; its order keeps writers from crossing.
 _HOLD: Final = "select session_id, epoch from sessions where session_id = any($1) order by session_id for share"
@@ -33,6 +34,10 @@ async def current_records(connection: TimedConnection, records: Sequence[Record]
     names = sorted(owners)
     epochs = await _hold(connection, names)
     grown = [name for name in names if owners[name].epoch > epochs.get(name, -1)]
+    erased = await erased_among(connection, grown)
+    if erased:
+        kept = [record for record in records if record.kind in UNFENCED or rows.text(record.session_id) not in erased]
+        return await current_records(connection, kept)
     if grown:
         await _raise_epochs(connection, {name: owners[name] for name in grown})
         epochs = await _hold(connection, names)

@@ -45,8 +45,13 @@ async def read_past(
     )
 
 
+def milliseconds(moment: datetime.datetime) -> int:
+    """The database's time as ms of the Unix epoch."""
+    return int((moment - _UNIX_EPOCH) / _MILLISECOND)
+
+
 def _ms(row: Any) -> int:
-    return int((row["ts"] - _UNIX_EPOCH) / _MILLISECOND)
+    return milliseconds(row["ts"])
 
 
 def alert_entry(row: Any) -> AlertEntry:

@@ -4,30 +4,31 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import asyncpg
 
 from emdr_stream.broker.base import AlertEntry
-from emdr_stream.errors import ConfigurationError, StoreUnavailable, WritesRefused
+from emdr_stream.errors import StoreUnavailable, WritesRefused
 from emdr_stream.store import rows
 from emdr_stream.store.alert_life import alert_step
-from emdr_stream.store.base import AuditVerdict, Record, RecordKind, SessionPast
+from emdr_stream.store.audit_log import AUDIT_PAGE, audit_page, count_audit, write_audit
+from emdr_stream.store.base import UNFENCED, AuditVerdict, Record, RecordKind, SessionPast
 from emdr_stream.store.chain import Anchor, ChainCheck
 from emdr_stream.store.connections import HeldConnections, RawConnection, TimedConnection
+from emdr_stream.store.erased import erased_among
 from emdr_stream.store.migrate import migrate, migrations
 from emdr_stream.store.model_events import write_model_events
 from emdr_stream.store.ownership import current_records
 from emdr_stream.store.past import alert_entry, read_past
+from emdr_stream.store.rollups import make_due
 from emdr_stream.store.seconds import copy_seconds, write_seconds
 
 Result = TypeVar("Result")
 
 _START_S: Final = 30.0
 _CONNECTIONS: Final = 5  # two batches of the writer, one of what was spilled, the alerts, one for questions
-_AUDIT_LOCK: Final = 0x61756469  # "audi"
 _PARTITION_LOCK: Final = 0x70617274  # "part"
-_AUDIT_PAGE: Final = 5_000
 _ALERT_COLUMNS: Final = "session_id, user_id, alert_seq, epoch, ts_ms, payload"
 
 _AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -121,8 +122,10 @@ class PostgresStore:
                     " values ($1, $2, $3, $4, $5) on conflict do nothing",
                     [rows.event_row(record) for record in by_kind[kind]],
                 )
+        # Rows that come late, from a disk where they waited: the sums that were made without them are made anew.
+        await make_due(connection, {rows.text(r.session_id) for r in current if r.kind not in UNFENCED})
         await write_model_events(connection, by_kind[RecordKind.MODEL])
-        await _write_audit(connection, by_kind[RecordKind.AUDIT])
+        await write_audit(connection, by_kind[RecordKind.AUDIT])
         await connection.execute("commit")
         return len(records) - len(current)
 
@@ -142,6 +145,9 @@ class PostgresStore:
         if entries:
             ordered = sorted(entries, key=lambda entry: (entry.session_id, entry.alert_seq))
             await self._writing("alerts", lambda connection: _append_alerts(connection, ordered))
+            # Also of a session that is over: somebody may acknowledge an alert hours later.
+            sessions = {rows.text(entry.session_id) for entry in ordered}
+            await self._connections.run(lambda connection: make_due(connection, sessions))
 
     async def alerts_since(self, ts_ms: int) -> list[AlertEntry]:
         found = await self._connections.run(
@@ -171,14 +177,19 @@ class PostgresStore:
         name, since = rows.text(session_id), rows.timestamp(max(0, seconds_since_ms))
         return await self._connections.run(lambda connection: read_past(connection, name, since, most))
 
-    async def ask(self, question: Callable[[TimedConnection], Awaitable[Result]]) -> Result:
-        """What a question of another module says, such as those of `model_events.py`. Raises StoreUnavailable."""
-        return await self._connections.run(question)
+    async def ask(
+        self, question: Callable[[TimedConnection], Awaitable[Result]], budget_s: float | None = None
+    ) -> Result:
+        """What a question of another module says, such as those of `model_events.py`; in `budget_s`, or the timeout.
+
+        Raises StoreUnavailable.
+        """
+        return await self._connections.run(question, budget_s)
 
     # audit log ----------------------------------------------------------------------------------------------------
     async def audit_rows(self) -> int:
         """How many rows the log says it has. Raises StoreUnavailable, or ConfigurationError where there is no log."""
-        return await self._connections.run(_audit_rows)
+        return await self._connections.run(count_audit)
 
     async def verify_audit(
         self, anchor: Anchor | None = None, on_page: Callable[[int], None] = lambda rows: None
@@ -189,10 +200,10 @@ class PostgresStore:
         """
         check = ChainCheck(anchor)
         while True:
-            page = await self._connections.run(functools.partial(_audit_page, after=check.number))
+            page = await self._connections.run(functools.partial(audit_page, after=check.number))
             sound = all(map(check.take, page))
             on_page(check.number)
-            if not sound or len(page) < _AUDIT_PAGE:
+            if not sound or len(page) < AUDIT_PAGE:
                 return check.verdict()
 
     async def _connect(self, timeout_s: float) -> RawConnection:
@@ -226,47 +237,12 @@ def _by_session(record: Record) -> str:
     return record.session_id
 
 
-async def _write_audit(connection: TimedConnection, records: Sequence[Record]) -> None:
-    if not records:
-        return
-    await connection.execute("select pg_advisory_xact_lock($1)", _AUDIT_LOCK)
-    fresh = {rows.digest(record): record for record in records}
-    written = await connection.fetch("select digest from audit_log where digest = any($1)", list(fresh))
-    for row in written:
-        del fresh[row["digest"]]
-    last = await connection.fetch("select id, hash from audit_log order by id desc limit 1")
-    number, prev_hash = (last[0]["id"], last[0]["hash"]) if last else (0, rows.GENESIS)
-    linked = rows.chain(fresh.values(), number, prev_hash)
-    await connection.executemany(
-        "insert into audit_log (id, ts_ms, session_id, user_id, epoch, body, digest, prev_hash, hash)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        [(r.number, r.ts_ms, r.session_id, r.user, r.epoch, r.body, r.digest, r.prev_hash, r.hash) for r in linked],
-    )
-
-
-async def _audit_rows(connection: TimedConnection) -> int:
-    found = await connection.fetch("select to_regclass('audit_log') is not null as there")
-    if not found[0]["there"]:
-        raise ConfigurationError(
-            "this database holds no audit log: name the one that the service writes to (EMDR_DATABASE_URL), "
-            "or start the service on it once"
-        )
-    counted = await connection.fetch("select coalesce(max(id), 0) as newest from audit_log")
-    return int(counted[0]["newest"])
-
-
-async def _audit_page(connection: TimedConnection, after: int) -> list[Any]:
-    return await connection.fetch(
-        "select id, ts_ms, session_id, user_id, epoch, body, prev_hash, hash from audit_log"
-        " where id > $1 order by id limit $2",
-        after,
-        _AUDIT_PAGE,
-    )
-
-
 async def _append_alerts(connection: TimedConnection, entries: Sequence[AlertEntry]) -> None:
+    erased = await erased_among(connection, {entry.session_id for entry in entries})
     values = []
     for entry in entries:
+        if entry.session_id in erased:
+            continue
         step = alert_step(entry)
         keys = (rows.text(entry.session_id), entry.alert_seq, rows.text(entry.user))
         values.append((*keys, entry.epoch, entry.ts_ms, rows.text(step.alert_id), step.state.value, entry.payload))

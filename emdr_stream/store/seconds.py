@@ -10,7 +10,8 @@ from emdr_stream.store.connections import TimedConnection
 _COLUMNS: Final = ("session_id", "epoch", "ts", "fields")
 _OTHERWISE_OWNED: Final = (
     "select 1 from unnest($1::text[], $2::bigint[]) as g (session_id, epoch)"
-    " left join sessions s using (session_id) where s.epoch is distinct from g.epoch limit 1"
+    " left join sessions s using (session_id)"
+    " where s.epoch is distinct from g.epoch or s.rolled_for is not null limit 1"
 )
 _INSERT: Final = (
     "insert into seconds (session_id, epoch, ts, fields)"
@@ -21,7 +22,8 @@ _INSERT: Final = (
 async def copy_seconds(
     connection: TimedConnection, records: Sequence[Record], is_there: tuple[type[Exception], ...]
 ) -> bool:
-    """Write rows of sessions whose known owner is theirs; False, with nothing written, when any is otherwise.
+    """Write rows of sessions whose known owner is theirs; False, with nothing written, when any is otherwise, or was
+    summed up already: such rows are late, and the sums must be made anew.
 
     No lock is held: a new owner's epoch that is stored while these rows are on their way is stored after them. What a
     stale owner can still write is what was on its way then. `is_there`: errors that say that a row is there already.

@@ -122,6 +122,13 @@ class Journal(StrEnum):
     SPILL = "spill"
 
 
+class StoreLabel(StrEnum):
+    """What the service keeps its state and its records in."""
+
+    REDIS = "redis"
+    POSTGRES = "postgres"
+
+
 class Loss(StrEnum):
     """Why a record was lost."""
 
@@ -144,6 +151,12 @@ _CONFIRM: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0)
 # Deadlines: critical 15 s, high 30 s.
 _ACK: Final = (1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 _LAG: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+# Most are lookups of milliseconds; an export or a batch may take long.
+_REST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+REST_GROUPS: Final = ("emotion", "personalization", "safety", "analytics", "sessions", "users", "none")
+"""Parts of the REST API; `none`: an address that has no such method."""
+_STATUSES: Final = ("2xx", "3xx", "4xx", "5xx")
 
 _OTHER: Final = "other"
 _MANY: Final = 256
@@ -180,12 +193,19 @@ class Metrics:
         self._errors = Tally("emdr_errors", "Error messages sent to peers.", ("code",), ErrorCode)
         self._auth = Tally("emdr_auth_failures", "Peers that were not let in.", ("code",), AuthFailure)
         self._refused = Tally("emdr_refusals", "Peers for whom there was no room.", ("limit",), Refusal)
+        self._rest = Histogram(
+            "emdr_rest_seconds", "From a REST request to the begin of its answer.", _REST, ("group",), REST_GROUPS
+        )
+        self._rest_answers = Tally("emdr_rest_answers", "Answers to REST requests.", ("status",), _STATUSES)
         # the service itself -------------------------------------------------------------------------------------------
         self._watcher_lag = Histogram("emdr_watcher_lag_seconds", "How far a console is behind.", _LAG)
         self._loop_lag = Histogram("emdr_event_loop_lag_seconds", "How late the event loop runs its timers.", _LAG)
         self._pubsub_lag = Histogram("emdr_pubsub_lag_seconds", "From publishing a notice to its arrival.", _LAG)
         self._unsent = Tally("emdr_notices_unsent", "Live notices that other workers lost: a full buffer, or no Redis.")
         self._queue = Level("emdr_inference_queue_depth", "Feature rows that wait for the models.")
+        self._store_up = Level(
+            "emdr_store_up", "1 if a store answers and takes writes, else 0.", ("store",), StoreLabel
+        )
         self._backlog = Level("emdr_store_backlog", "Records that wait to be written, in memory and on the disk.")
         self._rows = Tally("emdr_store_rows", "Records written to PostgreSQL.")
         self._lost = Tally("emdr_store_lost", "Records lost.", ("reason",), Loss)
@@ -278,6 +298,11 @@ class Metrics:
     def error(self, code: ErrorCode) -> None:
         self._errors.add(code)
 
+    def rest_answered(self, group: str, status: int, seconds: float) -> None:
+        """A REST request of one of REST_GROUPS has its answer."""
+        self._rest.of[group].observe(seconds)
+        self._rest_answers.add(f"{status // 100}xx")
+
     # sessions, alerts, sockets ----------------------------------------------------------------------------------------
     def signal_moved(self, old: SignalStatus | None, new: SignalStatus | None) -> None:
         """A session's signal changed; `old` is None when the session opens, `new` when it is over."""
@@ -337,6 +362,9 @@ class Metrics:
 
     def inference_queue(self, rows: int) -> None:
         self._queue.levels[()] = rows
+
+    def store_up(self, store: StoreLabel, up: bool) -> None:
+        self._store_up.levels[store] = float(up)
 
     def store_backlog(self, records: int) -> None:
         self._backlog.levels[()] = records

@@ -63,7 +63,7 @@ class Codec(Generic[M]):
             return ProtocolError(ErrorCode.INVALID_FIELD, "`type` must be a text", param="type", re=re)
         if kind not in self.known_types:
             return ProtocolError(ErrorCode.UNKNOWN_TYPE, "this message type is not known here", param="type", re=re)
-        return ProtocolError(ErrorCode.INVALID_FIELD, _describe(problem), param=_field_of(problem), re=re)
+        return ProtocolError(ErrorCode.INVALID_FIELD, describe(problem), param=field_of(problem), re=re)
 
 
 def _id_of(plain: dict[Any, Any]) -> int | str | None:
@@ -74,12 +74,12 @@ def _id_of(plain: dict[Any, Any]) -> int | str | None:
     return re if isinstance(re, int) and not isinstance(re, bool) and abs(re) <= LARGEST_ID else None
 
 
-def _describe(problem: Exception) -> str:
+def describe(problem: Exception) -> str:
     """msgspec's description of the fault; it quotes field names and types, and at most an enum's wrong value."""
     return str(problem)[:200]
 
 
-def _field_of(problem: Exception) -> str | None:
+def field_of(problem: Exception) -> str | None:
     text = str(problem)
     found, missing = _PATH.search(text), _MISSING.search(text)
     parent = found.group(1) if found else ""

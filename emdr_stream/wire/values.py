@@ -256,7 +256,10 @@ class Totals(Value, kw_only=True, frozen=True):
 
 
 class AlertBody(Value, kw_only=True, frozen=True):
-    """An alert as the core knows it; `cursor` is added where it is told to watchers."""
+    """An alert as the core knows it; `cursor` is added where it is told to watchers.
+
+    `report`: of the kind `reported`, the words of who raised it.
+    """
 
     alert_id: str
     session_id: str
@@ -273,6 +276,8 @@ class AlertBody(Value, kw_only=True, frozen=True):
     by: str | UnsetType = UNSET
     note: str | UnsetType = UNSET
     ack_deadline_ts: int | UnsetType = UNSET
+    reported_by: str | UnsetType = UNSET
+    report: str | UnsetType = UNSET
 
 
 class HistoryEvent(Value, kw_only=True, frozen=True):

@@ -185,7 +185,10 @@ class StateMessage(Outgoing, tag="state", kw_only=True, frozen=True):
 
 
 class AlertMessage(Outgoing, tag="alert", kw_only=True, frozen=True):
-    """One step in the life of an alert; `ts`: when it was made. `cursor` makes a repeat harmless."""
+    """One step in the life of an alert; `ts`: when it was made. `cursor` makes a repeat harmless.
+
+    `report`: of the kind `reported`, the words of who raised it.
+    """
 
     cursor: str
     alert_id: str
@@ -201,6 +204,8 @@ class AlertMessage(Outgoing, tag="alert", kw_only=True, frozen=True):
     by: str | UnsetType = UNSET
     note: str | UnsetType = UNSET
     ack_deadline_ts: int | UnsetType = UNSET
+    reported_by: str | UnsetType = UNSET
+    report: str | UnsetType = UNSET
     ts: int
 
 

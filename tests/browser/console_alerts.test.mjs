@@ -90,7 +90,7 @@ test("rules, ratings and technical causes are told as what they are", () => {
 });
 
 test("every kind of alert has words of its own for when nothing stands out", () => {
-  const kinds = ["crisis", "high_risk", "dissociation", "client_stop", "signal_lost", "client_disconnected", "pause_unconfirmed", "degraded", "many_faces"];
+  const kinds = ["crisis", "high_risk", "dissociation", "client_stop", "signal_lost", "client_disconnected", "pause_unconfirmed", "degraded", "many_faces", "reported"];
   for (const words of [english, russian]) {
     for (const kind of kinds) {
       assert.ok(words.has(`evidence.none.${kind}`) && words.has(`kind.${kind}`), kind);

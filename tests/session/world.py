@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, cast
 
 import msgspec
@@ -53,6 +53,7 @@ class World:
         self._asked: list[tuple[int, Scored]] = []
         self.metrics = Metrics(CollectorRegistry(), version="test")
         self.demand = Demand()
+        self.forgotten: set[str] = set()
         quick = BaselineSettings(duration_s=2.0)
         self.around = Surroundings(
             session=settings or SessionSettings(baseline=quick),
@@ -69,6 +70,9 @@ class World:
         )
 
     # what a session writes to -------------------------------------------------------------------------------------
+
+    def forget(self, session_ids: Collection[str]) -> None:
+        self.forgotten.update(session_ids)
 
     def publish(self, notice: Notice) -> None:
         self.notices.append(msgspec.msgpack.decode(notice.payload, type=SessionNotice))

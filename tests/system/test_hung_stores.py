@@ -1,17 +1,17 @@
 """Stores that hang, which is worse than stores that died: no safety message waits for them, and everybody is told."""
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 
 from tests.contract.waiting import until
 from tests.system.faces import camera
+from tests.system.hanging import hung
 from tests.system.scenes import ask_to_resume
 from tests.system.service import Service
 from tests.system.sockets import Message, SocketClient, of_type, stream, watch
@@ -21,29 +21,6 @@ pytestmark = [pytest.mark.system, pytest.mark.anyio]
 STORES = {"valkey": "redis", "postgres": "postgres"}
 PAUSE_WITHIN_S = 0.1
 TRIES = 5
-
-
-@contextlib.asynccontextmanager
-async def hung(service: Service, store: str) -> AsyncIterator[None]:
-    """A store that is there and does not answer. PostgreSQL's own processes hang with it."""
-    pids = family(service.store_pid(store))
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that it started."""
-    found = [pid]
-    with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/task/{pid}/children") as file:
-        for child in file.read().split():
-            found += family(int(child))
-    return found
 
 
 async def time_to_pause(client: SocketClient) -> float:

@@ -11,7 +11,8 @@ export type AlertKind =
   | "client_disconnected"
   | "pause_unconfirmed"
   | "degraded"
-  | "many_faces";
+  | "many_faces"
+  | "reported";
 export type AlertState = "raised" | "acknowledged" | "escalated" | "resolved";
 export type PauseMode = "hard" | "finish_pass" | "ease_to_center";
 export type Phase =
@@ -85,6 +86,8 @@ export interface AlertBody {
   by?: string;
   note?: string;
   ack_deadline_ts?: number;
+  reported_by?: string;
+  report?: string;
 }
 export interface AudioConfig {
   binaural_frequency?: number | null;
@@ -774,6 +777,8 @@ export interface AlertMessage {
   by?: string;
   note?: string;
   ack_deadline_ts?: number;
+  reported_by?: string;
+  report?: string;
   ts: number;
 }
 /** Answers `history`. */

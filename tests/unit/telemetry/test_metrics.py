@@ -66,6 +66,7 @@ def use_everything(metrics: Metrics) -> None:
     metrics.models.in_use([("emotion_safety", "1", "ab" * 32)])
     metrics.models.shadowed(7, 1)
     metrics.models.refused()
+    metrics.rest_answered("safety", 200, 0.01)
     metrics.latency_of(Stage.TOTAL)(0.003)
     metrics.age_observer()(0.04)
     metrics.sample(SampleOutcome.LATE)
@@ -117,7 +118,7 @@ def test_no_label_can_hold_a_person_or_a_session(metrics: Metrics) -> None:
     labels = {name for line in metrics.render().decode().splitlines() for name in re.findall(r'[{,](\w+)="', line)}
     assert labels == {
         "stage", "outcome", "state", "kind", "severity", "role", "code", "result", "model", "version", "sha256",
-        "journal", "reason", "le", "limit",
+        "journal", "reason", "le", "limit", "group", "status", "store",
     }  # fmt: skip
 
 

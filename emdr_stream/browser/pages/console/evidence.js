@@ -89,6 +89,7 @@ export function reasons(words, alert, levels = {}) {
     const values = ratings.map((/** @type {any} */ piece) => reading(words, piece.value, 0)).join(" → ");
     found.push(words.t("evidence.sud_rise", { values }));
   }
+  if (alert.report) found.push(words.t("evidence.report", { by: alert.reported_by ?? "", report: alert.report }));
   for (const piece of alert.evidence) {
     if (piece.signal !== "sud") found.push(pieceInWords(words, piece, levels));
   }
