@@ -174,7 +174,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("models"), help="models folder (default: models)")
     parser.add_argument("--quick", action="store_true", help="a small model within minutes, for trying things")
     parser.add_argument("--data", type=Path, help="folder of recordings, for the controls with real people")
-    parser.add_argument("--version", default="2", help="version to write (default: 2)")
+    parser.add_argument("--version", default="3", help="version to write (default: 3)")
     parser.add_argument("--created", help="date to record in the manifest (default: none, for equal bytes)")
     parser.add_argument("--processes", type=int, default=usable_cores(), help="how many at a time (default: up to 2)")
     parser.add_argument("--unmeasured", action="store_true", help="do not evaluate it: no card, no metrics")
@@ -203,7 +203,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    train.add_argument("--brief", action="store_true", help="measure it on a third of the sessions, without ablations")
+    train.add_argument("--brief", action="store_true", help="measure it on fewer sessions, without ablations")
     everything.add_argument("--thorough", action="store_true", help="measure emotion_safety as for a release: an hour")
     everything.add_argument("--cache", type=Path, help="folder outside the repository for what can be resumed")
     for each in (train, everything):

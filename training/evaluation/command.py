@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--sessions", type=int, help=f"of each test set (default: {standard.sessions})")
     parser.add_argument("--processes", type=int, default=standard.processes, help="how many at a time (default: 2)")
     parser.add_argument("--quick", action="store_true", help="few sessions, no ablations: for trying things")
-    parser.add_argument("--brief", action="store_true", help="a third of the sessions, no ablations: minutes")
+    parser.add_argument("--brief", action="store_true", help="fewer sessions, no ablations: minutes")
     parser.add_argument("--dry", action="store_true", help="leave card and manifest as they are")
 
 
