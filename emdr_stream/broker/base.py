@@ -134,6 +134,9 @@ class Broker(Protocol):
     async def forget(self, user: str, session_ids: Collection[str]) -> int:
         """Delete what is kept of these sessions, and the user's entries of the alert log; gives how many went."""
 
+    async def compact(self) -> None:
+        """Have the server write its file anew, without what was deleted; no promise where it cannot be asked."""
+
     # workers ------------------------------------------------------------------------------------------------------
     async def beat(self, owner: str, lease_ms: int, took: Collection[str] = (), let_go: Collection[str] = ()) -> Roll:
         """The worker `owner` lives, for `lease_ms` more on the broker's clock, and has taken and let go these sessions.

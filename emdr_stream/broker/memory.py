@@ -126,6 +126,9 @@ class MemoryBroker:
         self._hub.alerts[:] = kept
         return gone + sum(self._hub.sessions.pop(session_id, None) is not None for session_id in session_ids)
 
+    async def compact(self) -> None:
+        self._hub.check()
+
     async def beat(self, owner: str, lease_ms: int, took: Collection[str] = (), let_go: Collection[str] = ()) -> Roll:
         self._hub.check()
         now_ms, leases = self._hub.wall_ms(), self._hub.leases_ms

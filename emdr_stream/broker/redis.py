@@ -38,6 +38,7 @@ _CLAIM_LIFE_MS: Final = 60_000
 _EPOCH_LIFE_MS: Final = 30 * 24 * 3600 * 1000
 _CALL_CONNECTIONS: Final = 16
 _PROBE_LIFE_MS: Final = 10_000
+_COMPACT_TRIES: Final = 4
 
 
 class RedisBroker:
@@ -273,10 +274,15 @@ class RedisBroker:
             # One by one: of a cluster, each may lie on another node.
             for key in self._keys_of(session_id):
                 gone += await self._bounded(partial(self._redis.execute_command, "UNLINK", key))
-        with contextlib.suppress(StoreUnavailable):
-            # Else its file would hold what was deleted until it is next written anew; not every server lets us ask.
-            await self._bounded(partial(self._redis.execute_command, "BGREWRITEAOF"))
         return gone
+
+    async def compact(self) -> None:
+        for _ in range(_COMPACT_TRIES):
+            # Refused while another rewrite is under way, and for good where the server's operator forbids it.
+            with contextlib.suppress(WritesRefused):
+                await self._bounded(partial(self._redis.execute_command, "BGREWRITEAOF"))
+                return
+            await asyncio.sleep(self._timeout_s)
 
     def _keys_of(self, session_id: str) -> tuple[str, str]:
         """The braces keep both keys on one node of a cluster."""

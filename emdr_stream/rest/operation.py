@@ -27,7 +27,8 @@ SERVICE: Final = frozenset({Role.SERVICE})
 
 PATH_TYPES: Final[Mapping[str, Any]] = {"session_id": Name, "user": Name}
 """What may stand in a path between braces, and of what type it is."""
-BODY_BYTES: Final = 1_048_576
+BODY_BYTES: Final = 262_144
+"""As much as one message of a socket: it is decoded at once, on the loop."""
 
 B = TypeVar("B")
 Q = TypeVar("Q")

@@ -12,7 +12,7 @@ from emdr_stream.rest.problems import refuse
 from emdr_stream.wire.stream import Morphcast, MorphcastEvent, Sample
 from emdr_stream.wire.values import BodySignals, Dimensions, Emotions, Id
 
-_MOST: Final = 2_400
+_MOST: Final = 1_200
 _LATEST_MS: Final = 4_102_444_800_000
 Moment = Annotated[float, Meta(ge=0, le=_LATEST_MS, description="milliseconds since the Unix epoch")]
 

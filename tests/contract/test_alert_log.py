@@ -330,6 +330,46 @@ def test_shipped_segments_are_deleted_and_numbers_go_on(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_journal_begins_anew_once_all_of_it_is_shipped_and_not_before(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, SINKS)
+    journal.open()
+    assert journal.renew(), "an empty one has nothing to keep"
+    number = journal.append([alert(1), alert(2)]) + 1
+    journal.mark_shipped("broker", number)
+    assert not journal.renew()
+    journal.mark_shipped("store", number)
+    assert journal.renew()
+    assert b"anna" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert journal.append([alert(3)]) == number + 1
+    assert [n.entry.alert_seq for n in journal.unshipped("store", 10)] == [3]
+    journal.close()
+
+
+def test_what_was_forgotten_is_in_no_memory_and_a_gap_of_it_holds_nobody_up() -> None:
+    sequencer = Sequencer()
+    sequencer.offer(alert(1, "s1"), 0.0)
+    sequencer.offer(alert(3, "s1"), 0.0)
+    sequencer.offer(alert(1, "s2"), 0.0)
+    gaps = [sequencer.has_gaps]
+    sequencer.forget({"s1", "never"})
+    gaps.append(sequencer.has_gaps)
+    assert gaps == [True, False]
+    assert [entry.session_id for entry in sequencer.recent({"*"})] == ["s2"]
+    assert sequencer.last_seq("s1") == 0
+
+
+async def test_a_log_that_forgets_drops_its_memory_at_once_and_its_journal_when_both_stores_have_it(
+    tmp_path: Path, shared: Shared
+) -> None:
+    async with log(tmp_path, shared.broker(), shared.store()) as alerts:
+        alerts.append(alert(1, "s1"))
+        await until(lambda: shipped_everywhere(shared, 1))
+        alerts.forget({"s1"})
+        assert alerts.sequencer.recent({"*"}) == []
+
+        await until(lambda: not any(b"anna" in path.read_bytes() for path in tmp_path.rglob("*.journal")))
+
+
 def test_a_journal_in_use_is_refused(tmp_path: Path) -> None:
     journal = Journal(tmp_path, SINKS)
     journal.open()

@@ -208,6 +208,20 @@ async def test_a_snapshot_ends_with_its_time_to_live(make_broker: MakeBroker) ->
         await until(snapshot_is_gone)
 
 
+async def test_what_is_kept_of_a_person_can_be_forgotten_and_others_stay(make_broker: MakeBroker) -> None:
+    broker = make_broker()
+    async with running(broker):
+        for user in ("anna", "bert"):
+            await broker.claim(f"s-{user}", "w1")
+            await broker.put_snapshot(f"s-{user}", "w1", 1, user.encode(), 60_000)
+            await broker.append_alert(AlertEntry(f"s-{user}", user, 1, 1, 1_764_000_000_000, user.encode()))
+        assert await broker.forget("anna", ["s-anna", "s-never"]) >= 2
+        assert await broker.get_snapshot("s-anna") is None
+        assert (await broker.get_snapshot("s-bert")) is not None
+        assert [entry.user for entry in await broker.alerts_since(0)] == ["bert"]
+        assert await broker.forget("anna", ["s-anna"]) == 0
+
+
 async def test_who_beats_is_living_until_the_lease_runs_out(make_broker: MakeBroker) -> None:
     broker = make_broker()
     async with running(broker):

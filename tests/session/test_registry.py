@@ -244,3 +244,18 @@ def test_a_service_names_the_user_and_a_client_is_always_itself() -> None:
     for hello, principal in ((Hello(source=Source.EMOTION, user="u9"), client), (HELLO, service)):
         with pytest.raises(FatalProtocolError):
             _user_of(hello, principal)
+
+
+async def test_a_person_who_is_erased_is_told_the_end_and_nothing_of_theirs_is_saved_any_more() -> None:
+    world, broker = World(), MemoryBroker()
+    registry = registry_of(world, broker)
+    gone, other = [await registry.open(HELLO, user, None) for user in ("anna", "bert")]
+    wire, others_wire = attach(gone), attach(other)
+    session_id = gone.runner.session_id
+    await broker.forget("anna", [session_id])
+    assert registry.forget("anna", ["s-earlier"], "back-end") == (session_id,)
+    assert wire.all("ended")[0]["reason"].endswith("erased") and wire.close_code == CloseCode.NORMAL
+    assert registry.get(session_id) is None and world.forgotten == {session_id, "s-earlier"}
+    await registry.keeper.keep_all()
+    assert await broker.get_snapshot(session_id) is None
+    assert registry.get(other.runner.session_id) is not None and others_wire.close_code is None

@@ -13,6 +13,7 @@ from emdr_stream.progress.forecast import HORIZON, MOST_HORIZON, Forecast, NotEn
 from emdr_stream.progress.measures import Measure
 from emdr_stream.rest.analysis import Reading
 from emdr_stream.rest.operation import (
+    BODY_BYTES,
     EVERYBODY,
     NDJSON,
     THERAPIST_AND_SERVICE,
@@ -213,6 +214,8 @@ async def _batch(call: Call[bytes, NoQuery], lines: list[bytes]) -> AsyncIterato
     for number, line in enumerate(lines, 1):
         told: PredictionLine | ProblemLine
         try:
+            if len(line) > BODY_BYTES:
+                raise Problem(ProblemCode.TOO_LARGE, f"a line has at most {BODY_BYTES} bytes")
             asked = decode(line, AnalyzeRequest)
             reading = await call.parts.analyst.read(*asked.taken())
             told = PredictionLine(line=number, prediction=_prediction(asked.id, reading))

@@ -14,6 +14,7 @@ from emdr_stream.store.personal import PERSONAL_TABLES
 from emdr_stream.wire.orders import Forget
 
 _ENCODE: Final = msgspec.json.Encoder().encode
+_BEAT_S: Final = 0.6
 _SETTLE_S: Final = 0.4
 """What was on its way to a store when a worker let go is there by then: every call is bounded."""
 
@@ -55,6 +56,9 @@ async def erase_user(call: Call[None, NoQuery]) -> UserErased:
     await parts.records.ask(sweep(user, erased.sessions), ERASE_S)
     live_state += await parts.broker.forget(user, erased.sessions)
     unreachable |= (await _forget_everywhere(call, user, erased.sessions))[1]
+    # Every worker's next beat says what it let go: the file is to be written anew behind that.
+    await asyncio.sleep(_BEAT_S)
+    await parts.broker.compact()
     return UserErased(
         sessions=len(erased.sessions),
         rows=erased.rows,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from emdr_stream.store import rows
 from emdr_stream.store.base import AuditVerdict, Record, RecordKind
-from emdr_stream.store.chain import Anchor, ChainCheck
+from emdr_stream.store.chain import EMPTIED, Anchor, ChainCheck
 
 LENGTH = 6
 
@@ -36,6 +36,58 @@ def test_a_log_as_it_was_written_is_sound_and_an_empty_one_too() -> None:
     assert (WHOLE.rows, WHOLE.first_bad, WHOLE.anchored) == (LENGTH, None, True)
     assert WHOLE.head == written()[-1]["hash"].hex()
     assert checked([]) == AuditVerdict(0, rows.GENESIS.hex(), None)
+
+
+def emptied(log: list[dict[str, Any]], *numbers: int) -> None:
+    """What an erasure makes of entries."""
+    for number in numbers:
+        log[number - 1] |= {"session_id": "", "user_id": "", "epoch": 0, "body": EMPTIED}
+
+
+def told(*ranges: tuple[int, int]) -> list[dict[str, Any]]:
+    """A log whose last entry tells of an erasure."""
+    fields = {"action": "user.erase", "by": "back-end", "entries": [list(each) for each in ranges]}
+    records = [Record(RecordKind.AUDIT, "s1", "anna", 1, 1_000 + n, {"said": n}) for n in range(LENGTH)]
+    linked = [
+        asdict(r) for r in rows.chain([*records, Record(RecordKind.AUDIT, "", "", 0, 9_000, fields)], 0, rows.GENESIS)
+    ]
+    return [{**row, "id": row["number"], "user_id": row["user"]} for row in linked]
+
+
+def test_entries_that_an_erasure_emptied_are_sound_and_counted() -> None:
+    log = told((2, 3), (5, 5))
+    whole = checked(log)
+    emptied(log, 2, 3, 5)
+    assert checked(log) == AuditVerdict(LENGTH + 1, whole.head, None, True, 3)
+    assert checked(log, Anchor(LENGTH, log[LENGTH - 1]["hash"].hex())).anchored
+
+
+@given(number=st.integers(1, LENGTH))
+def test_an_entry_that_is_empty_and_that_no_erasure_names_is_found(number: int) -> None:
+    log = told((2, 3))
+    emptied(log, number)
+    verdict = checked(log)
+    if number in {2, 3}:
+        assert verdict.first_bad is None
+    else:
+        assert (verdict.rows, verdict.first_bad) == (number - 1, number)
+
+
+def test_an_erasure_explains_nothing_that_is_emptied_after_it() -> None:
+    """The entry names numbers that do not exist yet: whoever forged it in time could hide what comes later."""
+    fields = {"action": "user.erase", "entries": [[1, 99]]}
+    records = [Record(RecordKind.AUDIT, "", "", 0, 9_000, fields)]
+    records += [Record(RecordKind.AUDIT, "s1", "anna", 1, 1_000 + n, {"said": n}) for n in range(3)]
+    linked = [asdict(row) for row in rows.chain(records, 0, rows.GENESIS)]
+    log = [{**row, "id": row["number"], "user_id": row["user"]} for row in linked]
+    emptied(log, 3)
+    assert checked(log).first_bad == 3
+
+
+def test_words_about_an_erasure_explain_nothing() -> None:
+    log = written(word="user.erase")
+    emptied(log, 2)
+    assert checked(log).first_bad == 2
 
 
 @given(
