@@ -11,7 +11,7 @@ import heapq
 import itertools
 import pstats
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Final, cast
 
@@ -153,6 +153,8 @@ class _Sinks:
 
     def steps_after(self, session_id: str, alert_seq: int) -> list[AlertEntry]:
         return []
+
+    def forget(self, session_ids: Collection[str]) -> None: ...
 
     async def inherit(self) -> None: ...
 
