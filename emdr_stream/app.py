@@ -38,6 +38,7 @@ from emdr_stream.rest.forecasts import Forecasts
 from emdr_stream.rest.idempotency import PostgresAnswers
 from emdr_stream.rest.operations import OPERATIONS
 from emdr_stream.rest.parts import RestParts
+from emdr_stream.rest.personalizer import Personalizer
 from emdr_stream.rest.server import rest_app
 from emdr_stream.session.demand import Demand
 from emdr_stream.session.ports import Surroundings
@@ -241,6 +242,7 @@ class Service:
             answers=PostgresAnswers(self.store),
             analyst=Analyst(self.models, settings.session, time.monotonic),
             forecasts=Forecasts(settings.model_dir or default_models_dir()),
+            personalizer=Personalizer(self.store, time.monotonic),
             authority=self.authority,
             metrics=self.metrics,
             settings=settings,

@@ -79,7 +79,7 @@ def build(service: Service) -> Starlette:
             Route("/v1/openapi.json", openapi),
             _Rest(service),
             Route("/", home),
-            *page_routes(__version__),
+            *page_routes(__version__, demo_readings=service.settings.server.demo_readings),
             *ops_routes(_Probe(service), __version__),
         ],
         middleware=[Middleware(Admission, crowd=service.crowd, metrics=service.metrics)],

@@ -175,6 +175,8 @@ class ServerSettings:
     mode: Mode = Mode.DEVELOPMENT
     record_dir: Path | None = None
     """Where sessions are recorded for replay; None records nothing."""
+    demo_readings: Path | None = None
+    """What `/client` plays where there is no camera: written by `emdr-stream demo`; not in production."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,13 @@ A cell is `ok` (done, or answered as the protocol says), the `code` of an `error
 close code, or `-` where the combination cannot be made.
 """
 
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from emdr_stream.domain import Role
+from emdr_stream.generated import renew_page, table
 
 COLUMNS: Final[Mapping[str, tuple[Role | None, str]]] = {
     "client": (Role.CLIENT, "a client's token"),
@@ -113,8 +112,6 @@ ORIGINS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """What a browser says of the page: the answer to the handshake on either socket, before the upgrade."""
 
-_BLOCK: Final = re.compile(r"<!-- begin (?P<name>[a-z-]+) -->\n.*?<!-- end (?P=name) -->", re.DOTALL)
-
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -150,28 +147,20 @@ def blocks() -> dict[str, str]:
     """The generated parts of the page, by name."""
     stream, watch = TABLES
     return {
-        "tokens": _markdown(["column", "who knocks"], [[f"`{name}`", told] for name, (_, told) in COLUMNS.items()]),
+        "tokens": table(["column", "who knocks"], [[f"`{name}`", told] for name, (_, told) in COLUMNS.items()]),
         "stream-cells": _cells(stream),
         "watch-cells": _cells(watch),
-        "origins": _markdown(
+        "origins": table(
             ["`Origin`", "answer", "which"], [[name, answer, told] for name, (answer, told) in ORIGINS.items()]
         ),
     }
 
 
-def renewed(page: str) -> str:
-    """The page with every marked block as the tables have it now. Raises KeyError for a block that there is not."""
-    current = blocks()
-    return _BLOCK.sub(
-        lambda found: f"<!-- begin {found['name']} -->\n{current[found['name']]}\n<!-- end {found['name']} -->", page
-    )
-
-
-def _cells(table: Table) -> str:
+def _cells(of: Table) -> str:
     columns = list(COLUMNS)
-    return _markdown(
+    return table(
         ["message", *columns],
-        [[_told(row), *(cells[column] for column in columns)] for row, cells in table.rows.items()],
+        [[_told(row), *(cells[column] for column in columns)] for row, cells in of.rows.items()],
     )
 
 
@@ -180,11 +169,5 @@ def _told(row: str) -> str:
     return f"`{message}`{colon}{rest}"
 
 
-def _markdown(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 if __name__ == "__main__":
-    place = Path(sys.argv[1])
-    place.write_text(renewed(place.read_text(encoding="utf-8")), encoding="utf-8")
+    renew_page(sys.argv[1:], blocks())

@@ -1,34 +1,60 @@
 """In: a machine. Out: the path of a Chromium on it, installed first where that is possible, or why there is none.
 
 `python -m tests.chromium` does so for `make test`: Debian's package for root, Playwright's own download for anybody
-else. The tests of the pages ask `find_chromium` alone, and skip where it finds nothing.
+else, and for root where the package cannot be had. The tests of the pages ask `find_chromium` alone, and skip where it
+finds nothing. One that does not start is none: Ubuntu's package is a note that there is a snap, and a download lacks
+what the system has not installed.
 """
 
+import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+_DOWNLOADED: Final = (
+    "chromium-*/chrome-linux*/chrome",
+    "chromium-*/chrome-mac*/Chromium.app/Contents/MacOS/Chromium",
+    "chromium-*/chrome-mac*/Google Chrome for Testing.app/Contents/MacOS/Google Chrome for Testing",
+)
+_CACHES: Final = (".cache/ms-playwright", "Library/Caches/ms-playwright")
 _INSTALL_S: Final = 600.0
+_START_S: Final = 60.0
 
 
 def find_chromium() -> Path | None:
-    """`EMDR_CHROMIUM`, or one on the path, or the one that Playwright downloaded; None without any."""
+    """`EMDR_CHROMIUM`, or the first that starts: on the path, or downloaded by Playwright; None without any."""
     configured = os.environ.get("EMDR_CHROMIUM")
     if configured:
         return Path(configured)
-    for name in _NAMES:
-        if found := shutil.which(name):
-            return Path(found)
-    return _downloaded()
+    return next(filter(_starts, _candidates()), None)
 
 
 def install_chromium() -> str:
     """Install one. Returns what went wrong, empty when nothing did."""
-    for command in _commands():
+    problems = []
+    for commands in _ways():
+        problem = _run(commands)
+        if not problem and find_chromium() is not None:
+            return ""
+        problems.append(problem or f"{' '.join(commands[-1])}: what it installed does not start")
+    return "; ".join(problems)
+
+
+def _ways() -> Iterator[list[list[str]]]:
+    apt = shutil.which("apt-get")
+    if apt is not None and os.geteuid() == 0:
+        yield [[apt, "update", "-qq"], [apt, "install", "-qq", "-y", "--no-install-recommends", "chromium"]]
+    yield [[sys.executable, "-m", "playwright", "install", "chromium"]]
+
+
+def _run(commands: list[list[str]]) -> str:
+    for command in commands:
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as problem:
@@ -38,18 +64,32 @@ def install_chromium() -> str:
     return ""
 
 
-def _commands() -> list[list[str]]:
-    apt = shutil.which("apt-get")
-    if apt is None or os.geteuid() != 0:
-        return [[sys.executable, "-m", "playwright", "install", "chromium"]]
-    return [[apt, "update", "-qq"], [apt, "install", "-qq", "-y", "--no-install-recommends", "chromium"]]
+def _candidates() -> Iterator[Path]:
+    for name in _NAMES:
+        if found := shutil.which(name):
+            yield Path(found)
+    yield from _downloaded()
 
 
-def _downloaded() -> Path | None:
+def _downloaded() -> list[Path]:
     """Playwright's own, newest first; it keeps one folder a revision."""
-    root = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
-    found = sorted(root.glob("chromium-*/chrome-linux*/chrome"), reverse=True)
-    return found[0] if found else None
+    configured = os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
+    roots = [Path(configured)] if configured else [Path.home() / cache for cache in _CACHES]
+    found = [path for root in roots for pattern in _DOWNLOADED for path in root.glob(pattern)]
+    return sorted(found, key=_revision, reverse=True)
+
+
+def _revision(path: Path) -> int:
+    numbered = re.search(r"/chromium-(\d+)/", path.as_posix())
+    return int(numbered[1]) if numbered else 0
+
+
+@functools.cache
+def _starts(path: Path) -> bool:
+    try:
+        return subprocess.run([path, "--version"], capture_output=True, timeout=_START_S, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def main() -> int:

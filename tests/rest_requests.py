@@ -16,10 +16,11 @@ TS: Final = 1_795_420_800_000
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A client, and a session of theirs that is live."""
+    """A client, and a session of theirs that is live; and an open proposal for it, where one is needed."""
 
     user: str
     session_id: str
+    decision_id: str = "s0123456789abcdef.d0"
 
 
 def samples(count: int = 3) -> list[dict[str, Any]]:
@@ -44,6 +45,22 @@ REQUESTS: Final[dict[str, Callable[[Person], Asked]]] = {
     "personalization.adapt": lambda person: Asked(
         "POST", "/v1/personalization/adapt", body={"session_id": person.session_id, "config": {"speed": 0.9}}
     ),
+    "personalization.profile": lambda person: Asked("GET", "/v1/personalization/profile", {"user": person.user}),
+    "personalization.recommend": lambda person: Asked(
+        "POST", "/v1/personalization/recommend", body={"session_id": person.session_id}
+    ),
+    "personalization.optimize": lambda person: Asked(
+        "POST", "/v1/personalization/optimize", body={"session_id": person.session_id}
+    ),
+    "personalization.accept": lambda person: Asked(
+        "POST", "/v1/personalization/accept", body={"decision_id": person.decision_id}
+    ),
+    "personalization.reject": lambda person: Asked(
+        "POST", "/v1/personalization/reject", body={"decision_id": person.decision_id}
+    ),
+    "personalization.lock": lambda person: Asked(
+        "POST", "/v1/personalization/lock", body={"user": person.user, "parts": ["path"]}
+    ),
     "safety.analyze": lambda person: Asked("POST", "/v1/safety/analyze", body={"samples": samples()}),
     "safety.alert": lambda person: Asked(
         "POST", "/v1/safety/alert", body={"session_id": person.session_id, "text": "looks pale"}
@@ -62,5 +79,8 @@ REQUESTS: Final[dict[str, Callable[[Person], Asked]]] = {
 
 NOBODYS: Final = frozenset({"emotion.analyze", "emotion.batch-process", "emotion.predict", "safety.analyze"})
 """Operations about nobody whom the service knows: a token's `clients` do not matter there."""
+
+OF_PROPOSALS: Final = frozenset({"personalization.accept", "personalization.reject"})
+"""Operations that need an open proposal."""
 
 assert REQUESTS.keys() == {operation.name for operation in OPERATIONS}, "each operation needs its request here"

@@ -1,7 +1,8 @@
 """In: the command line. Out: `python -m training train` writes a model and `evaluate` tells how good it is;
 `expression` and `expression-evaluate` do so for the reader of faces; `compare` holds the simulator against real
 recordings, `heldout` writes what no model is trained on, `leave-out` asks for a family that was not, and `progress`
-fits and scores the forecasts of courses; `reference`, `retrain` and `worker` follow a training."""
+fits and scores the forecasts of courses; `personalization` holds the pattern optimiser against its rules on simulated
+courses; `reference`, `retrain` and `worker` follow a training."""
 
 import argparse
 import os
@@ -74,6 +75,10 @@ def _other(args: argparse.Namespace, console: Console, command: str) -> int:
         from training.progress.command import run as progress
 
         return progress(args, console, command)
+    if args.command == "personalization":
+        from training.personalization.command import run as personalization
+
+        return personalization(args, console, command)
     from training.expression.command import run
 
     return run(args, console)
@@ -160,7 +165,16 @@ def _command(given: Sequence[str]) -> str:
         if skip:
             skip = False
             continue
-        if word in {"--out", "--created", "--models", "--report", "--processes", "--tracking", "--cache"}:
+        if word in {
+            "--out",
+            "--created",
+            "--models",
+            "--report",
+            "--processes",
+            "--tracking",
+            "--cache",
+            "--decisions",
+        }:
             skip = True
             continue
         kept.append(word)
@@ -214,6 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     from training.expression.command import add_parsers
     from training.heldout.command import add_parser as add_heldout
     from training.leaveout import add_parser as add_leave_out
+    from training.personalization.command import add_parser as add_personalization
     from training.progress.command import add_parser as add_progress
 
     add_parser(commands)
@@ -223,6 +238,7 @@ def _parser() -> argparse.ArgumentParser:
     add_heldout(commands)
     add_leave_out(commands)
     add_progress(commands)
+    add_personalization(commands)
     return parser
 
 

@@ -114,7 +114,7 @@ def summed(sessions: Iterable[SessionFigures]) -> Sums:
     found = list(sessions)
     gains = [session.sud_gain for session in found if session.sud_gain is not None]
     waits = [session.ack_s_max for session in found if session.ack_s_max is not None]
-    added = {name: sum(getattr(session, name) for session in found) for name in _ADDED}
+    added = {name: sum(getattr(session, name) for session in found) for name in ADDED}
     return Sums(
         sessions=len(found),
         clients=len({session.user for session in found}),
@@ -125,7 +125,7 @@ def summed(sessions: Iterable[SessionFigures]) -> Sums:
     )
 
 
-_ADDED: Final = (
+ADDED: Final = (
     "seconds",
     "seen",
     "scored",

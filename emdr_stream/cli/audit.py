@@ -110,6 +110,7 @@ def _as_json(verdict: AuditVerdict, anchor: Anchor) -> dict[str, object]:
     return {
         "intact": problem is None,
         "entries": verdict.rows,
+        "emptied": verdict.emptied,
         "newest_hash": verdict.head,
         "first_bad": _first_bad(verdict, anchor),
         "problem": problem,
@@ -121,7 +122,8 @@ def _in_words(verdict: AuditVerdict, anchor: Anchor) -> str:
     entries = f"{verdict.rows} {'entry' if verdict.rows == 1 else 'entries'}"
     if problem is not None:
         return f"BROKEN: {problem}\nsound before it: {entries}, the last with hash {verdict.head}"
-    noted = "" if anchor == Anchor() else ", and goes on from what was noted"
+    noted = f", {verdict.emptied} of them emptied by erasures" if verdict.emptied else ""
+    noted += "" if anchor == Anchor() else ", and goes on from what was noted"
     return f"intact: {entries}{noted}\nnewest hash: {verdict.head}"
 
 

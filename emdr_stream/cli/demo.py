@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 from websockets.exceptions import ConnectionClosed
 
@@ -39,6 +40,7 @@ _SIMULATED_S: Final = 180.0
 """Length of the simulated session of which a part is shown; the simulator's shortest."""
 _WHOLE: Final = ("phase",)
 """Messages that are sent also when they stand in the part left out."""
+_READING: Final = ("emotions", "dimensions", "signals")
 _CLIENT: Final = "demo-client"
 _THERAPIST: Final = "demo-therapist"
 _LISTENING: Final = "is listening on port"
@@ -98,13 +100,15 @@ def run(args: argparse.Namespace) -> int:
     """Play the scenario. Exit code 1 when the client could not stream."""
     scenario = SCENARIOS[args.scenario]
     _need_port(args.port)
-    with _folder() as folder, _service(folder, args.port) as address:
+    with _folder() as folder, _service(folder, args.port, readings(args.scenario)) as address:
         tokens = _tokens(folder / "data")
         console = f"http://{address}/console#token={tokens[Role.THERAPIST]}"
         client = f"http://{address}/client#token={tokens[Role.CLIENT]}"
         print(f"The service listens on {address}. These links are for this machine, and for one hour:\n")
         print(f"  therapist's console   {console}\n  the client's page     {client}\n")
+        print('On the client\'s page "Try it without a camera" plays the same scenario, with a light to stop.')
         if not args.no_browser and _has_display():
+            webbrowser.open(client)
             webbrowser.open(console)
         print(f"A simulated client comes now: {scenario.summary}.\n", flush=True)
         seen = asyncio.run(_play(f"ws://{address}", tokens, scenario, args.patience))
@@ -133,6 +137,13 @@ def script(scenario: Scenario) -> Script:
     shown = (timed for timed in kept if timed.message["type"] != "stop")
     moved = tuple(TimedMessage(max(0, timed.at_ms - from_ms), timed.message) for timed in shown)
     return Script(scenario.family.value, moved, until_ms - from_ms)
+
+
+def readings(name: str) -> bytes:
+    """The readings of a scenario as the client's page plays them: JSON, each with its milliseconds since the start."""
+    samples = (timed for timed in script(SCENARIOS[name]).messages if timed.message["type"] == "sample")
+    shown = [(timed.at_ms, {key: timed.message[key] for key in _READING if key in timed.message}) for timed in samples]
+    return msgspec.json.encode({"scenario": name, "samples": shown})
 
 
 async def _play(url: str, tokens: dict[Role, str], scenario: Scenario, patience_s: float) -> Observed:
@@ -189,11 +200,16 @@ def _need_port(port: int) -> None:
 
 
 @contextlib.contextmanager
-def _service(folder: Path, port: int) -> Iterator[str]:
+def _service(folder: Path, port: int, played: bytes) -> Iterator[str]:
     """`emdr-stream serve` in a process of its own; gives its address. Raises ConfigurationError with what it said."""
+    (folder / "readings.json").write_bytes(played)
     print("Starting the service with stores of its own ...", flush=True)
     command = [sys.executable, "-m", "emdr_stream", "serve", "--port", str(port), "--data-dir", str(folder / "data")]
-    environment = os.environ | {"EMDR_BASELINE_S": str(BASELINE_S), "EMDR_MODE": "development"}
+    environment = os.environ | {
+        "EMDR_BASELINE_S": str(BASELINE_S),
+        "EMDR_MODE": "development",
+        "EMDR_DEMO_READINGS": str(folder / "readings.json"),
+    }
     banner, log = folder / "banner", folder / "log"
     with banner.open("wb") as said, log.open("wb") as logged:
         # In a session of its own: Ctrl-C is ours, and the service is told to stop in good order.

@@ -1,9 +1,12 @@
 """The browser's files in, the routes of pages and library out: `/client`, `/console` and `/assets/<version>/...`.
 
+`/client/demo.json` has the readings of `emdr-stream demo`, and is `null` where no demo runs.
+
 A versioned address never changes what it gives, so browsers may keep it for ever; the pages themselves are asked for
 anew each time and name the files of the version that serves them. Nothing of any person is in here.
 """
 
+from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
@@ -11,6 +14,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from emdr_stream.browser.assets import CLIENT, Asset, page_at, read_assets
+from emdr_stream.errors import ConfigurationError
 
 PAGE_NAMES: Final = ("client", "console")
 
@@ -46,8 +50,14 @@ _OUR_ORIGIN: Final = {"cross-origin-resource-policy": "same-origin"}
 _FRESH: Final = {**_EVERYWHERE, "cache-control": "no-store"}
 
 
-def page_routes(version: str, assets: dict[str, Asset] | None = None) -> list[Route]:
-    """Routes without authentication: whoever opens a page needs a token to see anything in it."""
+def page_routes(
+    version: str, assets: dict[str, Asset] | None = None, *, demo_readings: Path | None = None
+) -> list[Route]:
+    """Routes without authentication: whoever opens a page needs a token to see anything in it.
+
+    Raises ConfigurationError when there is no such file of readings.
+    """
+    demo = _read_demo(demo_readings)
     files = read_assets() if assets is None else assets
     pages = {name: page_at(files, name, f"assets/{version}") for name in PAGE_NAMES}
 
@@ -74,11 +84,25 @@ def page_routes(version: str, assets: dict[str, Asset] | None = None) -> list[Ro
         up = "../" * (path.count("/") + 2)
         return RedirectResponse(f"{up}{version}/{CLIENT}/{path}", 307, {**_EVERYWHERE, **_ANY_ORIGIN, **_REVALIDATE})
 
+    async def played(request: Request) -> Response:
+        return Response(demo, headers={**_FRESH, **_OUR_ORIGIN, "content-type": "application/json"})
+
     return [
         *(Route(f"/{name}", page) for name in PAGE_NAMES),
+        Route("/client/demo.json", played),
         Route(f"/assets/{version}/{{path:path}}", versioned),
         Route(f"/assets/latest/{CLIENT}/{{path:path}}", latest),
     ]
+
+
+def _read_demo(path: Path | None) -> bytes:
+    if path is None:
+        return b"null"
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        why = f"EMDR_DEMO_READINGS: {path} cannot be read ({problem.strerror}): `emdr-stream demo` sets it by itself"
+        raise ConfigurationError(why) from None
 
 
 _REVALIDATE: Final = {"cache-control": "no-cache"}

@@ -14,6 +14,7 @@ from emdr_stream.errors import ConfigurationError
 from emdr_stream.settings import (
     BaselineSettings,
     ControlSettings,
+    Mode,
     RestSettings,
     SafetySettings,
     ServerSettings,
@@ -49,6 +50,7 @@ def service_settings(env: Environment) -> ServiceSettings:
             log_level=env.log_level,
             mode=env.mode,
             record_dir=env.record_dir,
+            demo_readings=env.demo_readings if env.mode is Mode.DEVELOPMENT else None,
         ),
         stores=StoreSettings(
             data_dir=data_dir_of(env),

@@ -73,6 +73,9 @@ class Environment(BaseSettings):
         None, description="MediaPipe's face_landmarker.task, for webcam frames (default: where `models fetch` puts it)"
     )
     record_dir: Path | None = Field(None, description="folder for recordings of sessions (default: none are made)")
+    demo_readings: Path | None = Field(
+        None, description="invented readings that /client plays without a camera, made by `demo`; not in production"
+    )
     # stores
     redis_url: SecretStr | None = Field(None, description="Redis or Valkey, redis://… (default: an embedded one)")
     database_url: SecretStr | None = Field(None, description="PostgreSQL, postgresql://… (default: an embedded one)")

@@ -3,11 +3,12 @@
 from typing import Final
 
 from emdr_stream.rest.operation import Operation
-from emdr_stream.rest.routes import emotion, personalization, safety, sessions, users
+from emdr_stream.rest.routes import emotion, personalization, proposals, safety, sessions, users
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *emotion.OPERATIONS,
     *personalization.OPERATIONS,
+    *proposals.OPERATIONS,
     *safety.OPERATIONS,
     *sessions.OPERATIONS,
     *users.OPERATIONS,

@@ -9,6 +9,7 @@ from emdr_stream.endpoints.auth import TokenAuthority
 from emdr_stream.rest.analysis import Analyst
 from emdr_stream.rest.forecasts import Forecasts
 from emdr_stream.rest.idempotency import KeptAnswers
+from emdr_stream.rest.personalizer import Personalizer
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.settings import ServiceSettings
 from emdr_stream.store.archive import Archive
@@ -41,6 +42,7 @@ class RestParts:
     answers: KeptAnswers
     analyst: Analyst
     forecasts: Forecasts
+    personalizer: Personalizer
     authority: TokenAuthority
     metrics: Metrics
     settings: ServiceSettings

@@ -1,6 +1,7 @@
 """Sets and wishes in, changes of the stimulation out: what is in force, and what must wait for the next set.
 
-Within a set speed and intensity only go down, whoever asks; while the session is not running nothing changes at all.
+Within a set speed, intensity and width only go down, whoever asks: a wider path is a faster one. While the session is
+not running nothing changes at all.
 """
 
 from typing import Any, Final, Literal
@@ -18,6 +19,8 @@ from emdr_stream.wire.watch import AdaptNotice, SetNotice
 
 _STIMULUS: Final = ("speed", "intensity", "duration")
 _ONLY_DOWN: Final = ("speed", "intensity")
+_NARROWER: Final = "amplitude_deg"
+"""As `_ONLY_DOWN`, but without a default: before the first wish the width is the client's own, and not known."""
 _BY_THERAPIST: Final = ("set by the therapist",)
 
 
@@ -97,7 +100,9 @@ class Stimulation:
     def _mark_set(self, action: Literal["start", "end", "interrupted"], set_no: int | None, at_ms: int) -> None:
         ledger = self._ledger
         session_id, ts = ledger.facts.session_id, ledger.facts.started_ts + at_ms
-        ledger.keep("set", at_ms, set_no=set_no, action=action)
+        # What is in force is told with each set: the changes alone do not say what a session began with.
+        force = {"config": msgspec.to_builtins(ledger.state.config)} if action == "start" else {}
+        ledger.keep("set", at_ms, set_no=set_no, action=action, **force)
         ledger.notify(SetNotice(session_id=session_id, action=action, set_no=set_no, ts=ts))
 
     def _divided(self, config: SessionConfig) -> tuple[SessionConfig, SessionConfig]:
@@ -107,6 +112,8 @@ class Stimulation:
             return config, SessionConfig()
         before, after = stimulus_of(state.config), stimulus_of(merged(state.config, config))
         stronger = {name: getattr(config, name) for name in _ONLY_DOWN if getattr(after, name) > getattr(before, name)}
+        if _widens(state.config.amplitude_deg, config.amplitude_deg):
+            stronger[_NARROWER] = config.amplitude_deg
         now = msgspec.structs.replace(config, **dict.fromkeys(stronger))
         return now, SessionConfig(**stronger)
 
@@ -140,6 +147,10 @@ def stimulus_of(config: SessionConfig) -> Stimulus:
         if isinstance(value, (int, float)):
             given[name] = float(value)
     return Stimulus(**given)
+
+
+def _widens(present: float | None, wished: float | None) -> bool:
+    return wished is not None and (present is None or wished > present)
 
 
 def _without(waiting: SessionConfig | None, config: SessionConfig) -> SessionConfig:

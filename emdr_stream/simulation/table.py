@@ -6,16 +6,14 @@ them.
 
 import re
 import sys
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
+from emdr_stream.generated import renew_page, table
 from emdr_stream.simulation.families import TEST_MIXTURE
 from emdr_stream.simulation.parameters import Parameters, describe
 from emdr_stream.simulation.scenario import LATENTS
 from emdr_stream.simulation.sensor import PROFILES
 
-_BLOCK: Final = re.compile(r"<!-- begin (?P<name>[a-z-]+) -->\n.*?<!-- end (?P=name) -->", re.DOTALL)
 _CHANNELS: Final = (
     *("valence", "arousal", "attention"),
     *("joy", "sadness", "anger", "fear", "surprise", "disgust", "neutral"),
@@ -33,10 +31,10 @@ def blocks() -> dict[str, str]:
     ]
     loadings = zip(_CHANNELS, p.loadings, strict=True)
     return {
-        "parameters": _table(("constant", "value", "kind", "source"), rows),
-        "loadings": _table(("channel", *LATENTS), ((name, *map(_plain, row)) for name, row in loadings)),
-        "mixture": _table(("family", "share"), ((f"`{name}`", f"{share:.2f}") for name, share in TEST_MIXTURE.items())),
-        "profiles": _table(("sensor", "share"), ((f"`{name}`", f"{share:.2f}") for name, share in PROFILES.items())),
+        "parameters": table(("constant", "value", "kind", "source"), rows),
+        "loadings": table(("channel", *LATENTS), ((name, *map(_plain, row)) for name, row in loadings)),
+        "mixture": table(("family", "share"), ((f"`{name}`", f"{share:.2f}") for name, share in TEST_MIXTURE.items())),
+        "profiles": table(("sensor", "share"), ((f"`{name}`", f"{share:.2f}") for name, share in PROFILES.items())),
     }
 
 
@@ -49,37 +47,11 @@ def kind_of(source: str) -> str:
     return "partly assumed" if "assumed" in said else "fitted" if said else "published"
 
 
-def renewed(page: str) -> str:
-    """The page with every block between its `begin` and `end` markers as the code has it now.
-
-    Raises KeyError for a marker that names no block.
-    """
-    current = blocks()
-    return _BLOCK.sub(lambda found: _marked(found["name"], current[found["name"]]), page)
-
-
-def _marked(name: str, text: str) -> str:
-    return f"<!-- begin {name} -->\n{text}\n<!-- end {name} -->"
-
-
 def _plain(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(_plain, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = (head, ("---",) * len(head), *rows)
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def main(arguments: list[str]) -> None:
-    if not arguments:
-        sys.stdout.write("\n\n".join(_marked(name, text) for name, text in blocks().items()) + "\n")
-        return
-    page = Path(arguments[0])
-    page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    renew_page(sys.argv[1:], blocks())

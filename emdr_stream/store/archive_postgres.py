@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from emdr_stream.analytics.figures import ClientSums, Outcome, Period, SessionFigures, SessionRating, Sums
+from emdr_stream.analytics.rollup import ADDED
 from emdr_stream.broker.base import AlertEntry
 from emdr_stream.errors import RecordRefused
 from emdr_stream.progress.measures import Measure
@@ -23,25 +24,9 @@ _LOG: Final = logging.getLogger(__name__)
 _ROLL_UP_S: Final = 10.0
 """For the sums of one session, which nobody waits for: a day's session has 86,400 rows."""
 
-_ADDED: Final = (
-    "seconds",
-    "seen",
-    "scored",
-    "hyperarousal",
-    "hypoarousal",
-    "alarmed",
-    "paused",
-    "sets",
-    "pauses",
-    "client_stops",
-    "alerts",
-    "severe",
-    "acks",
-    "ack_s_sum",
-)
 _SUMS: Final = (
     "count(*)::int as sessions, count(distinct user_id)::int as clients, "
-    + ", ".join(f"coalesce(sum({name}), 0) as {name}" for name in _ADDED)
+    + ", ".join(f"coalesce(sum({name}), 0) as {name}" for name in ADDED)
     + ", max(ack_s_max) as ack_s_max, count(sud_first - sud_last)::int as sud_pairs,"
     " coalesce(sum(sud_first - sud_last), 0) as sud_gain"
 )
@@ -202,7 +187,7 @@ def _bounds(span: Span) -> tuple[Any, ...]:
 
 
 def _sums(row: Any) -> Sums:
-    counts = {name: int(row[name]) for name in (*_ADDED[:-1], "sessions", "clients", "sud_pairs")}
+    counts = {name: int(row[name]) for name in (*ADDED[:-1], "sessions", "clients", "sud_pairs")}
     return Sums(
         **counts, ack_s_sum=float(row["ack_s_sum"]), ack_s_max=row["ack_s_max"], sud_gain=float(row["sud_gain"])
     )

@@ -44,6 +44,9 @@ PERSONAL_TABLES: Final = (
     PersonalTable("session_epochs", Key.SESSION, "epoch"),
     PersonalTable("session_rollups", Key.USER, "began, session_id"),
     PersonalTable("questionnaires", Key.USER, "ts, id", "to_jsonb(t) - 'id'"),
+    PersonalTable("decision_answers", Key.USER, "ts, decision_id"),
+    PersonalTable("decisions", Key.USER, "ts, decision_id"),
+    PersonalTable("pattern_locks", Key.USER, "part"),
     PersonalTable("sessions", Key.USER, "first_seen, session_id"),
     PersonalTable("users", Key.USER, "user_id"),
 )

@@ -27,11 +27,15 @@ Unit = Annotated[float, Meta(ge=0.0, le=1.0)]
 """A number in [0, 1]."""
 Speed = Annotated[float, Meta(ge=0.2, le=2.0, description="Hz, one cycle being left-right-left")]
 SetSeconds = Annotated[float, Meta(ge=8.0, le=90.0, description="length of a set in seconds")]
+Amplitude = Annotated[float, Meta(ge=1.0, le=20.0, description="degrees of sight to each side of the middle")]
+TargetSize = Annotated[float, Meta(ge=0.4, le=5.0, description="degrees of sight")]
 ShortText = Annotated[str, Meta(max_length=500)]
 # Python's `$` also stands before a line's end, so the patterns here say that none follows.
 Name = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]*$(?!\n)")]
 """An identifier: session, user or alert."""
 Colour = Annotated[str, Meta(max_length=32)]
+Choice = Annotated[str, Meta(max_length=32, pattern=r"^[a-z][a-z_]*$(?!\n)")]
+"""One of several kinds by its name; the client knows which there are."""
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):
@@ -54,9 +58,12 @@ class ThresholdChange(Value, omit_defaults=True, kw_only=True, frozen=True):
 
 
 class SessionConfig(Value, omit_defaults=True, kw_only=True, frozen=True):
-    """Stimulation settings. Every field is optional: a message carries what it changes."""
+    """Stimulation settings. Every field is optional: a message carries what it changes.
 
-    pattern_type: Annotated[str, Meta(max_length=32, pattern=r"^[a-z][a-z_]*$(?!\n)")] | None = None
+    `amplitude_deg`, `size_deg` and `shape` have no default here: what nobody has set is as the client has it.
+    """
+
+    pattern_type: Choice | None = None
     speed: Speed | None = None
     intensity: Unit | None = None
     duration: SetSeconds | None = None
@@ -64,6 +71,9 @@ class SessionConfig(Value, omit_defaults=True, kw_only=True, frozen=True):
     audio_config: AudioConfig | None = None
     safety_thresholds: ThresholdChange | None = None
     predicted_effectiveness: Unit | None = None
+    amplitude_deg: Amplitude | None = None
+    size_deg: TargetSize | None = None
+    shape: Choice | None = None
 
 
 class Readiness(Value, kw_only=True, frozen=True):

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { isEnough, measuresOf, readinessOf, stimulationOf } from "../../emdr_stream/browser/pages/client/comfort.js";
-import { calmReading } from "../../emdr_stream/browser/pages/client/demo_source.js";
+import { calmReading, isOffered, loadDemo, player } from "../../emdr_stream/browser/pages/client/demo_source.js";
 import { TypedNumber } from "../../emdr_stream/browser/pages/client/typed_number.js";
 import { TOLD_CAUSES, causeAfter, ratingsDue, viewOf } from "../../emdr_stream/browser/pages/client/view.js";
 import { en } from "../../emdr_stream/browser/pages/client/words/en.js";
@@ -30,6 +30,8 @@ test("each situation has its view, and the graver one wins", () => {
   assert.equal(view({ welcomed: false, connected: false, paused: true }).view, "connecting");
   assert.deepEqual(view({ closedWith: 4409, connected: false }), { view: "refused", why: "replaced" });
   assert.deepEqual(view({ closedWith: 4500, connected: false }), { view: "refused", why: "ticket" });
+  assert.deepEqual(view({ closedWith: 4503, refusedFor: "forbidden", connected: false }), { view: "refused", why: "ticket" });
+  assert.deepEqual(view({ closedWith: 4503, refusedFor: "resume_denied", connected: false }), { view: "refused", why: "open" });
   assert.equal(view({ ended: true, closedWith: 1000, connected: false }).view, "ended");
 });
 
@@ -90,6 +92,30 @@ test("an invented reading is one that the service takes", () => {
     assert.ok(Math.abs(Object.values(emotions).reduce((sum, part) => sum + part, 0) - 1) < 1e-9);
     assert.ok(Object.values(emotions).every((part) => part >= 0) && Object.values(dimensions).every((part) => Math.abs(part) <= 1));
   }
+});
+
+test("invented readings are offered on one's own machine alone", () => {
+  for (const hostname of ["localhost", "127.0.0.1", "[::1]"]) assert.equal(isOffered({ hostname }), true, hostname);
+  for (const hostname of ["emdr.example.org", "10.0.0.2", "localhost.example.org", ""]) assert.equal(isOffered({ hostname }), false, hostname);
+});
+
+test("a demo's readings are played in order, each once, as they fall due, and then a calm face", () => {
+  const play = player({ scenario: "calm", samples: [[0, "a"], [100, "b"], [450, "c"]] });
+  const random = () => 0.5;
+  assert.deepEqual(play(40, random), ["a"]);
+  assert.deepEqual(play(90, random), []);
+  assert.deepEqual(play(460, random), ["b", "c"], "what a late timer has missed is made up for");
+  assert.equal(play(500, random)[0].signals.face_present, true);
+  assert.equal(player({ scenario: "", samples: [] })(0, random).length, 1);
+});
+
+test("without a demo, or without a service, there is none to play", async () => {
+  assert.equal(await loadDemo(async () => ({ json: async () => null })), null);
+  assert.equal(await loadDemo(async () => { throw new TypeError("offline"); }), null);
+  assert.equal(await loadDemo(async () => ({ json: async () => { throw new SyntaxError("no JSON"); } })), null);
+  const asked = [];
+  await loadDemo(async (address) => { asked.push(address); return { json: async () => null }; });
+  assert.deepEqual(asked, ["client/demo.json"], "relative: the service may stand behind a prefix");
 });
 
 test("both languages have the same words, none empty, with the same values to put in", () => {

@@ -9,7 +9,7 @@ import { ClockOffset } from "../../emdr_stream/browser/client/offset.js";
 import { socketAddress } from "../../emdr_stream/browser/client/page.js";
 import { expiryOf, renewIn } from "../../emdr_stream/browser/client/token.js";
 import { FakeClock, pause, settled, token, welcome } from "./fakes.mjs";
-import { comesBack, session } from "./world.mjs";
+import { comesBack, dialled, session } from "./world.mjs";
 
 const vectors = JSON.parse(readFileSync(new URL("vectors.json", import.meta.url), "utf-8"));
 
@@ -171,6 +171,53 @@ test("after 4401 a fresh token is asked for", async () => {
   const world = await session({ getToken: async (why) => { asked.push(why.refresh); return "t"; } });
   await comesBack(world, welcome({ resumed: true }), 4401);
   assert.deepEqual(asked, [false, true]);
+});
+
+test("a fresh token is asked for once, though it comes too late for the try that asked, or the next try fails", async () => {
+  const asked = [];
+  let give;
+  const getToken = ({ refresh }) => {
+    asked.push(refresh);
+    return refresh ? new Promise((settle) => { give = () => settle("newer"); }) : Promise.resolve(asked.length === 1 ? "old" : "newer");
+  };
+  const world = await session({ getToken });
+  const { clock, Socket } = world;
+  world.socket.drop(4401);
+  await clock.advance(600); // half of the longest first wait is 250 ms: it asks for a token now
+  assert.deepEqual(asked, [false, true]);
+  await clock.advance(8_001); // nobody waits longer for one try
+  give();
+  await settled();
+  assert.equal(Socket.all.length, 1, "the try that asked was given up");
+  await dialled(world);
+  Socket.newest.drop(1006);
+  await dialled(world);
+  Socket.newest.accept();
+  assert.deepEqual(asked, [false, true, false, false]);
+  assert.equal(Socket.newest.of("hello")[0].token, "newer");
+});
+
+test("a token that was asked for in good time and comes after the old one has ended is used, and not asked for again", async () => {
+  const clock = new FakeClock();
+  const asked = [];
+  let give;
+  const short = token({ exp: (clock.wall() + 20_000) / 1_000 });
+  const getToken = ({ refresh }) => {
+    asked.push(refresh);
+    return refresh ? new Promise((settle) => { give = () => settle("newer"); }) : Promise.resolve(asked.length === 1 ? short : "newer");
+  };
+  const world = await session({ clock, getToken });
+  for (let s = 0; s < 12; s += 1) {
+    world.socket.receive("heartbeat", { server_ts: clock.wall() });
+    await clock.advance(1_000);
+  }
+  assert.deepEqual(asked, [false, true]);
+  world.socket.drop(4401);
+  give(); // before the next try has begun
+  await dialled(world);
+  world.Socket.newest.accept();
+  assert.deepEqual(asked, [false, true, false]);
+  assert.equal(world.Socket.newest.of("hello")[0].token, "newer");
 });
 
 test("a token's end is read from it, whoever signed it, and never trusted for more", () => {

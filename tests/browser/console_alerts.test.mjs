@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Alerts, escalatesIn, wantsAcknowledgement } from "../../emdr_stream/browser/pages/console/alerts.js";
-import { Chime, due } from "../../emdr_stream/browser/pages/console/chime.js";
+import { Chime, due, VOLUME } from "../../emdr_stream/browser/pages/console/chime.js";
 import { decider, distance, reasons, signInWords } from "../../emdr_stream/browser/pages/console/evidence.js";
 import { alert, dictionaries, english, russian } from "./console_world.mjs";
 
@@ -138,6 +138,34 @@ test("nothing sounds before a gesture, and the page knows that it is blocked", a
   assert.equal(chime.state, "ready");
   chime.isOn = false;
   assert.equal(chime.state, "off");
+});
+
+test("the volume is kept in this browser, bounded, and reaches every note", async () => {
+  const kept = new Map();
+  const storage = { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => { kept.set(name, value); } };
+  const peaks = [];
+  const part = () => ({ frequency: {}, gain: { setValueAtTime() {}, linearRampToValueAtTime: (value) => { if (value > 0) peaks.push(value); } }, connect: (next) => next, start() {}, stop() {} });
+  const context = { state: "running", currentTime: 0, createOscillator: part, createGain: part };
+  const chime = new Chime(() => context, storage);
+  await chime.unlock();
+  assert.equal(chime.volume, VOLUME.usual);
+  chime.play("critical");
+  const usual = peaks.splice(0);
+  chime.volume = 1;
+  chime.play("critical");
+  assert.equal(usual.length, 5);
+  assert.deepEqual(peaks, usual.map((peak) => peak / VOLUME.usual));
+  assert.equal(new Chime(() => context, storage).volume, 1);
+  chime.volume = 0;
+  assert.equal(chime.volume, VOLUME.least, "off is a switch of its own, and shown");
+  for (const odd of ["loud", "", "NaN"]) {
+    kept.set("emdr.volume", odd);
+    assert.ok(new Chime(() => context, storage).volume >= VOLUME.least, odd);
+  }
+  const locked = { getItem: () => { throw new Error("no"); }, setItem: () => { throw new Error("no"); } };
+  const private_ = new Chime(() => context, locked);
+  private_.volume = 0.9;
+  assert.equal(private_.volume, 0.9);
 });
 
 test("a browser without sound is told as blocked, not as an error", async () => {

@@ -4,13 +4,16 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { Announce } from "../../emdr_stream/browser/pages/console/announce.js";
 import { problemOfToken } from "../../emdr_stream/browser/pages/console/gate.js";
-import { changeOf, parse, STIMULUS, thresholdChange, waitsForSetEnd } from "../../emdr_stream/browser/pages/console/limits.js";
+import { changeOf, parse, RANGES, STIMULUS, thresholdChange, waitsForSetEnd } from "../../emdr_stream/browser/pages/console/limits.js";
 import { Link, SILENT_MS } from "../../emdr_stream/browser/pages/console/link.js";
 import { KEYS, wishOf } from "../../emdr_stream/browser/pages/console/shortcuts.js";
 import { age, clock, duration, named, problemOf, reading } from "../../emdr_stream/browser/pages/console/wording.js";
 import { themeSwitch } from "../../emdr_stream/browser/pages/shared/theme.js";
 import { claimsOf, clean, takeToken, TokenKeeper } from "../../emdr_stream/browser/pages/shared/token.js";
 import { pickLanguage, Words } from "../../emdr_stream/browser/pages/shared/words.js";
+import { LIMITS, SHAPES } from "../../emdr_stream/browser/client/stimulation/limits.js";
+import { PATTERNS } from "../../emdr_stream/browser/client/stimulation/paths.js";
+import { pauseInWords, stimulusInWords } from "../../emdr_stream/browser/pages/console/summary.js";
 import { english, russian } from "./console_world.mjs";
 
 const key = (name, fields = {}) => ({ key: name, ctrlKey: false, altKey: false, metaKey: false, target: { tagName: "BODY" }, ...fields });
@@ -39,12 +42,52 @@ test("only what differs is sent, and what is out of range is named", () => {
   assert.deepEqual([change, wrong.map(({ name, why }) => `${name} ${why}`)], [{}, ["speed range", "intensity number", "duration range"]]);
 });
 
+test("what nobody has set may stay empty, and is sent once it is typed", () => {
+  const present = { speed: 1, intensity: 0.8, duration: 24 };
+  const typed = { speed: "1", intensity: "0.8", duration: "24", amplitude_deg: " ", size_deg: "" };
+  assert.deepEqual(changeOf(typed, present, STIMULUS), { change: {}, wrong: [] });
+  assert.deepEqual(changeOf({ ...typed, amplitude_deg: "8,5", size_deg: "2" }, present, STIMULUS).change, { amplitude_deg: 8.5, size_deg: 2 });
+  const { wrong } = changeOf({ ...typed, speed: "", amplitude_deg: "25", size_deg: "big" }, present, STIMULUS);
+  assert.deepEqual(wrong.map(({ name, why }) => `${name} ${why}`), ["speed number", "amplitude_deg range", "size_deg number"]);
+  assert.deepEqual(changeOf({ ...typed, amplitude_deg: "" }, { ...present, amplitude_deg: 8 }, STIMULUS).wrong, [{ name: "amplitude_deg", why: "number" }]);
+});
+
+test("the ranges of the form are those of the stimulation", () => {
+  assert.deepEqual([RANGES.amplitude_deg.least, RANGES.amplitude_deg.most], LIMITS.amplitudeDeg);
+  assert.deepEqual([RANGES.size_deg.least, RANGES.size_deg.most], LIMITS.sizeDeg);
+  assert.deepEqual([RANGES.speed.least, RANGES.speed.most], LIMITS.speedHz);
+  assert.deepEqual([RANGES.duration.least, RANGES.duration.most], LIMITS.seconds);
+  for (const words of [english, russian]) {
+    for (const name of STIMULUS) assert.ok(words.has(`field.${name}`) && words.has(`change.${name}`), name);
+    for (const shape of SHAPES) assert.ok(words.has(`shape.${shape}`), shape);
+    for (const pattern of PATTERNS) assert.ok(words.has(`pattern.${pattern}`), pattern);
+  }
+});
+
+test("the settings are told in words, and what nobody has set is not guessed", () => {
+  const config = { pattern_type: "horizontal", speed: 1, intensity: 0.8, duration: 24 };
+  assert.equal(stimulusInWords(english, config), "Left to right, 1.00 Hz, intensity 80 %, sets of 24 s.");
+  assert.equal(stimulusInWords(english, { ...config, amplitude_deg: 8.5, size_deg: 2, shape: "ring" }),
+    "Left to right, 1.00 Hz, intensity 80 %, sets of 24 s. Also set: 8.5° to each side, light of 2.0°, Ring.");
+});
+
+test("a light that was at rest before the pause is not said to have been stopped by it", () => {
+  const pause = { reason: "therapist", asked_ts: 100_000, received: true };
+  assert.match(pauseInWords(english, { ...pause, stopped_ts: 99_900 })[0], /^The client's light stopped at/);
+  assert.match(pauseInWords(english, { ...pause, stopped_ts: 94_000 })[0], /at rest already, since/);
+});
+
 test("thresholds must be in order, and raising one is told apart from lowering it", () => {
   const present = { risk: 0.6, crisis_pause: 0.7, crisis_immediate: 0.8 };
   const typed = (fields) => ({ risk: "0.6", crisis_pause: "0.7", crisis_immediate: "0.8", ...fields });
   assert.deepEqual(thresholdChange(typed({ crisis_pause: "0.9" }), present).wrong, [{ name: "crisis_immediate", why: "order" }]);
   assert.deepEqual(thresholdChange(typed({ risk: "0.5" }), present).relaxed, []);
   assert.deepEqual(thresholdChange(typed({ risk: "0.5", crisis_immediate: "0.9" }), present).relaxed, ["crisis_immediate"]);
+});
+
+test("within a set a first width waits, as the service does not know the client's", () => {
+  assert.deepEqual(waitsForSetEnd({ amplitude_deg: 3 }, { speed: 1 }, true), ["amplitude_deg"]);
+  assert.deepEqual(waitsForSetEnd({ amplitude_deg: 3, size_deg: 5 }, { amplitude_deg: 6, size_deg: 1 }, true), []);
 });
 
 test("within a set a rise waits, as in the service", () => {

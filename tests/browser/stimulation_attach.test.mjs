@@ -93,6 +93,14 @@ test("an adaptation changes nothing while it waits for the next set, and the who
   assert.deepEqual([engine.stimulus.speedHz, engine.stimulus.seconds, engine.state], [0.6, 30, "moving"]);
 });
 
+test("width, size and shape come from the therapist like everything else, and stay the page's own until then", async () => {
+  const { engine, talk } = await together();
+  assert.deepEqual([engine.stimulus.amplitudeDeg, engine.stimulus.sizeDeg, engine.stimulus.shape], [12, 1.6, "circle"]);
+  const config = { amplitude_deg: 5, size_deg: 3, shape: "ring" };
+  talk.socket.receive("pattern.adapt", { seq: 10, epoch: 1, adapt_id: "a1", config, effective: "now", ramp_ms: 500, reasons: [] });
+  assert.deepEqual([engine.stimulus.amplitudeDeg, engine.stimulus.sizeDeg, engine.stimulus.shape], [5, 3, "ring"]);
+});
+
 test("a session that is over holds the light for good", async () => {
   const { engine, stage, talk } = await together();
   engine.start();

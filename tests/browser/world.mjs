@@ -47,10 +47,13 @@ export async function console_(options = {}) {
   return world;
 }
 
-/** Lets time pass until the next socket is opened. */
+/** Lets time pass until the next socket is opened; fails when a minute brings none. */
 export async function dialled({ clock, Socket }) {
   const before = Socket.all.length;
-  while (Socket.all.length === before) await clock.advance(50);
+  for (let ms = 0; Socket.all.length === before; ms += 50) {
+    if (ms > 60_000) throw new Error("no socket was opened within a minute");
+    await clock.advance(50);
+  }
 }
 
 /** The connection breaks; the next one is tried, and welcomed. */

@@ -51,12 +51,20 @@
   addEventListener("keydown", (event) => {
     if (event.key !== " " && event.key !== "Escape") return;
     const canvas = document.getElementById("light");
+    if (!canvas?.width) return;
     key = { shown: spot(canvas), moving: frames.slice(-4).some(({ moved }) => moved), after: [] };
   }, { capture: true });
 
   globalThis.lightProbe = {
     moves: () => moves,
     forget: () => { moves = 0; frames.length = 0; },
+    /** Where it was at the frame nearest to this time (ms since 1970), as a part of the widest; null without a frame near it. */
+    reachAt(ms) {
+      const apart = ({ drawn }) => Math.abs(performance.timeOrigin + drawn - ms);
+      const nearest = frames.reduce((best, now) => (best === null || apart(now) < apart(best) ? now : best), null);
+      if (nearest === null || apart(nearest) > SMOOTH_MS / 2) return null;
+      return nearest.x / Math.max(...frames.map(({ x }) => Math.abs(x)));
+    },
     lastMovedMs: () => frames.findLast(({ moved }) => moved)?.ms ?? 0,
     atKey: () => key && { moving: key.moving, frames: key.after.length, elsewhere: key.after.filter((now) => isElsewhere(now, key.shown)).length },
     /** Milliseconds between two crossings of the midline; only where no frame was late: the light waits for those. */

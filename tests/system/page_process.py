@@ -2,9 +2,7 @@
 
 import contextlib
 import json
-import os
 import queue
-import shutil
 import subprocess
 import threading
 import time
@@ -13,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.node import node
 from tests.system.service import Service
 
 Event = dict[str, Any]
@@ -71,13 +68,9 @@ class Page:
 
 @contextlib.contextmanager
 def page(service: Service, user: str) -> Iterator[Page]:
-    """A client's and a therapist's page of this user. Without Node a developer skips, a run with CI set fails."""
-    node = shutil.which("node")
-    if node is None:
-        reason = "node is not installed (version 20 or newer)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    """A client's and a therapist's page of this user."""
     tokens = (service.token("client", user), service.token("therapist", f"{user}-t", clients=[user]))
-    command = [str(node), "--experimental-websocket", "--no-warnings", str(_SCRIPT), f"ws://127.0.0.1:{service.port}"]
+    command = [node(), "--experimental-websocket", "--no-warnings", str(_SCRIPT), f"ws://127.0.0.1:{service.port}"]
     process = subprocess.Popen([*command, *tokens], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     running = Page(process)
     listening = threading.Thread(target=running.listen, daemon=True)

@@ -20,6 +20,7 @@ from tests.system.service import Service
 PATIENCE_MS: Final = 22_000
 """For what takes a second on a machine that is idle."""
 _PROBE: Final = (Path(__file__).parent / "light_probe.js").read_text()
+_TONES: Final = (Path(__file__).parent / "tone_probe.js").read_text()
 _DESKTOP: Final = {"width": 1280, "height": 800}
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -52,14 +53,21 @@ def _decoded(data: bytes | str) -> Message:
 
 @contextlib.contextmanager
 def opened(browser: Browser, **wishes: Any) -> Iterator[Page]:
-    """A page in a browser profile of its own, as another person's computer has. `wishes`: of Playwright's context."""
+    """A page in a browser profile of its own, as another person's computer has. `wishes`: of Playwright's context.
+
+    An error that the page's own scripts have let escape fails the test.
+    """
+    escaped: list[str] = []
     context: BrowserContext = browser.new_context(**{"viewport": _DESKTOP, "locale": "en-GB", **wishes})
     context.set_default_timeout(PATIENCE_MS)
     context.add_init_script(_PROBE)
+    context.add_init_script(_TONES)
+    context.on("weberror", lambda problem: escaped.append(str(problem.error)))
     try:
         yield context.new_page()
     finally:
         context.close()
+    assert not escaped, escaped
 
 
 def until(page: Page, holds: str) -> None:
@@ -93,14 +101,14 @@ class ClientPage:
         made.wire.listen(page)
         return made
 
-    def go_through(self, *, camera: bool, sound: bool = False) -> None:
+    def go_through(self, *, camera: bool, sound: bool = False, ends_at: str = "ready") -> None:
         """All steps before the session, by pointer."""
         for step in ("welcome", "ready", "source", "comfort"):
             self.fill(step, camera=camera, sound=sound)
             self.leave(step)
         self.rehearse()
         self.page.locator("#begin").click()
-        self.expect_view("ready")
+        self.expect_view(ends_at)
 
     def fill(self, step: str, *, camera: bool = False, sound: bool = False) -> None:
         page = self.page
@@ -151,6 +159,14 @@ class ClientPage:
         """What the newest stop key found, and how many frames showed the light elsewhere after it."""
         seen: Mapping[str, Any] = self.page.evaluate("lightProbe.atKey()")
         return seen
+
+    def sides_of_tones(self) -> list[tuple[float, float]]:
+        """Of the tones that were heard: the side (-1 left, 1 right), and where the light was then, -1 to 1."""
+        sides: list[tuple[float, float]] = self.page.evaluate(
+            """() => toneProbe.heard().map(({ pan, heardMs }) => [Math.sign(pan), lightProbe.reachAt(heardMs)])
+              .filter(([, reach]) => reach !== null)"""
+        )
+        return sides
 
     def half_pass_ms(self) -> float:
         """The median time between two crossings of the midline, of those in which no frame was late."""

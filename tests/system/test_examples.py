@@ -1,13 +1,13 @@
 """The clients that README shows: they are the files in `examples/`, and they run against the real service."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.node import node
 from tests.system.service import Service
 
 pytestmark = pytest.mark.system
@@ -45,10 +45,9 @@ def test_the_python_client_of_the_readme_streams_and_ends(shipped: Service, repo
     check(played(shipped, sys.executable, repository / "examples" / "client.py"))
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed (version 20 or newer)")
 def test_the_javascript_client_of_the_readme_streams_and_ends(shipped: Service, repository: Path) -> None:
     # Version 22 knows WebSocket without the flag and takes the flag all the same.
-    check(played(shipped, "node", "--experimental-websocket", "--no-warnings", repository / "examples" / "client.mjs"))
+    check(played(shipped, node(), "--experimental-websocket", "--no-warnings", repository / "examples" / "client.mjs"))
 
 
 def test_a_client_with_a_bad_token_ends_with_an_error(shipped: Service, repository: Path) -> None:

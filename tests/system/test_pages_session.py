@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.system.browser import filmed_browser, keep_picture
 from tests.system.film import Film, Mood
-from tests.system.pages import ClientPage, ConsolePage, opened
+from tests.system.pages import ClientPage, ConsolePage, opened, until
 from tests.system.plain_model import add_shipped, write_plain_model
 from tests.system.service import Service, service
 
@@ -39,7 +39,7 @@ def test_a_crisis_before_the_camera_stops_the_light_and_a_therapist_and_then_the
     browser, film = filmed
     with opened(browser) as one, opened(browser) as other:
         client = ClientPage.open(one, clinic, "on-film")
-        client.go_through(camera=True)
+        client.go_through(camera=True, sound=True)
         console = ConsolePage.open(other, clinic, "t-film", ["on-film"])
         expect(other.locator("#sessions .session")).to_have_count(1)
         keep_picture(other, "console-normal")
@@ -50,11 +50,18 @@ def test_a_crisis_before_the_camera_stops_the_light_and_a_therapist_and_then_the
         assert client.wire.got("result")[-1]["emotions"]["joy"] < 0.3
         client.begin_set()
         before_ms = client.half_pass_ms()
+        until(one, "toneProbe.heard().filter(({ heardMs }) => lightProbe.reachAt(heardMs) !== null).length >= 6")
+        sides = client.sides_of_tones()
+        assert {side for side, _ in sides} == {-1.0, 1.0}
+        assert all(side * reach > 0 for side, reach in sides), "each tone comes from the side where the light is"
+        # The path is at its full width after a second.
+        assert all(side * reach > 0.7 for side, reach in sides[-3:]), "each tone is heard with the light at its end"
         keep_picture(one, "client-moving")
 
         film.show(Mood.SMILING)
         client.expect_view("paused")
         assert client.wire.got("control.pause", reason="crisis")
+        assert one.evaluate("toneProbe.ordered()") == 0
         one.evaluate("lightProbe.forget()")
 
         # The console: the alert and its evidence, the light's true rest, curves that are drawn.

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from emdr_stream.domain import Role
 from emdr_stream.rest.operation import Operation
 from emdr_stream.rest.operations import OPERATIONS
-from tests.rest_requests import NOBODYS, REQUESTS, Person
+from tests.rest_requests import NOBODYS, OF_PROPOSALS, REQUESTS, Person
 from tests.system.authorisation_world import forged
 from tests.system.rest import Asked, ask
 from tests.system.service import Service, service
@@ -56,11 +57,20 @@ def wanted(operation: Operation, who: str) -> int:
     return 200 if whose_own or operation.name in NOBODYS else 404
 
 
+async def proposed(running: Service, person: Person) -> Person:
+    """The same person, with a proposal for their next set."""
+    optimize = REQUESTS["personalization.optimize"](person)
+    answer = await asyncio.to_thread(ask, running, optimize, running.token("service", "back-end"))
+    return replace(person, decision_id=answer.json["decision_id"])
+
+
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 async def test_every_role_gets_what_the_declaration_says(recorded: Service, operation: Operation) -> None:
     user = f"matrix-{operation.name}"
     async with stream(recorded, user, subprotocol=JSON) as client:
         person = Person(user, client.of("welcome")[0]["session_id"])
+        if operation.name in OF_PROPOSALS:
+            person = await proposed(recorded, person)
         request: Asked = REQUESTS[operation.name](person)
         # The row of a session and its recording are written behind its back.
         await client.send("sample", ts=1, dimensions={"valence": 0.1, "arousal": 0.0, "attention": 0.8})
@@ -83,6 +93,8 @@ async def test_what_is_none_of_theirs_is_told_as_what_does_not_exist(recorded: S
     token = recorded.token("therapist", "t-other", clients=["somebody-else"])
     async with stream(recorded, user, subprotocol=JSON) as client:
         there = Person(user, client.of("welcome")[0]["session_id"])
+        if operation.name in OF_PROPOSALS:
+            there = await proposed(recorded, there)
         absent = Person("nobody-at-all", "s0123456789abcdef")
         answers = [
             await asyncio.to_thread(ask, recorded, REQUESTS[operation.name](person), token)

@@ -118,6 +118,37 @@ async def test_a_console_at_any_worker_sees_acknowledges_and_commands(clinic: Se
         await client.wait_for("control.resume")
 
 
+async def test_a_console_at_another_worker_is_known_to_attend_and_reads_the_records(clinic: Service) -> None:
+    await all_up(clinic)
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(stream(clinic, "looked-at"))
+        session_id = client.of("welcome")[0]["session_id"]
+        console = await elsewhere(clinic, stack, worker_of(clinic, client), "looked-at")
+        await console.send("attend", id="here", session_id=session_id)
+        assert await console.wait_for(of_type("done", re="here"))
+        await console.wait_for(of_type("state", session_id=session_id, attended_by=["t-1"]))
+        await client.send("set", id="set", action="start", set_no=1)
+        await client.send("rating", id="sud", scale="sud", value=4)
+        await client.send("stop", id="stop")
+        alert = await console.wait_for(of_type("alert", kind="client_stop"))
+        # What happened is written behind: it is in the records a moment later.
+        for asked in range(50):
+            await console.send("history", id=asked, session_id=session_id, curve_s=60)
+            past = await console.wait_for(of_type("history", re=asked))
+            kinds = {event["kind"] for event in past["events"]}
+            if {"set", "rating", "control"} <= kinds and past["alerts"]:
+                break
+            await asyncio.sleep(0.1)
+        assert {"set", "rating", "control"} <= kinds, past
+        assert past["session_id"] == session_id and past["complete"] is True
+        assert [body["alert_id"] for body in past["alerts"]] == [alert["alert_id"]]
+        # Who may not see the client may neither attend nor read there either.
+        stranger = await elsewhere(clinic, stack, worker_of(clinic, client), "somebody-else")
+        for kind in ("attend", "history"):
+            await stranger.send(kind, id=kind, session_id=session_id)
+            assert (await stranger.wait_for(of_type("error", re=kind)))["code"] == "unknown_session"
+
+
 async def test_a_killed_workers_session_is_resumed_paused_on_another_and_the_worker_comes_back(
     clinic: Service,
 ) -> None:

@@ -1,7 +1,6 @@
 """The browser library: its own tests by Node, its declarations, and what holds of each of its files."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from emdr_stream.wire.contract import sockets
 from emdr_stream.wire.stream import Morphcast, MorphcastEvent
 from emdr_stream.wire.typescript import declarations, main
 from tests.browser.vectors import rendered
+from tests.node import node
 
 _EXPORT = re.compile(r"^export \{ ([^}]+) \}", re.MULTILINE)
 _DECLARED = re.compile(r"^export (?:class|function) (\w+)", re.MULTILINE)
@@ -31,18 +31,6 @@ def client(repository: Path) -> Path:
 def scripts(repository: Path) -> list[Path]:
     """Every module that a browser may be given."""
     return sorted((repository / "emdr_stream" / "browser").rglob("*.js"))
-
-
-def node() -> str:
-    """The command, version 20 or newer. A developer without it skips; a run with CI set fails."""
-    found = shutil.which("node")
-    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout if found else ""
-    if found and int(version[1:].split(".")[0]) >= 20:
-        return found
-    reason = f"node 20 or newer is needed ({version.strip() or 'none'} found): Debian package nodejs, or nodejs.org"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.mark.timeout(180)  # ten processes of Node; two seconds when the machine has nothing else to do

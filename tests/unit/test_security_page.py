@@ -7,8 +7,9 @@ import pytest
 
 from emdr_stream.domain import Role
 from emdr_stream.errors import CloseCode, ErrorCode
+from emdr_stream.generated import renewed
 from emdr_stream.wire.contract import sockets
-from tests.authorisation_table import COLUMNS, ORIGINS, TABLES, Table, blocks, parsed, renewed
+from tests.authorisation_table import COLUMNS, ORIGINS, TABLES, Table, blocks, parsed
 
 
 @pytest.fixture(scope="module")
@@ -51,5 +52,5 @@ def test_a_row_with_a_missing_cell_or_a_second_time_is_no_table() -> None:
 
 
 def test_the_page_on_security_is_current(page: str) -> None:
-    assert page == renewed(page), "renew it: python -m tests.authorisation_table docs/security.md"
+    assert page == renewed(page, blocks()), "renew it: python -m tests.authorisation_table docs/security.md"
     assert sorted(re.findall(r"<!-- begin ([a-z-]+) -->", page)) == sorted(blocks())

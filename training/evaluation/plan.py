@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 RELEASE_SEED: Final = 77_002
-"""Of the test sets. Whoever looks at them while tuning has spent them: choose another for the release. 77,001 was that of
-version 2, whose figures led to version 3."""
+"""Of the test sets. Whoever looks at them while tuning has spent them: choose another for the release. 77,001 was that
+of version 2, whose figures led to version 3."""
 
 
 @dataclass(frozen=True, slots=True)

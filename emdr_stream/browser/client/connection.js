@@ -135,6 +135,7 @@ export class Connection {
       this.#giveUp("no_token", ABNORMAL);
       return;
     }
+    this.#refresh = false; // also when it came too late for this try, as a person is slow: the next one has it
     if (attempt !== this.#try) return;
     try {
       this.#dial(token);
@@ -160,7 +161,6 @@ export class Connection {
   /** @param {string} token */
   #greet(token) {
     this.state = "greeting";
-    this.#refresh = false;
     this.#renewLater(token);
     this.#write(this.#hooks.hello(token));
   }
@@ -285,6 +285,7 @@ export class Connection {
     const attempt = this.#try;
     try {
       const token = await this.#getToken({ refresh: true });
+      this.#refresh = false;
       if (attempt !== this.#try) return;
       const answer = await this.questions.ask({ type: "auth", token });
       if (answer.ok) this.#renewLater(token);

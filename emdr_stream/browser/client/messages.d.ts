@@ -243,6 +243,9 @@ export interface SessionConfig {
   audio_config?: AudioConfig | null;
   safety_thresholds?: ThresholdChange | null;
   predicted_effectiveness?: number | null;
+  amplitude_deg?: number | null;
+  size_deg?: number | null;
+  shape?: string | null;
 }
 /** What a console needs to list a session. */
 export interface SessionSummary {

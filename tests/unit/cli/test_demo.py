@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from emdr_stream.cli.demo import BASELINE_S, SCENARIOS, Scenario, script
+from emdr_stream.cli.demo import BASELINE_S, SCENARIOS, Scenario, readings, script
 from emdr_stream.domain import AlertKind, AlertState, Source
 from emdr_stream.inference.batch import RowScorer
 from emdr_stream.inference.models import load_current
@@ -93,3 +93,21 @@ def test_what_should_pause_pauses_early_enough_to_be_seen_through(name: str, rea
 @pytest.mark.parametrize("name", ["abreaction", "calm"])
 def test_what_should_not_pause_does_not(name: str) -> None:
     assert told(name).pauses == []
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_clients_page_plays_the_same_readings(name: str) -> None:
+    played = msgspec.json.decode(readings(name))
+    assert played["scenario"] == name
+    sent = [timed for timed in script(SCENARIOS[name]).messages if timed.message["type"] == "sample"]
+    assert [at_ms for at_ms, _ in played["samples"]] == [timed.at_ms for timed in sent]
+    for (_, reading), timed in zip(played["samples"], sent, strict=True):
+        assert {**timed.message, **reading} == timed.message
+        assert set(timed.message) - set(reading) == {"type", "ts"}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_clients_page_says_in_both_languages_what_it_plays(name: str, repository: Path) -> None:
+    for language in ("en", "ru"):
+        words = repository / "emdr_stream" / "browser" / "pages" / "client" / "words" / f"{language}.js"
+        assert f'"source.demo.{name}": "' in words.read_text(encoding="utf-8")

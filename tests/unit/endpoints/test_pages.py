@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from emdr_stream.browser.assets import Asset, read_assets
 from emdr_stream.endpoints.pages import CONTENT_SECURITY_POLICY, page_routes
+from emdr_stream.errors import ConfigurationError
 
 PAGE = b"""<!doctype html><link rel="stylesheet" href="../shared/theme.css">
 <script type="module" src="./page.js"></script><a href="https://example.org/">x</a><a href="#top">y</a>"""
@@ -141,6 +142,20 @@ def test_the_latest_library_is_found_without_knowing_the_version(folder: Path) -
         assert answer.headers["access-control-allow-origin"] == "*"
         client = TestClient(Starlette(routes=page_routes("9.9", read_assets(folder))))
         assert str(client.get(f"/assets/latest/{path}").url).endswith(f"/assets/9.9/{path}")
+
+
+def test_the_readings_of_a_demo_are_given_and_none_where_no_demo_runs(folder: Path, tmp_path: Path) -> None:
+    none = ask(folder, "/client/demo.json")
+    assert (none.status_code, none.json(), none.headers["cache-control"]) == (200, None, "no-store")
+    played = tmp_path / "readings.json"
+    played.write_text('{"scenario": "calm", "samples": []}')
+    client = TestClient(Starlette(routes=page_routes("9.9", read_assets(folder), demo_readings=played)))
+    given = client.get("/client/demo.json")
+    assert given.json()["scenario"] == "calm"
+    assert given.headers["content-type"] == "application/json"
+    assert given.headers["cross-origin-resource-policy"] == "same-origin"
+    with pytest.raises(ConfigurationError, match=r"EMDR_DEMO_READINGS: .*gone.json cannot be read"):
+        page_routes("9.9", read_assets(folder), demo_readings=tmp_path / "gone.json")
 
 
 def test_files_are_only_given_and_never_taken(folder: Path) -> None:

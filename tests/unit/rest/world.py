@@ -55,6 +55,7 @@ class World:
             answers=self.answers,
             analyst=nothing,
             forecasts=nothing,
+            personalizer=nothing,
             authority=self.authority,
             metrics=self.metrics,
             settings=settings,

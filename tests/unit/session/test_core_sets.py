@@ -91,6 +91,33 @@ def test_within_a_set_the_stimulus_only_becomes_gentler() -> None:
     assert live.sent(PatternAdapt)[count].config == SessionConfig(speed=1.8)
 
 
+def test_within_a_set_the_path_only_becomes_narrower_and_a_first_width_waits() -> None:
+    live = Live(facts=facts_of(config=SessionConfig(speed=1.0)))
+    live.tell(SetMark(action="start", set_no=1))
+    for wish in (SessionConfig(amplitude_deg=6.0, size_deg=2.0, shape="ring"), SessionConfig(size_deg=3.0)):
+        live.took(live.core.command(ConfigSet(session_id="s1", config=wish), "dr", live.now))
+    # How wide it is now only the client knows.
+    sizes = [message.config for message in live.sent(PatternAdapt)]
+    assert sizes == [SessionConfig(size_deg=2.0, shape="ring"), SessionConfig(size_deg=3.0)]
+    live.tell(SetMark(action="end", set_no=1))
+    assert live.sent(PatternAdapt)[-1].config == SessionConfig(amplitude_deg=6.0)
+    live.tell(SetMark(action="start", set_no=2))
+    for width in (9.0, 4.0):
+        wish = SessionConfig(amplitude_deg=width)
+        live.took(live.core.command(ConfigSet(session_id="s1", config=wish), "dr", live.now))
+    assert live.sent(PatternAdapt)[-1].config == SessionConfig(amplitude_deg=4.0)
+    live.tell(SetMark(action="end", set_no=2))
+    assert live.core.care.state.config.amplitude_deg == 4.0
+
+
+def test_what_nobody_has_set_of_the_path_is_left_to_the_client() -> None:
+    live = Live()
+    assert live.core.care.state.config.amplitude_deg is None
+    live.tell(SetMark(action="start", set_no=1))
+    live.tell(SetMark(action="end", set_no=1))
+    assert all(message.config.amplitude_deg is None for message in live.sent(PatternAdapt))
+
+
 def test_the_newest_word_on_a_field_counts() -> None:
     live = Live()
     live.tell(SetMark(action="start", set_no=1))

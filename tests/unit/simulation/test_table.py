@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from emdr_stream.generated import renewed
 from emdr_stream.simulation.parameters import Parameters, describe
-from emdr_stream.simulation.table import blocks, kind_of, renewed
+from emdr_stream.simulation.table import blocks, kind_of
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +16,7 @@ def page(repository: Path) -> str:
 
 
 def test_the_page_is_current(page: str) -> None:
-    assert page == renewed(page), "renew it: python -m emdr_stream.simulation.table docs/simulator.md"
+    assert page == renewed(page, blocks()), "renew it: python -m emdr_stream.simulation.table docs/simulator.md"
 
 
 def test_the_page_holds_every_block_once_and_every_constant(page: str) -> None:
@@ -26,7 +27,7 @@ def test_the_page_holds_every_block_once_and_every_constant(page: str) -> None:
 
 def test_a_marker_without_a_block_is_an_error() -> None:
     with pytest.raises(KeyError, match="nothing"):
-        renewed("<!-- begin nothing -->\n<!-- end nothing -->")
+        renewed("<!-- begin nothing -->\n<!-- end nothing -->", blocks())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,14 @@ import pytest
 from emdr_stream.errors import ErrorCode, ProtocolError
 from emdr_stream.wire.codec import MSGPACK, STREAM_CODECS, WATCH_CODECS
 
-RANGES = {"speed": (0.2, 2.0), "duration": (8.0, 90.0), "intensity": (0.0, 1.0), "audio_config.volume": (0.0, 1.0)}
+RANGES = {
+    "speed": (0.2, 2.0),
+    "duration": (8.0, 90.0),
+    "intensity": (0.0, 1.0),
+    "amplitude_deg": (1.0, 20.0),
+    "size_deg": (0.4, 5.0),
+    "audio_config.volume": (0.0, 1.0),
+}
 MESSAGES = {
     "hello": (STREAM_CODECS[MSGPACK], {"type": "hello", "source": "emotion"}),
     "config.set": (WATCH_CODECS[MSGPACK], {"type": "config.set", "session_id": "s1"}),

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from emdr_stream.errors import CLOSE_CODES, ErrorCode
+from emdr_stream.generated import renew_page, renewed
 from emdr_stream.wire.contract import ERROR_MEANINGS, sockets
-from emdr_stream.wire.tables import blocks, main, renewed
+from emdr_stream.wire.tables import blocks
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def page(repository: Path) -> str:
 
 
 def test_the_page_is_current(page: str) -> None:
-    assert page == renewed(page), "renew it: python -m emdr_stream.wire.tables docs/protocol.md"
+    assert page == renewed(page, blocks()), "renew it: python -m emdr_stream.wire.tables docs/protocol.md"
 
 
 def test_the_page_holds_every_block_once(page: str) -> None:
@@ -25,16 +26,16 @@ def test_the_page_holds_every_block_once(page: str) -> None:
 
 def test_a_stale_block_is_renewed_and_the_prose_is_left_alone() -> None:
     stale = "prose\n<!-- begin close-codes -->\nstale row\n<!-- end close-codes -->\nmore"
-    fresh = renewed(stale)
+    fresh = renewed(stale, blocks())
     assert "stale row" not in fresh
     assert fresh.startswith("prose\n")
     assert fresh.endswith("\nmore")
-    assert renewed(fresh) == fresh
+    assert renewed(fresh, blocks()) == fresh
 
 
 def test_a_marker_without_a_block_is_an_error() -> None:
     with pytest.raises(KeyError, match="nothing"):
-        renewed("<!-- begin nothing -->\n<!-- end nothing -->")
+        renewed("<!-- begin nothing -->\n<!-- end nothing -->", blocks())
 
 
 def test_every_message_and_code_has_its_row() -> None:
@@ -64,9 +65,9 @@ def test_every_row_has_as_many_cells_as_its_head() -> None:
 
 
 def test_the_command_prints_the_blocks_or_renews_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main([])
+    renew_page([], blocks())
     assert "<!-- begin values -->" in capsys.readouterr().out
     page = tmp_path / "page.md"
     page.write_text("<!-- begin error-codes -->\n<!-- end error-codes -->\n", encoding="utf-8")
-    main([str(page)])
+    renew_page([str(page)], blocks())
     assert "`rate_limited`" in page.read_text(encoding="utf-8")

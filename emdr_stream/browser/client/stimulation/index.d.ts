@@ -31,7 +31,7 @@ export interface Stimulus {
 
 /** The protocol's configuration, and what this engine can do beyond it. Null and absent: as it is. */
 export interface StimulationConfig extends SessionConfig {
-  amplitude_deg?: number; size_deg?: number; shape?: Shape; sound?: Sound; ambient?: Ambient; touch?: boolean; motion?: Motion;
+  sound?: Sound; ambient?: Ambient; touch?: boolean; motion?: Motion;
   passes?: number | null;
 }
 

@@ -6,15 +6,15 @@
  * @property {string} [pattern_type] @property {number} [speed] Hz @property {number} [intensity] 0 to 1
  * @property {number} [duration] seconds of a set @property {{target?: string, background?: string}} [colors] `#rrggbb`
  * @property {{volume?: number, spatial_audio?: boolean, binaural_frequency?: number | null, asmr_type?: string | null}} [audio_config]
- * @property {number} [amplitude_deg] @property {number} [size_deg] @property {string} [shape] @property {string} [sound]
- * @property {string} [ambient] @property {boolean} [touch] @property {string} [motion] @property {number | null} [passes]
+ * @property {number} [amplitude_deg] to each side @property {number} [size_deg] @property {string} [shape]
+ * @property {string} [sound] @property {string} [ambient] @property {boolean} [touch] @property {string} [motion] @property {number | null} [passes]
  */
 
-const SAME = { pattern_type: "pattern", speed: "speedHz", intensity: "intensity", duration: "seconds" };
-const OWN = {
-  amplitude_deg: "amplitudeDeg", size_deg: "sizeDeg", shape: "shape", sound: "sound", ambient: "ambient",
-  touch: "touch", motion: "motion",
+const SAME = {
+  pattern_type: "pattern", speed: "speedHz", intensity: "intensity", duration: "seconds", amplitude_deg: "amplitudeDeg",
+  size_deg: "sizeDeg", shape: "shape",
 };
+const OWN = { sound: "sound", ambient: "ambient", touch: "touch", motion: "motion" };
 
 /**
  * An `audio_config` is a whole: what it leaves out has the protocol's default. Without any there is no sound.

@@ -2,17 +2,25 @@
 
 import { camera } from "../../client/index.js";
 import { byId, setText, show } from "../shared/dom.js";
-import { demoSource } from "./demo_source.js";
+import { demoSource, isOffered, loadDemo } from "./demo_source.js";
 
 export class CameraStep {
-  #words; #camera = camera();
+  #words; #camera = camera(); #loading = null; #scenario = "";
 
   /** @param {() => import("../shared/words.js").Words} words */
   constructor(words) {
     this.#words = words;
+    show(byId("source-choices"), isOffered(location));
+    if (isOffered(location)) this.#load();
     this.#camera.on("state", () => this.tell());
     byId("camera-on").addEventListener("click", () => this.#camera.open());
     byId("step-source").addEventListener("change", () => this.#chosen());
+    this.tell();
+  }
+
+  async #load() {
+    this.#loading = loadDemo();
+    this.#scenario = (await this.#loading)?.scenario ?? "";
     this.tell();
   }
 
@@ -23,6 +31,8 @@ export class CameraStep {
   tell() {
     const { state, stream } = this.#camera;
     const preview = byId("preview");
+    const demo = `source.demo.${this.#scenario || "more"}`;
+    setText(byId("demo-more"), this.#words().t(this.#words().has(demo) ? demo : "source.demo.more"));
     setText(byId("camera-told"), this.#words().t(state === "closed" ? "source.explain" : `source.${state}`));
     setText(byId("camera-on"), this.#words().t(state === "closed" ? "source.turn_on" : "source.again"));
     show(byId("camera-on"), !["open", "asking", "muted"].includes(state));
@@ -44,7 +54,7 @@ export class CameraStep {
   take() {
     if (this.#wanted) return this.#camera;
     this.#camera.stop();
-    return demoSource();
+    return demoSource(this.#loading);
   }
 
   #chosen() {

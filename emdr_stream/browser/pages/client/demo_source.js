@@ -1,8 +1,28 @@
-/** In: nothing. Out: invented readings of a calm face, ten a second, for a look at the page without a camera. */
+/** In: what the demo plays, if it plays anything. Out: invented readings, ten a second, for a look at the page without a camera. */
 
 import { samples } from "../../client/index.js";
 
 const EVERY_MS = 100;
+const LOCAL = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
+/**
+ * Whether invented readings are offered at all: to who tries the page on their own machine. In a real session nobody may
+ * take them for a person who is seen. @param {{hostname: string}} place
+ */
+export const isOffered = ({ hostname }) => LOCAL.has(hostname);
+
+/**
+ * The scenario of `emdr-stream demo`; null where it does not run, and the readings are those of a calm face.
+ * @typedef {{scenario: string, samples: [number, object][]}} Demo samples: milliseconds since the beginning, and the reading
+ * @param {typeof fetch} ask @returns {Promise<Demo | null>}
+ */
+export async function loadDemo(ask = fetch) {
+  try {
+    return await (await ask("client/demo.json")).json();
+  } catch {
+    return null;
+  }
+}
 
 /** A reading that wavers as a calm face's does. @param {number} seconds @param {() => number} random in [0, 1) */
 export function calmReading(seconds, random) {
@@ -15,16 +35,32 @@ export function calmReading(seconds, random) {
   };
 }
 
-/** @returns {any} a source for `connect` */
-export function demoSource() {
+/**
+ * What of a scenario is due: everything up to `ms`, in order, that was not taken before; a calm face when it is over.
+ * @param {Demo} demo
+ */
+export function player({ samples: all }) {
+  let next = 0;
+  return (/** @type {number} */ ms, /** @type {() => number} */ random) => {
+    const due = [];
+    while (next < all.length && all[next][0] <= ms) due.push(all[next++][1]);
+    return due.length || next < all.length ? due : [calmReading(ms / 1000, random)];
+  };
+}
+
+/** @param {Promise<Demo | null>} loading @returns {any} a source for `connect` */
+export function demoSource(loading) {
   const source = samples();
   let timer = 0;
   return {
     ...source,
-    start(send, session) {
+    async start(send, session) {
       source.start(send, session);
+      const play = player((await loading) ?? { scenario: "", samples: [] });
       const since = performance.now();
-      timer = setInterval(() => source.push(calmReading((performance.now() - since) / 1000, Math.random)), EVERY_MS);
+      timer = setInterval(() => {
+        for (const reading of play(performance.now() - since, Math.random)) source.push(reading);
+      }, EVERY_MS);
     },
     stop() {
       clearInterval(timer);

@@ -14,7 +14,7 @@ const DARK_BELOW = 0.2;
 export class Stage {
   #words; #session; #engine; #actions; #cleared = [];
   #now = {
-    ended: false, closedWith: null, welcomed: false, connected: false, paused: true, cause: null, resumeRequires: null,
+    ended: false, closedWith: null, refusedFor: null, welcomed: false, connected: false, paused: true, cause: null, resumeRequires: null,
     light: "rest", rating: false, ticket: false,
   };
   #more = { setsDone: 0, learning: true, slow: false, due: [], totals: null, intervention: null, problem: null };
@@ -101,6 +101,7 @@ export class Stage {
     session.on("resume", () => this.#change({ cause: null, paused: session.paused, resumeRequires: null }, { intervention: null }));
     session.on("intervention", ({ intervention }) => this.#intervene(intervention));
     session.on("ended", ({ totals }) => this.#change({ ended: true }, { totals }));
+    session.on("error", ({ code, fatal }) => { if (fatal) this.#change({ refusedFor: code }); });
     session.on("closed", ({ code }) => this.#change({ closedWith: this.#now.ended ? null : code }));
     session.on("source", ({ state }) => this.#sourceSays(state));
     engine.on("set", (set) => this.#set(set));

@@ -12,6 +12,7 @@ const REFUSALS = { 4409: "replaced", 4504: "over", 4508: "hello", 4500: "ticket"
 /**
  * @typedef {object} Situation
  * @property {boolean} ended @property {number | null} closedWith a final close code
+ * @property {string | null} refusedFor the code of the error that was told before it
  * @property {boolean} welcomed whether the session has ever been connected @property {boolean} connected
  * @property {boolean} paused @property {string | null} cause @property {"client" | "therapist" | null} resumeRequires
  * @property {"rest" | "moving" | "ending"} light @property {boolean} rating whether a rating is due
@@ -24,7 +25,7 @@ const REFUSALS = { 4409: "replaced", 4504: "over", 4508: "hello", 4500: "ticket"
  */
 export function viewOf(now) {
   if (now.ended) return { view: "ended" };
-  if (now.closedWith !== null) return { view: "refused", why: REFUSALS[now.closedWith] ?? "unknown" };
+  if (now.closedWith !== null) return { view: "refused", why: whyRefused(now) };
   if (!now.welcomed) return { view: "connecting" };
   if (!now.connected) return { view: "lost" };
   if (now.paused) {
@@ -33,6 +34,11 @@ export function viewOf(now) {
   }
   if (now.light !== "rest") return { view: "moving" };
   return { view: now.rating ? "rating" : "ready" };
+}
+
+/** A session that lives elsewhere is closed to this page like one that a code does not fit; the error tells them apart. */
+function whyRefused({ closedWith, refusedFor }) {
+  return closedWith === 4503 && refusedFor === "resume_denied" ? "open" : (REFUSALS[closedWith] ?? "unknown");
 }
 
 /**

@@ -4,6 +4,8 @@
  * Nothing sounds before somebody has touched the page: browsers forbid it, and the page says so instead of pretending.
  */
 
+import { safeStorage } from "../shared/theme.js";
+
 /** Notes of each severity: [start s, length s, frequency Hz]. High ones come in more and quicker notes, as in wards. */
 export const PATTERNS = {
   low: [[0, 0.25, 392]],
@@ -13,7 +15,11 @@ export const PATTERNS = {
 };
 /** How often an alert that nobody acknowledges sounds again. Medium ones sound once: alarms that nag are not heard. */
 export const AGAIN_MS = { critical: 5_000, high: 10_000 };
-const LOUDNESS = 0.25;
+/** Gain of a note at full volume. */
+const LOUDEST = 0.6;
+/** Of the volume: it can be turned down, and off only by a switch that the page shows in red. */
+export const VOLUME = { least: 0.1, usual: 0.5, most: 1 };
+const KEY = "emdr.volume";
 const ORDER = ["critical", "high", "medium", "low"];
 
 /**
@@ -43,11 +49,29 @@ export class Chime {
   /** @type {Map<string, number>} */
   #soundedAt = new Map();
   #quietUntil = 0;
+  #storage;
+  #volume;
   isOn = true;
 
-  /** @param {() => AudioContext} makeContext */
-  constructor(makeContext) {
+  /** @param {() => AudioContext} makeContext @param {Storage | null} [storage] null where nothing may be kept */
+  constructor(makeContext, storage = safeStorage()) {
     this.#makeContext = makeContext;
+    this.#storage = storage;
+    this.#volume = keptVolume(storage);
+  }
+
+  get volume() {
+    return this.#volume;
+  }
+
+  /** Kept in this browser. @param {number} wanted */
+  set volume(wanted) {
+    this.#volume = within(wanted);
+    try {
+      this.#storage?.setItem(KEY, String(this.#volume));
+    } catch {
+      // It then holds until the page closes.
+    }
   }
 
   /** blocked: nobody has touched the page yet, or there is no sound here. @returns {"ready" | "blocked" | "off"} */
@@ -85,19 +109,32 @@ export class Chime {
     const context = this.#context;
     if (context?.state !== "running") return;
     const notes = /** @type {Record<string, number[][]>} */ (PATTERNS)[severity] ?? PATTERNS.low;
-    for (const [start, length, frequency] of notes) note(context, context.currentTime + 0.02 + start, length, frequency);
+    const loudness = LOUDEST * this.#volume;
+    for (const [start, length, frequency] of notes) note(context, context.currentTime + 0.02 + start, length, frequency, loudness);
   }
 }
 
-/** @param {AudioContext} context @param {number} at @param {number} length @param {number} frequency */
-function note(context, at, length, frequency) {
+/** @param {number} volume */
+const within = (volume) => (Number.isFinite(volume) ? Math.min(VOLUME.most, Math.max(VOLUME.least, volume)) : VOLUME.usual);
+
+/** @param {Storage | null} storage */
+function keptVolume(storage) {
+  try {
+    return within(Number(storage?.getItem(KEY) ?? NaN));
+  } catch {
+    return VOLUME.usual;
+  }
+}
+
+/** @param {AudioContext} context @param {number} at @param {number} length @param {number} frequency @param {number} loudness */
+function note(context, at, length, frequency, loudness) {
   const tone = context.createOscillator();
   const gain = context.createGain();
   tone.type = "triangle";
   tone.frequency.value = frequency;
   gain.gain.setValueAtTime(0, at);
-  gain.gain.linearRampToValueAtTime(LOUDNESS, at + 0.01);
-  gain.gain.setValueAtTime(LOUDNESS, at + length - 0.03);
+  gain.gain.linearRampToValueAtTime(loudness, at + 0.01);
+  gain.gain.setValueAtTime(loudness, at + length - 0.03);
   gain.gain.linearRampToValueAtTime(0, at + length);
   tone.connect(gain).connect(context.destination);
   tone.start(at);

@@ -1,5 +1,6 @@
 /** In: what a therapist wants of the session that is shown. Out: commands, asked back where they are grave, and what became of each. */
 
+import { SHAPES } from "../../client/stimulation/limits.js";
 import { PATTERNS } from "../../client/stimulation/paths.js";
 import { checkbox, choice, numberField } from "./dialogs.js";
 import { byId, h, setAttribute, setText } from "../shared/dom.js";
@@ -144,11 +145,14 @@ export class CommandsView {
     const { words } = this.#desk;
     const present = view.summary.config;
     const pattern = choice("config-pattern", words.t("field.pattern_type"), PATTERNS.slice(), present.pattern_type ?? "horizontal", (name) => named(words, "pattern", name));
+    const shapes = present.shape === undefined ? ["", ...SHAPES] : SHAPES.slice();
+    const shape = choice("config-shape", words.t("field.shape"), shapes, present.shape ?? "", (name) => (name ? named(words, "shape", name) : words.t("shape.unset")));
     const fields = STIMULUS.map((name) => this.#field(name, present[name]));
     const caution = h("p.caution", { role: "status" });
     const read = () => {
       const found = changeOf(this.#typed(fields), present, STIMULUS);
       if (pattern.select.value !== (present.pattern_type ?? "horizontal")) found.change.pattern_type = pattern.select.value;
+      if (shape.select.value !== (present.shape ?? "")) found.change.shape = shape.select.value;
       return found;
     };
     const ready = () => {
@@ -161,7 +165,7 @@ export class CommandsView {
     };
     this.#desk.dialogs.open({
       title: words.t("config.title"), name: nameOf(view.summary), confirm: words.t("config.send"), ready,
-      body: [pattern.block, ...fields.map((field) => field.block), caution],
+      body: [pattern.block, ...fields.map((field) => field.block), shape.block, caution],
       act: () => { const { change } = read(); return this.#desk.command(view, "config", { config: change }, change); },
     });
   }
@@ -195,7 +199,8 @@ export class CommandsView {
     const { words } = this.#desk;
     const range = /** @type {Record<string, any>} */ (RANGES)[name];
     const number = (/** @type {number | undefined} */ of) => reading(words, of, range.places);
-    const hint = words.t("field.hint", { now: number(value), least: number(range.least), most: number(range.most) });
+    const bounds = { least: number(range.least), most: number(range.most) };
+    const hint = value === undefined ? words.t("field.hint_unset", bounds) : words.t("field.hint", { now: number(value), ...bounds });
     const field = numberField({ id: `field-${name}`, label: words.t(`field.${name}`), value: value === undefined ? "" : value.toFixed(range.places), hint, range });
     return { ...field, name };
   }

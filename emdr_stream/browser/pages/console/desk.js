@@ -1,5 +1,6 @@
 /** In: a token, keys and clicks. Out: the console: it joins the library, the model and the views, and owns the page's clock. */
 
+import { pageClock } from "../../client/clock.js";
 import { watch } from "../../client/index.js";
 import { Announce } from "./announce.js";
 import { Chime } from "./chime.js";
@@ -53,7 +54,12 @@ export class Desk {
     this.dialogs = new Dialogs(() => this.words);
     this.announce = new Announce(byId("say"), byId("say-now"), () => this.at());
     this.chime = new Chime(() => new AudioContext());
-    setInterval(() => this.#tick(), TICK_MS);
+    this.#tickOn();
+  }
+
+  /** By timers that a hidden page does not slow down: a chime must sound there, too. */
+  #tickOn() {
+    pageClock().setTimeout(() => { this.#tickOn(); this.#tick(); }, TICK_MS);
   }
 
   /** @param {(wish?: {refresh?: boolean}) => Promise<string>} getToken */
@@ -189,6 +195,7 @@ export class Desk {
       name: view ? nameOf(view.summary) : alert.session_id,
     };
     if (alert.state === "raised" || alert.state === "escalated") this.announce.now(this.words.t(`say.alert_${alert.state}`, said));
+    this.chime.tick(this.model.alerts.waiting(), this.at());
     this.render();
   }
 

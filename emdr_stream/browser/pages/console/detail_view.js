@@ -72,6 +72,7 @@ export class DetailView {
       ["phase", words.t("fact.phase"), summary.phase ? named(words, "phase", summary.phase) : words.t("fact.no_phase")],
       ["ratings", words.t("fact.ratings"), rated.map((scale) => `${scale.toUpperCase()} ${reading(words, summary[scale], Number.isInteger(summary[scale]) ? 0 : 1)}`).join(", ") || words.t("fact.no_ratings")],
       ["time", words.t("fact.time"), words.t("fact.since", { time: clock(words, summary.started_ts), length: duration(this.#desk.now() - summary.started_ts) })],
+      ["source", words.t("fact.source"), named(words, "source", summary.source)],
       ["signs", words.t("fact.signs"), live?.safety.warning_signs.map((/** @type {string} */ sign) => signInWords(words, sign)).join(", ") || words.t("fact.no_signs"), old ? "old" : null],
     ];
     return facts;

@@ -23,12 +23,15 @@ export class Gate {
     });
   }
 
-  /** @param {string | null} problem a key of the words; null for the first time */
-  open(problem) {
+  /**
+   * @param {string | null} problem a key of the words; null for the first time
+   * @param {boolean} [isUrgent] nothing else can be done; else whoever is at work keeps the focus, and the keys
+   */
+  open(problem, isUrgent = true) {
     this.#problem = problem;
     show(byId("gate"), true);
     this.render();
-    byId("gate-token").focus();
+    if (isUrgent) byId("gate-token").focus();
   }
 
   close() {

@@ -5,16 +5,18 @@ export const RANGES = {
   speed: { least: 0.2, most: 2, step: 0.05, places: 2 },
   intensity: { least: 0, most: 1, step: 0.05, places: 2 },
   duration: { least: 8, most: 90, step: 1, places: 0 },
+  amplitude_deg: { least: 1, most: 20, step: 0.5, places: 1 },
+  size_deg: { least: 0.4, most: 5, step: 0.1, places: 1 },
   risk: { least: 0.2, most: 0.95, step: 0.01, places: 2 },
   crisis_pause: { least: 0.2, most: 0.95, step: 0.01, places: 2 },
   crisis_immediate: { least: 0.2, most: 0.95, step: 0.01, places: 2 },
 };
 export const THRESHOLDS = /** @type {const} */ (["risk", "crisis_pause", "crisis_immediate"]);
-export const STIMULUS = /** @type {const} */ (["speed", "intensity", "duration"]);
+export const STIMULUS = /** @type {const} */ (["speed", "intensity", "duration", "amplitude_deg", "size_deg"]);
 /** Above these a warning is shown: usual practice (domain notes), not a bound. */
 export const USUAL_SPEED = { from: 0.8, to: 1.5 };
 /** Within a set these only go down at once; more waits for its end (`session/stimulation.py`). */
-const ONLY_DOWN = ["speed", "intensity"];
+const ONLY_DOWN = ["speed", "intensity", "amplitude_deg"];
 
 /**
  * A number as a person writes it, with a point or a comma.
@@ -26,7 +28,7 @@ export function parse(text) {
 }
 
 /**
- * The fields of a form that differ from what is in force.
+ * The fields of a form that differ from what is in force. What nobody has set may stay empty: it is as the client has it.
  * @param {Record<string, string>} typed
  * @param {Record<string, any>} present
  * @param {readonly string[]} names
@@ -38,6 +40,7 @@ export function changeOf(typed, present, names) {
   /** @type {{name: string, why: "number" | "range" | "order"}[]} */
   const wrong = [];
   for (const name of names) {
+    if (present[name] === undefined && !typed[name]?.trim()) continue;
     const value = parse(typed[name] ?? "");
     const range = /** @type {Record<string, {least: number, most: number}>} */ (RANGES)[name];
     if (Number.isNaN(value)) wrong.push({ name, why: "number" });

@@ -4,6 +4,7 @@ import { themeSwitch } from "../shared/theme.js";
 import { claimsOf, takeToken, TokenKeeper } from "../shared/token.js";
 import { fill, keepLanguage, pageWords, Words } from "../shared/words.js";
 import { AlertsView } from "./alerts_view.js";
+import { VOLUME } from "./chime.js";
 import { CommandsView } from "./commands_view.js";
 import { CurvesView } from "./curves_view.js";
 import { Desk } from "./desk.js";
@@ -21,6 +22,7 @@ import { ru } from "./words/ru.js";
 
 const DICTIONARIES = { en, ru };
 const DRAW_EVERY_MS = 180;
+const HIDDEN_EVERY_MS = 1_000;
 /** What the service answers to a token that is none of its own, or not for here. @type {Record<number, string>} */
 const REFUSED = { 4500: "gate.refused", 4503: "gate.forbidden" };
 
@@ -29,10 +31,11 @@ const given = takeToken(location, history);
 const theme = themeSwitch(document);
 let dirty = true;
 let drawnAt = 0;
+let renderedAt = -Infinity;
 
-const desk = new Desk(pageWords(DICTIONARIES), { render: () => { dirty = true; }, closed });
+const desk = new Desk(pageWords(DICTIONARIES), { render: changed, closed });
 const gate = new Gate(() => desk.words, (token) => { keeper.give(token); begin(); });
-const keeper = new TokenKeeper(given, (why) => gate.open(why === "expired" ? "gate.renew" : null));
+const keeper = new TokenKeeper(given, (why) => gate.open(why === "expired" ? "gate.renew" : null, !desk.isLinked));
 const views = {
   sessions: new SessionsView(desk), alerts: new AlertsView(desk), detail: new DetailView(desk), commands: new CommandsView(desk),
   sees: new SeesView(desk), curves: new CurvesView(desk), timeline: new TimelineView(desk),
@@ -55,7 +58,15 @@ function closed(code) {
 
 // what is shown -------------------------------------------------------------------------------------------------------
 
+/** A hidden page gets no frames; its title must tell of alerts all the same. */
+function changed() {
+  dirty = true;
+  if (document.hidden && desk.at() - renderedAt >= HIDDEN_EVERY_MS) render();
+}
+
 function render() {
+  dirty = false;
+  renderedAt = desk.at();
   const view = desk.selected;
   show(byId("desk"), begun && !(desk.link.heardAt === null && desk.link.state === "closed"));
   renderBar();
@@ -108,7 +119,6 @@ function limited() {
 
 function frame() {
   if (dirty) {
-    dirty = false;
     render();
   }
   const view = desk.selected;
@@ -172,8 +182,20 @@ function testSound() {
     h("button.button", { type: "button", onclick: async () => { await desk.chime.unlock(); desk.chime.play(severity); } }, words.t(`severity.${severity}`));
   desk.dialogs.open({
     title: words.t("sound.test"), confirm: "", act: null,
-    body: [h("p", {}, words.t("sound.explained")), h("div.button-row", {}, ...["critical", "high", "medium", "low"].map(button))],
+    body: [h("p", {}, words.t("sound.explained")), volumeRow(), h("div.button-row", {}, ...["critical", "high", "medium", "low"].map(button))],
   });
+}
+
+function volumeRow() {
+  const { words, chime } = desk;
+  const percent = () => `${Math.round(chime.volume * 100)} %`;
+  const told = h("output", { for: "sound-volume" }, percent());
+  const slider = h("input.volume", {
+    type: "range", id: "sound-volume", min: VOLUME.least * 100, max: VOLUME.most * 100, step: 10, value: Math.round(chime.volume * 100),
+    oninput: () => { chime.volume = Number(slider.value) / 100; setText(told, percent()); },
+    onchange: () => chime.play("high"),
+  });
+  return h("div.form-row", {}, h("label", { for: "sound-volume" }, words.t("sound.volume")), slider, told);
 }
 
 function help() {
@@ -220,13 +242,11 @@ for (const gesture of ["pointerdown", "keydown"]) {
   addEventListener(gesture, () => { desk.chime.unlock().then(() => desk.render()); }, { passive: true });
 }
 addEventListener("keydown", (event) => {
-  const wish = wishOf(event, desk.dialogs.isOpen || !byId("gate").hidden);
+  const wish = wishOf(event, desk.dialogs.isOpen || byId("desk").hidden);
   if (!wish) return;
   event.preventDefault();
   DEEDS[wish]();
 });
-// A hidden page gets no frames; its title must tell of alerts all the same.
-setInterval(() => { if (document.hidden) render(); }, 1_000);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 
 speakLanguage();

@@ -6,6 +6,11 @@ import { age, clock, duration, named, reading } from "./wording.js";
 /** @typedef {import("../shared/words.js").Words} Words */
 /** @typedef {import("./model.js").SessionView} SessionView */
 
+/** A light that stood so long before the pause was not stopped by it. */
+const EARLIER_MS = 1_500;
+/** Decimals of a setting, where they are not two. @type {Record<string, number>} */
+const PLACES = { intensity: 0, duration: 0, amplitude_deg: 1, size_deg: 1 };
+
 /**
  * What the client has before their eyes now.
  * @param {Words} words @param {SessionView} view @param {number} now the service's clock
@@ -30,7 +35,8 @@ export function pauseInWords(words, pause, isAway = false) {
   const cause = named(words, "cause", pause.reason);
   const asked = clock(words, pause.asked_ts);
   if (typeof pause.stopped_ts === "number") {
-    return [words.t("pause.rests", { time: clock(words, pause.stopped_ts), cause })];
+    const key = pause.stopped_ts < pause.asked_ts - EARLIER_MS ? "pause.rested" : "pause.rests";
+    return [words.t(key, { time: clock(words, pause.stopped_ts), cause })];
   }
   if (isAway) return [words.t("pause.away", { time: asked, cause })];
   if (pause.received) return [words.t("pause.received", { time: asked, cause })];
@@ -39,11 +45,14 @@ export function pauseInWords(words, pause, isAway = false) {
 
 /** @param {Words} words @param {any} config */
 export function stimulusInWords(words, config) {
-  return words.t("stimulus.all", {
+  const all = words.t("stimulus.all", {
     pattern: named(words, "pattern", config.pattern_type ?? "horizontal"),
     speed: reading(words, config.speed), intensity: reading(words, (config.intensity ?? NaN) * 100, 0),
     duration: reading(words, config.duration, 0),
   });
+  const { amplitude_deg, size_deg, shape } = config;
+  const told = changesInWords(words, { amplitude_deg, size_deg, shape });
+  return told ? `${all} ${words.t("stimulus.also", { what: told })}` : all;
 }
 
 /**
@@ -55,9 +64,10 @@ export function changesInWords(words, config) {
   for (const [name, value] of Object.entries(config)) {
     if (value === null || value === undefined) continue;
     if (name === "pattern_type") parts.push(named(words, "pattern", value));
+    else if (name === "shape") parts.push(named(words, "shape", value));
     else if (typeof value === "number") {
       const percent = name === "intensity";
-      parts.push(words.t(`change.${name}`, { value: reading(words, percent ? value * 100 : value, percent || name === "duration" ? 0 : 2) }));
+      parts.push(words.t(`change.${name}`, { value: reading(words, percent ? value * 100 : value, PLACES[name] ?? 2) }));
     } else parts.push(named(words, "field", name));
   }
   return parts.join(", ");

@@ -44,6 +44,10 @@ export const en = {
   "source.camera.more": "Pictures go to the service, are looked at, and are gone. None is kept, and nobody watches them.",
   "source.demo": "Try it without a camera",
   "source.demo.more": "A demonstration with invented readings of a calm face. Not for a real session: nobody looks after you.",
+  "source.demo.escalation": "The demo's invented readings: calm for a minute, then distress rises until the light is stopped. Not for a real session.",
+  "source.demo.shutdown": "The demo's invented readings: calm for a minute, then somebody goes numb and drifts away. Not for a real session.",
+  "source.demo.abreaction": "The demo's invented readings: strong feeling that is part of the work. Not for a real session.",
+  "source.demo.calm": "The demo's invented readings: an uneventful session. Not for a real session.",
   "source.turn_on": "Turn the camera on",
   "source.again": "Try again",
   "source.explain": "Your browser will ask whether this page may use the camera. Choose “Allow”.",
@@ -170,6 +174,7 @@ export const en = {
   "refused.replaced": "The session was opened in another window, and goes on there.",
   "refused.ticket": "The service did not accept the code. Ask your therapist for a new one.",
   "refused.again": "Start again",
+  "refused.open": "This session is open already, in another window or from before this page was reloaded. Go on there, or ask your therapist for a new code.",
   "refused.over": "This session is over already.",
   "refused.hello": "The service could not take this page's first message. Reload the page and try again.",
 
