@@ -22,7 +22,7 @@ COMMANDS: Final = {
     "replay": "play a recorded session through the same code again",
     "evaluate": "score the service on labelled recordings, on this machine",
     "progress": "forecast a course of therapy from its ratings, for the therapist",
-    "personalization": "judge exported proposals of the pattern optimiser",
+    "personalization": "export the proposals of the pattern optimiser, and judge them",
     "export": "write a client's records as CSV, JSON Lines, Parquet or FHIR, or a session's report",
     "simulate": "be one client, or a thousand",
     "demo": "show a whole session in two minutes: service, simulated client, console",

@@ -4,10 +4,11 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
 
+from msgspec import json
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -48,8 +49,9 @@ class _Rest(BaseRoute):
 
 def build(service: Service) -> Starlette:
     """The ASGI application of one worker."""
-    document = asyncapi_document(__version__)
-    rest_document = openapi_document(__version__, OPERATIONS)
+    # Written once: they are large, and anybody may ask.
+    sockets = json.encode(asyncapi_document(__version__))
+    rest = json.encode(openapi_document(__version__, OPERATIONS))
 
     async def stream(websocket: WebSocket) -> None:
         await service.client(websocket)
@@ -58,10 +60,10 @@ def build(service: Service) -> Starlette:
         await service.console(websocket)
 
     async def asyncapi(_: Request) -> Response:
-        return JSONResponse(document)
+        return Response(sockets, media_type="application/json")
 
     async def openapi(_: Request) -> Response:
-        return JSONResponse(rest_document)
+        return Response(rest, media_type="application/json")
 
     async def home(_: Request) -> Response:
         return PlainTextResponse(_HOME)

@@ -9,8 +9,8 @@ from emdr_stream.broker.base import AlertEntry
 from emdr_stream.domain import SIGNALS
 from emdr_stream.store.base import Record, RecordKind
 
-DAY0 = 1_795_046_400_000
-"""2026-11-19, midnight UTC."""
+DAY0 = 1_772_409_600_000
+"""2026-03-02, midnight UTC: long ago, so that the sessions are over."""
 STATES = ("calm", "processing", "hyperarousal", "hypoarousal", "drowsy", "unknown")
 LEVELS = ("normal", "watch", "advise", "pause", "escalate")
 

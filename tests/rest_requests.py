@@ -69,6 +69,17 @@ REQUESTS: Final[dict[str, Callable[[Person], Asked]]] = {
     "safety.intervention": lambda person: Asked(
         "POST", "/v1/safety/intervention", body={"session_id": person.session_id, "type": "breathing"}
     ),
+    "analytics.dashboard": lambda person: Asked("GET", "/v1/analytics/dashboard", {"user": person.user}),
+    "analytics.insights": lambda person: Asked("POST", "/v1/analytics/insights", body={"user": person.user}),
+    "analytics.trends": lambda person: Asked("GET", "/v1/analytics/trends", {"user": person.user}),
+    "analytics.outcome": lambda person: Asked(
+        "POST", f"/v1/users/{person.user}/outcomes", body={"measure": "pcl5", "value": 44}
+    ),
+    "analytics.export": lambda person: Asked(
+        "POST", "/v1/analytics/export", body={"user": person.user, "format": "jsonl"}
+    ),
+    "analytics.report": lambda person: Asked("GET", f"/v1/sessions/{person.session_id}/report"),
+    "analytics.models": lambda person: Asked("GET", "/v1/analytics/models"),
     "sessions.list": lambda person: Asked("GET", "/v1/sessions", {"user": person.user}),
     "sessions.one": lambda person: Asked("GET", f"/v1/sessions/{person.session_id}"),
     "sessions.timeline": lambda person: Asked("GET", f"/v1/sessions/{person.session_id}/timeline"),
@@ -77,7 +88,9 @@ REQUESTS: Final[dict[str, Callable[[Person], Asked]]] = {
     "users.erase": lambda person: Asked("DELETE", f"/v1/users/{person.user}"),
 }
 
-NOBODYS: Final = frozenset({"emotion.analyze", "emotion.batch-process", "emotion.predict", "safety.analyze"})
+NOBODYS: Final = frozenset(
+    {"emotion.analyze", "emotion.batch-process", "emotion.predict", "safety.analyze", "analytics.models"}
+)
 """Operations about nobody whom the service knows: a token's `clients` do not matter there."""
 
 OF_PROPOSALS: Final = frozenset({"personalization.accept", "personalization.reject"})

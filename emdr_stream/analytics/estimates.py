@@ -17,7 +17,7 @@ from emdr_stream.progress.measures import Floats
 _Z: Final = {0.9: 1.6449, 0.99: 2.5758}
 _FEWEST: Final = 3
 """Of each side; the normal approximation is none below."""
-MOST_VALUES: Final = 1_000
+MOST_VALUES: Final = 200
 """Of each side; of more, as many are taken, evenly spaced in their order: pairs are counted one by one."""
 
 
@@ -53,7 +53,7 @@ def shift(before: Sequence[float], after: Sequence[float]) -> Estimate:
     """By how much `after` lies higher than `before`. An interval needs three values on one side, four on the other."""
     first, second = _spread(before), _spread(after)
     n, m = len(first), len(second)
-    differences = np.sort((second[:, None] - first[None, :]).ravel())
+    differences = (second[:, None] - first[None, :]).ravel()
     spread = sqrt(n * m * (n + m + 1) / 12)
     bounds = {level: floor(n * m / 2 - z * spread) if min(n, m) >= _FEWEST else 0 for level, z in _Z.items()}
     return _estimate(differences, bounds, _median(first), _median(second), (len(before), len(after)))
@@ -67,7 +67,7 @@ def slope(at: Sequence[float], values: Sequence[float]) -> Estimate:
     n = len(x)
     i, j = np.triu_indices(n, 1)
     rises = x[j] - x[i]
-    slopes = np.sort((y[j] - y[i])[rises > 0] / rises[rises > 0])
+    slopes: Floats = (y[j] - y[i])[rises > 0] / rises[rises > 0]
     spread = sqrt(n * (n - 1) * (2 * n + 5) / 18) if n > 1 else 0.0
     bounds = {level: floor((len(slopes) - z * spread) / 2) for level, z in _Z.items()}
     half = n // 2
@@ -77,16 +77,22 @@ def slope(at: Sequence[float], values: Sequence[float]) -> Estimate:
 def _estimate(
     pairs: Floats, bounds: dict[float, int], before: float | None, after: float | None, counts: tuple[int, int]
 ) -> Estimate:
-    """`pairs`: sorted; `bounds`: how many of them to leave out on each side for a level."""
-    if bounds[0.9] < 1 or not len(pairs):
-        value = float(np.median(pairs)) if len(pairs) else None
+    """`pairs`: in any order; `bounds`: how many of them to leave out on each side for a level."""
+    size = len(pairs)
+    if size == 0:
+        return Estimate(None, None, None, Sure.NOT_ENOUGH, before, after, *counts)
+    # A few ranks are asked for: to find them takes a fifth of the time of putting all in order.
+    ranks = {(size - 1) // 2, size // 2} | {rank for k in bounds.values() if k >= 1 for rank in (k - 1, size - k)}
+    ranked = np.partition(pairs, sorted(ranks))
+    value = float(ranked[(size - 1) // 2] + ranked[size // 2]) / 2
+    if bounds[0.9] < 1:
         return Estimate(value, None, None, Sure.NOT_ENOUGH, before, after, *counts)
-    low, high = float(pairs[bounds[0.9] - 1]), float(pairs[-bounds[0.9]])
+    low, high = float(ranked[bounds[0.9] - 1]), float(ranked[-bounds[0.9]])
     sure = Sure.LIKELY if low > 0 or high < 0 else Sure.UNCLEAR
     wide = bounds[0.99]
-    if wide >= 1 and (pairs[wide - 1] > 0 or pairs[-wide] < 0):
+    if wide >= 1 and (ranked[wide - 1] > 0 or ranked[-wide] < 0):
         sure = Sure.CLEAR
-    return Estimate(float(np.median(pairs)), low, high, sure, before, after, *counts)
+    return Estimate(value, low, high, sure, before, after, *counts)
 
 
 def _spread(values: Sequence[float]) -> Floats:

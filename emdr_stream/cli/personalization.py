@@ -1,6 +1,7 @@
-"""Exported decisions go in; what was proposed, and what other ways of deciding would have brought, comes out."""
+"""Decisions go in; what was proposed and what other ways of deciding would have brought comes out, or they do."""
 
 import argparse
+import asyncio
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -9,15 +10,18 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from pydantic import SecretStr
 from rich.console import Console
 
-from emdr_stream.cli.command import Subparsers, console, new_parser, table
+from emdr_stream.cli.command import Subparsers, add_settings_options, console, new_parser, table
+from emdr_stream.environment import read_environment
 from emdr_stream.errors import ConfigurationError
 from emdr_stream.evaluation.bootstrap import Interval
 from emdr_stream.personalization.logged import DecisionsError, LoggedDecision, counts_of, decisions_of, log_of
 from emdr_stream.personalization.offpolicy import Target, Value, value_of
 
-_EXAMPLES: Final = """  emdr-stream personalization evaluate decisions.jsonl
+_EXAMPLES: Final = """  emdr-stream personalization export --out decisions.jsonl     of the settings' database
+  emdr-stream personalization evaluate decisions.jsonl
   emdr-stream personalization evaluate decisions.jsonl --target reference --json
   python -m training personalization --quick --decisions decisions.jsonl     # simulated decisions, for trying it
 
@@ -41,10 +45,46 @@ def add_parser(subparsers: Subparsers, summary: str) -> None:
     evaluate.add_argument("--policy", metavar="NAME", help="only decisions of this policy (default: the newest)")
     evaluate.add_argument("--seed", type=int, default=0, help="of the resamples (default: 0)")
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    export = new_parser(
+        actions, "export", "write the decisions of the database, each with what the next set brought", _EXAMPLES
+    )
+    export.add_argument("--out", required=True, metavar="FILE", help="JSON Lines; - is standard output")
+    export.add_argument(
+        "--database-url", metavar="URL", help="postgresql://…; a password is better kept in EMDR_DATABASE_URL"
+    )
+    add_settings_options(export)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code 1 when no value could be told. Raises ConfigurationError, which names the line and the mend."""
+    """Exit code 1 when no value could be told, or nothing exported. Raises ConfigurationError with the mend."""
+    return _export(args) if args.action == "export" else _evaluate(args)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from emdr_stream.cli.decision_export import export_decisions
+
+    url = SecretStr(args.database_url) if args.database_url else None
+    environment = read_environment(args.env_file, data_dir=args.data_dir, database_url=url)
+    lines = asyncio.run(export_decisions(environment))
+    if not lines:
+        print(
+            "emdr-stream: this database holds no proposal: make some with POST /v1/personalization/optimize",
+            file=sys.stderr,
+        )
+        return 1
+    text = "".join(f"{line}\n" for line in lines)
+    if args.out == "-":
+        sys.stdout.write(text)
+        return 0
+    try:
+        Path(args.out).write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise ConfigurationError(f"{args.out} cannot be written ({problem.strerror}): name another file") from None
+    print(f"{args.out}: {len(lines)} decisions", file=sys.stderr)
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
     decisions = _of_one_policy(_decisions(args.file), args.policy, args.file)
     log, by = log_of(decisions)
     wanted = [Target(each) for each in args.target or [each.value for each in Target]]

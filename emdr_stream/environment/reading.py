@@ -32,6 +32,7 @@ _OTHERS: Final = frozenset(
         "PROMETHEUS_PORT",
         "PUBLISHED_PORT",
         "REDIS_PASSWORD",
+        "SCHEMA_EXAMPLES",
         "SCREENSHOTS",
         "NOTEBOOK_SIZE",
         "TEST_DATA",

@@ -1,5 +1,6 @@
 """The archive and a question in; a dashboard, insights or trends out: few reads each, whatever lies in the store."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -67,17 +68,20 @@ async def insights_of(archive: Archive, question: Question) -> list[Insight]:
         sessions = await sessions_within(archive, user, question.since_ms, question.until_ms)
         outcomes = await archive.outcomes(user, question.since_ms, MOST_ROWS)
         rated = courses(sessions, [outcome for outcome in outcomes if outcome.ts_ms < question.until_ms])
-        return insights.of_client(sessions, rated)
+        return await asyncio.to_thread(insights.of_client, sessions, rated)
     before = await archive.clients(question.before, MOST_ROWS)
-    return insights.of_clients(before, await archive.clients(question.span, MOST_ROWS))
+    now = await archive.clients(question.span, MOST_ROWS)
+    # Beside the loop: differences are counted pair by pair.
+    return await asyncio.to_thread(insights.of_clients, before, now)
 
 
 async def trends_of(archive: Archive, question: Question) -> list[Trend]:
     """Of a client session by session, of many period by period."""
     if question.scope is Scope.CLIENT:
         found = await sessions_within(archive, _user(question), question.since_ms, question.until_ms)
-        return trends.of_sessions(found)
-    return trends.of_periods(await archive.periods(question.span, question.days))
+        return await asyncio.to_thread(trends.of_sessions, found)
+    periods = await archive.periods(question.span, question.days)
+    return await asyncio.to_thread(trends.of_periods, periods)
 
 
 async def sessions_within(archive: Archive, user: str, since_ms: int, until_ms: int) -> list[SessionFigures]:

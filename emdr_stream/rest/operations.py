@@ -3,13 +3,26 @@
 from typing import Final
 
 from emdr_stream.rest.operation import Operation
-from emdr_stream.rest.routes import emotion, personalization, proposals, safety, sessions, users
+from emdr_stream.rest.routes import (
+    analytics,
+    analytics_files,
+    analytics_models,
+    emotion,
+    personalization,
+    proposals,
+    safety,
+    sessions,
+    users,
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *emotion.OPERATIONS,
     *personalization.OPERATIONS,
     *proposals.OPERATIONS,
     *safety.OPERATIONS,
+    *analytics.OPERATIONS,
+    *analytics_files.OPERATIONS,
+    *analytics_models.OPERATIONS,
     *sessions.OPERATIONS,
     *users.OPERATIONS,
 )

@@ -1,7 +1,8 @@
 """A client in, what the records say of them out: their sets and sessions, what is believed of them, what others show.
 
 The database is asked a few questions; all reckoning is done in a thread, beside the loop. What other clients show is
-learnt anew every ten minutes at most, from their newest sessions, and never holds the client's own.
+learnt anew every ten minutes at most, from their newest sessions, and never holds the client's own. It lies in memory
+for that long: of an erased client in this worker not at all, in others until then.
 """
 
 import asyncio
@@ -98,6 +99,10 @@ class Personalizer:
         """What is believed of a client, with what others show behind it. Raises StoreUnavailable."""
         others = await self._others()
         return await asyncio.to_thread(_known, history, others)
+
+    def forget(self) -> None:
+        """Somebody was erased: what others show is read anew before it is used again."""
+        self._pool = _Pool()
 
     async def _others(self) -> dict[str, list[SetOutcome]]:
         async with self._pooling:

@@ -63,9 +63,14 @@ def read_query(operation: Operation, given: QueryParams) -> Any:
             raise refuse(f"`{name[:64]}` stands there twice", name[:64])
         plain[name] = value
     try:
-        return msgspec.convert(plain, operation.query, strict=False)
+        query = msgspec.convert(plain, operation.query, strict=False)
     except msgspec.ValidationError as problem:
         raise refuse(describe(problem), field_of(problem) or "query") from None
+    for name, value in plain.items():
+        # msgspec takes "28.0" for 28 in a text.
+        if isinstance(getattr(query, name), int) and "." in value:
+            raise refuse(f"`{name}` must be a whole number", name)
+    return query
 
 
 async def read_body(operation: Operation, request: Request) -> tuple[Any, bytes]:

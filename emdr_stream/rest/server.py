@@ -4,6 +4,7 @@ Order: method, token, rate, role, `Accept`, path, query, body, key, handler. Not
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
@@ -115,9 +116,12 @@ class Door:
         try:
             encoded = _ENCODE(await operation.handle(call))
         except BaseException:
-            await asyncio.shield(answers.give_up(keyed))
+            with contextlib.suppress(StoreUnavailable):
+                await asyncio.shield(answers.give_up(keyed))
             raise
-        await answers.finish(keyed, encoded)
+        # It is done: that its answer cannot be kept is no reason to say that it is not. A repeat may do it again.
+        with contextlib.suppress(StoreUnavailable):
+            await answers.finish(keyed, encoded)
         return Response(encoded, media_type=JSON, headers={"cache-control": _PRIVATE})
 
     def _no_such_method(self) -> Problem:

@@ -117,6 +117,23 @@ class Buckets:
                 self.observe(seconds)
         gathered.clear()
 
+    def quantiles(self, wanted: tuple[float, ...]) -> tuple[int, tuple[float | None, ...]]:
+        """How many durations there are, and of each quantile the upper bound of its step, in seconds.
+
+        None where there are none, or where the step has no bound.
+        """
+        self.fold()
+        total, found = sum(self._counts), []
+        for quantile in wanted:
+            so_far, at = 0, None
+            for bound, count in zip(self._bounds, self._counts, strict=False):
+                so_far += count
+                if total and so_far >= quantile * total:
+                    at = bound
+                    break
+            found.append(at)
+        return total, tuple(found)
+
     def cumulative(self) -> tuple[list[tuple[str, float]], float]:
         """Pairs of upper bound and count up to it, the last one "+Inf"; and the sum in seconds."""
         self.fold()

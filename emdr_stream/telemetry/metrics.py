@@ -264,6 +264,10 @@ class Metrics:
         """What takes a stage's seconds; they count when `fold` is called."""
         return self._latency.of[stage].gather
 
+    def quantiles_of(self, stage: Stage, wanted: tuple[float, ...]) -> tuple[int, tuple[float | None, ...]]:
+        """How many messages have spent time in a stage, and its quantiles in seconds, as the histogram knows them."""
+        return self._latency.of[stage].quantiles(wanted)
+
     def age_observer(self) -> Callable[[float], None]:
         """What takes ages in seconds; they count when `fold` is called."""
         return self._age.of[()].gather

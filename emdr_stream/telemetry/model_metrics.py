@@ -2,9 +2,31 @@
 
 from collections.abc import Iterable
 
+import msgspec
 from prometheus_client.registry import CollectorRegistry
 
 from emdr_stream.telemetry.instruments import Instruments, Level, Tally
+
+
+class ModelDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a model is from its training, as stability indices; null while too few `sessions` were seen. It is drift
+    from `outputs_limit` and `inputs_limit` on."""
+
+    model: str
+    outputs: float | None
+    outputs_limit: float
+    inputs: float | None
+    inputs_limit: float
+    sessions: float
+
+
+class ModelsTold(msgspec.Struct, frozen=True, kw_only=True):
+    """What one worker knows of its models. `in_use`: name, version and checksum of each."""
+
+    in_use: tuple[tuple[str, str, str], ...]
+    drift: tuple[ModelDrift, ...]
+    shadow_rows: int
+    shadow_failures: int
 
 
 class ModelMetrics:
@@ -46,6 +68,24 @@ class ModelMetrics:
         """What is in use has no reference to drift from."""
         for level in (self._outputs, self._inputs, self._limit, self._sessions):
             level.levels.clear()
+
+    def told(self) -> ModelsTold:
+        """The same figures as values, for who has no Prometheus."""
+        limits = self._limit.levels
+        drift = tuple(
+            ModelDrift(
+                model=key[0],
+                outputs=self._outputs.levels.get(key),
+                outputs_limit=limits[key[0], "outputs"],
+                inputs=self._inputs.levels.get(key),
+                inputs_limit=limits[key[0], "inputs"],
+                sessions=sessions,
+            )
+            for key, sessions in self._sessions.levels.items()
+        )
+        in_use = tuple((key[0], key[1], key[2]) for key in self._info.levels)
+        rows, failures = int(self._shadow.counts[()]), int(self._failures.counts[()])
+        return ModelsTold(in_use=in_use, drift=drift, shadow_rows=rows, shadow_failures=failures)
 
     def shadowed(self, rows: int, failures: int) -> None:
         """Totals."""

@@ -81,7 +81,7 @@ async def test_a_table_goes_to_standard_output_when_asked(
 
 async def test_days_bound_what_is_exported(url: str, tmp_path: Path) -> None:
     out = tmp_path / "late.jsonl"
-    since = ("--since", "2026-11-20")
+    since = ("--since", "2026-03-03")
     assert await export(url, "--user", "anna", "--format", "jsonl", *since, "--out", out) == 0
     assert out.read_text() == ""
 

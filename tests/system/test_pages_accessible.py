@@ -142,7 +142,7 @@ def test_the_clients_page_has_no_violation_in_any_state(chromium: Browser, clini
 def test_the_console_has_no_violation_in_any_state(chromium: Browser, clinic: Service, look: str) -> None:
     dialogs = {"f": "pattern", "t": "thresholds", "r": "resume", "e": "end", "?": "help"}
     states = ["gate", "gate-wrong", "empty", "live", "alert", "note", *dialogs.values(), "sound", "text"]
-    states += ["acknowledged", "disconnected"]
+    states += ["acknowledged", "models", "disconnected"]
     user = f"watched-{look}"
     with (
         eye(look, *[f"console-{state}" for state in states]) as eyes,
@@ -186,6 +186,10 @@ def test_the_console_has_no_violation_in_any_state(chromium: Browser, clinic: Se
         page.locator("#alerts [data-do=ack]").click()
         expect(page.locator("#alerts [data-do=ack]")).to_be_hidden()
         eyes.look(page, "console-acknowledged")
+        page.locator("#models summary").click()
+        expect(page.locator("#models-versions tr").first).to_be_visible()
+        eyes.look(page, "console-models")
+        page.locator("#models summary").click()
         line.drop()
         console.expect_link("lost")
         eyes.look(page, "console-disconnected")

@@ -25,7 +25,7 @@ from tests.system.service import Service, service
 from tests.system.sockets import JSON, stream
 
 pytestmark = pytest.mark.system
-_EXAMPLES = int(os.environ.get("EMDR_SCHEMA_EXAMPLES", "10"))
+_EXAMPLES = int(os.environ.get("EMDR_SCHEMA_EXAMPLES", "6"))
 USER = "u-schema"
 _SLOW_EXAMPLES = 300
 DOCUMENT = openapi_document(__version__, OPERATIONS)

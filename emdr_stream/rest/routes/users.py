@@ -1,7 +1,7 @@
 """A user's name in, what is kept of them out; or nothing kept of them any more."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -47,18 +47,18 @@ async def erase_user(call: Call[None, NoQuery]) -> UserErased:
     user = call.check_user(call.path["user"])
     parts = call.parts
     known, unreachable = await _forget_everywhere(call, user, await parts.records.ask(sessions_of(user)))
-    await asyncio.sleep(_SETTLE_S)
+    if known:
+        await asyncio.sleep(_SETTLE_S)
     deed = {"by": call.principal.sub, "role": call.principal.role.value}
     erased = await parts.records.ask(erase(user, known, deed, parts.wall_ms()), ERASE_S)
     live_state = await parts.broker.forget(user, erased.sessions)
-    # What was on its way while the rows went: refused by now, but some may have come just before.
-    await asyncio.sleep(_SETTLE_S)
-    await parts.records.ask(sweep(user, erased.sessions), ERASE_S)
-    live_state += await parts.broker.forget(user, erased.sessions)
-    unreachable |= (await _forget_everywhere(call, user, erased.sessions))[1]
-    # Every worker's next beat says what it let go: the file is to be written anew behind that.
-    await asyncio.sleep(_BEAT_S)
-    await parts.broker.compact()
+    parts.personalizer.forget()
+    if erased.sessions:
+        live_state += await _sweep(call, user, erased.sessions)
+        unreachable |= (await _forget_everywhere(call, user, erased.sessions))[1]
+        # Every worker's next beat says what it let go: the file is to be written anew behind that.
+        await asyncio.sleep(_BEAT_S)
+        await parts.broker.compact()
     return UserErased(
         sessions=len(erased.sessions),
         rows=erased.rows,
@@ -66,6 +66,16 @@ async def erase_user(call: Call[None, NoQuery]) -> UserErased:
         live_state=live_state,
         unreachable=len(unreachable),
     )
+
+
+async def _sweep(call: Call[Any, Any], user: str, sessions: Sequence[str]) -> int:
+    """What was on its way while the rows went is refused by now, but some may have come just before.
+
+    Gives how much of the live state went.
+    """
+    await asyncio.sleep(_SETTLE_S)
+    await call.parts.records.ask(sweep(user, sessions), ERASE_S)
+    return await call.parts.broker.forget(user, sessions)
 
 
 async def _forget_everywhere(call: Call[Any, Any], user: str, session_ids: Iterable[str]) -> tuple[set[str], set[str]]:

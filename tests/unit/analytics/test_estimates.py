@@ -76,5 +76,5 @@ def test_values_at_one_place_have_no_slope_between_them() -> None:
 
 def test_of_very_many_values_some_stand_for_all() -> None:
     told = shift(list(np.arange(50_000.0)), list(np.arange(50_000.0) + 5_000))
-    assert told.value == pytest.approx(5_000, rel=0.02)
+    assert told.value == pytest.approx(5_000, rel=0.05)
     assert told.n_before == 50_000 > MOST_VALUES

@@ -62,7 +62,7 @@ async def test_csv_has_a_row_for_each_record_and_every_value_comes_back(archive:
     told = await archive.session("s0")
     assert told is not None
     assert float(rows[1]["risk_mean"]) == told.risk_mean
-    assert rows[1]["began"] == time_text(told.began_ms) == "2026-11-19T00:00:00.000Z"
+    assert rows[1]["began"] == time_text(told.began_ms) == "2026-03-02T00:00:00.000Z"
     assert json.loads(rows[1]["kinds"]) == {"crisis": 2, "signal_lost": 1}
     seconds = list(csv.DictReader(io.StringIO((await written(csv_of(archive, TABLES["seconds"], WANTED))).decode())))
     assert len(seconds) == 240

@@ -72,7 +72,7 @@ async def test_its_plots_are_well_formed_named_and_hold_the_curves(page: str) ->
 
 async def test_it_tells_the_sessions_figures_ratings_pauses_and_alerts(page: str) -> None:
     told = re.sub(r"<[^>]+>", "|", page)
-    for words in ("2026-11-19 00:00:00 UTC", "SUD, first and last||8, 1|", "acknowledged after", "12.5 s", "resolved"):
+    for words in ("2026-03-02 00:00:00 UTC", "SUD, first and last||8, 1|", "acknowledged after", "12.5 s", "resolved"):
         assert words in told, words
     assert "stop by the client" in told and "no medical device" in told
 

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from emdr_stream.domain import Role
 from emdr_stream.errors import StoreUnavailable
+from emdr_stream.rest.idempotency import Keyed, MemoryAnswers
 from emdr_stream.rest.operation import NDJSON, THERAPIST_AND_SERVICE, Asked, Call, Lines, NoQuery, Operation, Told
 from emdr_stream.rest.problems import Problem, ProblemCode
 from tests.unit.rest.world import World
@@ -216,6 +217,26 @@ def test_a_key_whose_request_was_refused_may_be_used_again(world: World, counter
     refused(world.ask("POST", "/v1/double", json={"value": 0, "note": "refuse"}, headers=key), 409, "conflict")
     assert world.ask("POST", "/v1/double", json={"value": 0.5}, headers=key).status_code == 200
     assert counter.count == 2
+
+
+class Forgetful(MemoryAnswers):
+    """A store that goes away once it has been asked."""
+
+    async def finish(self, keyed: Keyed, answer: bytes) -> None:
+        raise StoreUnavailable("it has just gone away")
+
+    async def give_up(self, keyed: Keyed) -> None:
+        raise StoreUnavailable("it has just gone away")
+
+
+def test_what_was_done_is_told_as_done_although_its_answer_cannot_be_kept(counter: Counter) -> None:
+    world = World(counter.operations(), answers=Forgetful())
+    key = {"Idempotency-Key": "k-1"}
+    done = world.ask("POST", "/v1/double", json={"value": 0.25}, headers=key)
+    assert (done.status_code, counter.count) == (200, 1)
+    refused(world.ask("POST", "/v1/double", json={"value": 0.25}, headers=key), 409, "in_progress", "Idempotency-Key")
+    other = {"Idempotency-Key": "k-2"}
+    refused(world.ask("POST", "/v1/double", json={"value": 0, "note": "refuse"}, headers=other), 409, "conflict")
 
 
 @pytest.mark.parametrize("key", ["", "a" * 129, "a\tb"])

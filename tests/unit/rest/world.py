@@ -37,10 +37,12 @@ class Notebook:
 class World:
     """A door with operations behind it. `now`: its clock, in seconds."""
 
-    def __init__(self, operations: Sequence[Operation], rate_hz: int = 1_000) -> None:
+    def __init__(
+        self, operations: Sequence[Operation], rate_hz: int = 1_000, answers: MemoryAnswers | None = None
+    ) -> None:
         self.now = 0.0
         self.notebook = Notebook()
-        self.answers = MemoryAnswers()
+        self.answers = answers or MemoryAnswers()
         self.metrics = Metrics(CollectorRegistry(), version="1")
         self.authority = TokenAuthority(TokenSettings(KEY))
         settings = ServiceSettings(

@@ -11,6 +11,7 @@ import { Desk } from "./desk.js";
 import { DetailView } from "./detail_view.js";
 import { byId, h, setAttribute, setText, show } from "../shared/dom.js";
 import { Gate } from "./gate.js";
+import { ModelsView } from "./models_view.js";
 import { SeesView } from "./sees_view.js";
 import { SessionsView } from "./sessions_view.js";
 import { KEYS, wishOf } from "./shortcuts.js";
@@ -39,6 +40,7 @@ const keeper = new TokenKeeper(given, (why) => gate.open(why === "expired" ? "ga
 const views = {
   sessions: new SessionsView(desk), alerts: new AlertsView(desk), detail: new DetailView(desk), commands: new CommandsView(desk),
   sees: new SeesView(desk), curves: new CurvesView(desk), timeline: new TimelineView(desk),
+  models: new ModelsView(desk, () => keeper.get()),
 };
 let begun = false;
 
@@ -72,6 +74,7 @@ function render() {
   renderBar();
   views.sessions.render();
   views.alerts.render();
+  views.models.render();
   views.detail.render(view);
   if (view) {
     views.commands.render(view);

@@ -1,9 +1,11 @@
 /** In: a key of the console. Out: its words in English; values in braces are put in, plural forms are chosen by `count`. */
 
+import { models } from "./en_models.js";
 import { session } from "./en_session.js";
 
 /** @type {import("../../shared/words.js").Dictionary} */
 export const en = {
+  ...models,
   ...session,
 
   "title": "Therapist's console",

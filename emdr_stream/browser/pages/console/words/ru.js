@@ -1,9 +1,11 @@
 /** In: a key of the console. Out: its words in Russian; values in braces are put in, plural forms are chosen by `count`. */
 
+import { models } from "./ru_models.js";
 import { session } from "./ru_session.js";
 
 /** @type {import("../../shared/words.js").Dictionary} */
 export const ru = {
+  ...models,
   ...session,
 
   "title": "Пульт терапевта",
