@@ -1,8 +1,8 @@
 """In: the command line. Out: `python -m training train` writes a model and `evaluate` tells how good it is;
 `expression` and `expression-evaluate` do so for the reader of faces; `compare` holds the simulator against real
-recordings, `heldout` writes what no model is trained on, and `progress` fits and scores the forecasts of courses;
-`personalization` holds the pattern optimiser against its rules on simulated courses;
-`reference`, `retrain` and `worker` follow a training."""
+recordings, `heldout` writes what no model is trained on, `leave-out` asks for a family that was not, and `progress`
+fits and scores the forecasts of courses; `personalization` holds the pattern optimiser against its rules on simulated
+courses; `reference`, `retrain` and `worker` follow a training."""
 
 import argparse
 import os
@@ -67,6 +67,10 @@ def _other(args: argparse.Namespace, console: Console, command: str) -> int:
         from training.heldout.command import run as write_heldout
 
         return write_heldout(args, console)
+    if args.command == "leave-out":
+        from training.leaveout import run as leave_out
+
+        return leave_out(args, console)
     if args.command == "progress":
         from training.progress.command import run as progress
 
@@ -81,7 +85,20 @@ def _other(args: argparse.Namespace, console: Console, command: str) -> int:
 
 
 def _everything(args: argparse.Namespace, console: Console) -> int:
-    """Each model by its own command; what is lacking for one is told and leaves the others be."""
+    """Each model by its own command, then held against what is shipped; 1 when it is another one."""
+    from emdr_stream.inference.manifest import default_models_dir
+    from training.reproduced import compared, print_comparison, shipped_in
+
+    shipped = shipped_in(default_models_dir())
+    if code := _each(args, console):
+        return code
+    if args.quick or args.config is not None:
+        return 0  # not meant to be the same
+    return 0 if print_comparison(console, compared(shipped, shipped_in(args.out))) else 1
+
+
+def _each(args: argparse.Namespace, console: Console) -> int:
+    """What is lacking for one is told and leaves the others be."""
     from training.expression.command import LANDMARKS, lacking
 
     quick = ["--quick"] if args.quick else []
@@ -102,7 +119,8 @@ def _shared(args: argparse.Namespace) -> list[str]:
     for name in ("config", "version", "created", "tracking", "sessions"):
         value = getattr(args, name)
         given += [] if value is None else [f"--{name}", str(value)]
-    return given + [f"--{name}" for name in ("quick", "unmeasured") if getattr(args, name)]
+    given += [f"--{name}" for name in ("quick", "unmeasured") if getattr(args, name)]
+    return given if args.thorough else [*given, "--brief"]
 
 
 def _train(args: argparse.Namespace, console: Console, command: str) -> int:
@@ -124,7 +142,7 @@ def _train(args: argparse.Namespace, console: Console, command: str) -> int:
         record = Record(args.version, command, config.seed, "", {}, args.created)
         folder = train(config, args.out, record, bars, processes=args.processes)
     if not args.unmeasured:
-        given = ["evaluate", "--models", str(args.out), "--version", args.version, *(["--quick"] if args.quick else [])]
+        given = ["evaluate", "--models", str(args.out), "--version", args.version, *_how_thorough(args)]
         given += [] if args.data is None else ["--data", str(args.data)]
         given += [] if args.sessions is None else ["--sessions", str(args.sessions)]
         given += ["--report", str(args.report)]
@@ -133,6 +151,10 @@ def _train(args: argparse.Namespace, console: Console, command: str) -> int:
     if uri != NOWHERE and track(folder, config, uri):
         console.print(f"recorded in MLflow: {args.report if args.tracking is None else args.tracking}", markup=False)
     return 0
+
+
+def _how_thorough(args: argparse.Namespace) -> list[str]:
+    return ["--quick"] if args.quick else ["--brief"] if args.brief else []
 
 
 def _command(given: Sequence[str]) -> str:
@@ -166,7 +188,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("models"), help="models folder (default: models)")
     parser.add_argument("--quick", action="store_true", help="a small model within minutes, for trying things")
     parser.add_argument("--data", type=Path, help="folder of recordings, for the controls with real people")
-    parser.add_argument("--version", default="2", help="version to write (default: 2)")
+    parser.add_argument("--version", default="3", help="version to write (default: 3)")
     parser.add_argument("--created", help="date to record in the manifest (default: none, for equal bytes)")
     parser.add_argument("--processes", type=int, default=usable_cores(), help="how many at a time (default: up to 2)")
     parser.add_argument("--unmeasured", action="store_true", help="do not evaluate it: no card, no metrics")
@@ -190,10 +212,13 @@ def _parser() -> argparse.ArgumentParser:
         "all",
         help="train every model but the one that reads pixels",
         description="Train emotion_safety, progress and, given --data, --cache and torch, face_landmarks_expression. "
-        "The reader of pixels takes hours and has a command of its own: expression.",
+        "The reader of pixels takes hours and has a command of its own: expression. What is made is held against "
+        "what is shipped; exit code 1 when it is another one.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    train.add_argument("--brief", action="store_true", help="measure it on fewer sessions, without ablations")
+    everything.add_argument("--thorough", action="store_true", help="measure emotion_safety as for a release: an hour")
     everything.add_argument("--cache", type=Path, help="folder outside the repository for what can be resumed")
     for each in (train, everything):
         _add_training(each)
@@ -202,6 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     from training.evaluation.command import add_parser
     from training.expression.command import add_parsers
     from training.heldout.command import add_parser as add_heldout
+    from training.leaveout import add_parser as add_leave_out
     from training.personalization.command import add_parser as add_personalization
     from training.progress.command import add_parser as add_progress
 
@@ -210,6 +236,7 @@ def _parser() -> argparse.ArgumentParser:
     life.add_parsers(commands)
     add_compare(commands)
     add_heldout(commands)
+    add_leave_out(commands)
     add_progress(commands)
     add_personalization(commands)
     return parser

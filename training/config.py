@@ -21,6 +21,8 @@ class CohortConfig:
     randomised_share: float
     duration_s: tuple[float, float]
     row_every_ms: int
+    wandering_share: float = 0.0
+    """Of the training sessions: excursions of any form, in place of a family."""
     weights: dict[Family, float] = field(default_factory=dict)
 
 

@@ -14,15 +14,18 @@ from emdr_stream.pipeline.features import N_FEATURES, Features
 from emdr_stream.simulation import (
     TEST_DURATION_S,
     TEST_MIXTURE,
+    Family,
     Parameters,
     SimulatedSession,
     draw_person,
     simulate_session,
 )
+from emdr_stream.simulation.scenario import Course
 from training.config import CohortConfig
 from training.rows import SessionRows
 from training.swift import swift_rows
 from training.targets import targets_of
+from training.wandering import WANDERING
 
 Floats = NDArray[np.float32]
 
@@ -77,9 +80,11 @@ def cohort_session(config: CohortConfig, seed: int, cohort: int, index: int) -> 
     rng = np.random.default_rng([number, 1, index])
     mixture = config.weights if training else TEST_MIXTURE
     families, weights = tuple(mixture), np.array([*mixture.values()])
-    family = families[int(rng.choice(len(families), p=weights / weights.sum()))]
+    family: Family | Course = families[int(rng.choice(len(families), p=weights / weights.sum()))]
     length_s = float(rng.uniform(*(config.duration_s if training else TEST_DURATION_S)))
     randomise = training and bool(rng.random() < config.randomised_share)
+    if training and np.random.default_rng([number, 3, index]).random() < config.wandering_share:
+        family = WANDERING
     return simulate_session(
         rng, family, person=person, duration_s=length_s, randomise=randomise, stop_presses=False, parameters=parameters
     )

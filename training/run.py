@@ -106,11 +106,16 @@ def choose(
     network: Network, sessions: Sequence[ValidationSession], config: TrainingConfig, progress: Progress
 ) -> Choice:
     """Where advice and pause begin, for a network whose outputs are calibrated."""
+    return chosen(sessions, scored_by(network, sessions), config.budget, progress.reach)
+
+
+def scored_by(network: Network, sessions: Sequence[ValidationSession]) -> list[Scored]:
+    """What a calibrated network says along each session."""
     scored = []
     for session in sessions:
         said = activated(network.outputs(session.features))
         scored.append(Scored(session.times_ms, said[:, :N_STATES], said[:, RISK], said[:, CRISIS]))
-    return chosen(sessions, scored, config.budget, progress.reach)
+    return scored
 
 
 def settled(calibration: Calibration, choice: Choice) -> Calibration:
@@ -170,7 +175,8 @@ def describe_data(config: TrainingConfig, rows: int, validation_rows: int) -> st
     cohort = config.cohort
     return (
         f"Simulated throughout (`emdr_stream.simulation`): {cohort.training_sessions} sessions for training ({rows} "
-        f"rows; {cohort.randomised_share:.0%} domain-randomised), {cohort.validation_sessions} of other persons for "
+        f"rows; {cohort.randomised_share:.0%} domain-randomised, {cohort.wandering_share:.0%} "
+        f"excursions of any form in place of a family), {cohort.validation_sessions} of other persons for "
         f"calibration and thresholds ({validation_rows} rows; the mixture of the tests), each session another person. "
         f"Families trained on: {', '.join(cohort.weights)}."
     )

@@ -98,6 +98,13 @@ def chosen(
     return best[1]
 
 
+def judged_at(sessions: Sequence[ValidationSession], scored: Sequence[Scored], risk: float, crisis: float) -> Choice:
+    """What an advice from the log-odds `risk` and a pause from `crisis` on come to."""
+    costs = _Costs(sessions)
+    alarms = ((_pauses(one, crisis), _advice(one, risk)) for one in scored)
+    return _judged([costs.of(number, *each) for number, each in enumerate(alarms)], risk, crisis)
+
+
 def moved(line: tuple[float, float], odds: float, threshold: float) -> tuple[float, float]:
     """The calibrating line `slope * z + offset` shifted so that what it gave as `odds` becomes `threshold`."""
     return line[0], line[1] + log(threshold / (1.0 - threshold)) - odds

@@ -63,8 +63,8 @@ class Scenario:
 
 
 SCENARIOS: Final = {
-    "escalation": Scenario("distress rises until the session is paused", Family.PANIC, 8, 85.0, 180.0),
-    "shutdown": Scenario("the client goes numb and drifts away", Family.SHUTDOWN, 50, 85.0, 180.0),
+    "escalation": Scenario("distress rises until the session is paused", Family.PANIC, 30, 85.0, 180.0),
+    "shutdown": Scenario("the client goes numb and drifts away", Family.SHUTDOWN, 25, 85.0, 180.0),
     "abreaction": Scenario(
         "strong feeling inside the window: nothing breaks off the work", Family.ABREACTION, 3, 45.0, 160.0
     ),

@@ -3,6 +3,7 @@
 import msgspec
 
 from emdr_stream.evaluation.bootstrap import Interval
+from emdr_stream.evaluation.sweep import Sweep
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +73,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     false_pauses_per_hour: Interval
     false_alarms_without_event_per_hour: Interval
     rare: Rare
+    sweep: Sweep
     false_pause_share: float | None
     median_time_to_alarm_s: Interval
     p95_time_to_alarm_s: Interval

@@ -12,6 +12,7 @@ from emdr_stream.evaluation.bootstrap import Interval, Persons, precision_at
 from emdr_stream.evaluation.course import MODEL_CAUSES, Course
 from emdr_stream.evaluation.events import Found, Tally, explained, merged_events, tally
 from emdr_stream.evaluation.figures import Figures, Gap, Missed, Part, Rare
+from emdr_stream.evaluation.sweep import sweep
 
 RARE: Final = 1 / 20
 """Events a session, where crises are as rare as in practice."""
@@ -80,6 +81,7 @@ def figures_of(courses: Sequence[Course], name: str) -> Figures:
         false_pauses_per_hour=scored.false_per_hour(scored.pauses),
         false_alarms_without_event_per_hour=_eventless(scored),
         rare=_rare(scored),
+        sweep=sweep(courses),
         median_time_to_alarm_s=scored.delay(scored.alarms, 0.5),
         p95_time_to_alarm_s=scored.delay(scored.alarms, 0.95),
         median_time_to_pause_s=scored.delay(scored.pauses, 0.5),

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 import msgspec
 
-from emdr_stream.evaluation.bootstrap import Interval
 from emdr_stream.evaluation.figures import Figures
 
 KEPT: Final = (
@@ -24,6 +23,7 @@ KEPT: Final = (
     "coverage",
     "abstained_share",
     "prevalence",
+    "sweep",
     "crisis_brier",
     "crisis_ece",
     "crisis_auc",
@@ -41,8 +41,10 @@ def metrics_of(figures: Figures) -> dict[str, Any]:
 
 def rounded(value: Any) -> Any:
     """Numbers to four places, within lists, maps and intervals too."""
-    if isinstance(value, Interval):
+    if isinstance(value, msgspec.Struct):
         value = msgspec.structs.asdict(value)
+    if isinstance(value, tuple | list):
+        return [rounded(each) for each in value]
     if isinstance(value, dict):
         return {name: rounded(each) for name, each in value.items()}
     return round(value, _PLACES) if isinstance(value, float) else value

@@ -53,6 +53,7 @@ def summary_rows(f: Figures) -> list[tuple[str, str]]:
         ("false alarms an hour, recordings without event", interval(f.false_alarms_without_event_per_hour)),
         ("alarms that were right (precision)", percent(f.precision)),
         ("with 1 event in 20 sessions: false alarms/h, precision", _rare(f)),
+        ("crisis probability alone, events found at false alarms/h", _sweep(f)),
         ("time in false pauses", percent(f.false_pause_share)),
         ("seconds to the alarm, median", interval(f.median_time_to_alarm_s, 1)),
         ("seconds to the alarm, 95th percentile", interval(f.p95_time_to_alarm_s, 1)),
@@ -97,6 +98,11 @@ def _apart(f: Figures) -> str:
 
 def _rare(f: Figures) -> str:
     return f"{number(f.rare.false_alarms_per_hour)}, {percent(f.rare.precision)}"
+
+
+def _sweep(f: Figures) -> str:
+    told = (f"{number(at.sensitivity)} at {at.false_alarms_per_hour:g}" for at in f.sweep.at)
+    return f"{', '.join(told)}; mean from 0 to {f.sweep.at[-1].false_alarms_per_hour:g}: {number(f.sweep.partial_area)}"
 
 
 def _probabilities(f: Figures) -> str:

@@ -125,9 +125,14 @@ async def test_a_pattern_is_changed_in_the_live_session_as_by_a_console(served: 
     assert (deed["by"], deed["config"]) == ("t-1", {"speed": 0.8})
 
 
-async def test_a_back_end_moves_no_threshold_and_nobody_changes_nothing(served: Service) -> None:
+async def test_a_back_end_moves_no_threshold_tells_no_forecast_and_nobody_changes_nothing(served: Service) -> None:
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"safety_thresholds": {"risk": 0.9}}, "config.safety_thresholds"),
+        ({"speed": 0.9, "predicted_effectiveness": 0.7}, "config.predicted_effectiveness"),
+        ({}, "config"),
+    )
     async with session(served, "bounded") as (_, session_id):
-        for config, field in (({"safety_thresholds": {"risk": 0.9}}, "config.safety_thresholds"), ({}, "config")):
+        for config, field in refused:
             body = {"session_id": session_id, "config": config}
             answer = await asyncio.to_thread(
                 post, served, "/v1/personalization/adapt", body, served.token("service", "b")

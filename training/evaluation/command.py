@@ -15,7 +15,7 @@ from emdr_stream.errors import ConfigurationError
 from emdr_stream.inference.manifest import MANIFEST, current_versions
 from training.evaluation import controls
 from training.evaluation.pages import card, write_report
-from training.evaluation.plan import QUICK, Plan
+from training.evaluation.plan import BRIEF, QUICK, Plan
 from training.evaluation.protocol import Protocol
 from training.evaluation.report import metrics, results_of
 from training.evaluation.shape import Evaluation
@@ -45,6 +45,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--sessions", type=int, help=f"of each test set (default: {standard.sessions})")
     parser.add_argument("--processes", type=int, default=standard.processes, help="how many at a time (default: 2)")
     parser.add_argument("--quick", action="store_true", help="few sessions, no ablations: for trying things")
+    parser.add_argument("--brief", action="store_true", help="fewer sessions, no ablations: minutes")
     parser.add_argument("--dry", action="store_true", help="leave card and manifest as they are")
 
 
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace, console: Console, command: str) -> int:
 
 def plan_of(args: argparse.Namespace) -> Plan:
     """Raises ConfigurationError for a number that makes no test set."""
-    plan = replace(QUICK if args.quick else Plan(), seed=args.seed, processes=args.processes)
+    plan = replace(QUICK if args.quick else BRIEF if args.brief else Plan(), seed=args.seed, processes=args.processes)
     if args.sessions is None:
         return plan
     if not 2 <= args.sessions <= 100_000:

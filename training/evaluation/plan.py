@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-RELEASE_SEED: Final = 77_001
-"""Of the test sets. Whoever looks at them while tuning has spent them: choose another for the release."""
+RELEASE_SEED: Final = 77_002
+"""Of the test sets. Whoever looks at them while tuning has spent them: choose another for the release. 77,001 was that
+of version 2, whose figures led to version 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +16,15 @@ class Plan:
     """
 
     seed: int = RELEASE_SEED
-    sessions: int = 300
-    ablation_sessions: int = 120
-    constant_sessions: int = 60
+    sessions: int = 200
+    ablation_sessions: int = 80
+    constant_sessions: int = 40
     hearts: int | None = None
     processes: int = 2
     resume_after_s: float = 30.0
 
 
+BRIEF: Final = Plan(sessions=80, ablation_sessions=0, constant_sessions=0, hearts=8)
+"""For a training that is to be held against an earlier one: five minutes on two cores."""
 QUICK: Final = Plan(sessions=24, ablation_sessions=0, constant_sessions=0, hearts=3)
 """For trying things: minutes become seconds, and the intervals say how little that shows."""

@@ -10,7 +10,8 @@ from emdr_stream.wire.watch import ConfigSet
 
 
 class AdaptRequest(Asked, frozen=True, kw_only=True):
-    """`config`: what is to change. Thresholds are no part of it: only a therapist moves them, on the socket."""
+    """`config`: what is to change. Thresholds are no part of it: only a therapist moves them, on the socket. Nor is
+    `predicted_effectiveness`: the client is told the pattern, and no forecast."""
 
     session_id: Name
     config: SessionConfig
@@ -29,6 +30,8 @@ async def adapt(call: Call[AdaptRequest, NoQuery]) -> Adapted:
     asked = call.body
     if asked.config.safety_thresholds is not None:
         raise refuse("thresholds are no part of the pattern", "config.safety_thresholds")
+    if asked.config.predicted_effectiveness is not None:
+        raise refuse("a forecast is no part of the pattern: clients see it", "config.predicted_effectiveness")
     if asked.config == SessionConfig():
         raise refuse("name at least one field that is to change", "config")
     await order(call, ConfigSet(session_id=asked.session_id, config=asked.config))
