@@ -15,7 +15,7 @@ from tests.system.service import Service, service
 from tests.system.sockets import JSON, MSGPACK
 
 CRISES = (
-    (Family.PANIC, 1, MSGPACK),
+    (Family.PANIC, 21, MSGPACK),
     (Family.PANIC, 11, JSON),
     (Family.SHUTDOWN, 6, MSGPACK),
     (Family.SHUTDOWN, 13, JSON),

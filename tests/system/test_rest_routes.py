@@ -233,7 +233,7 @@ async def test_a_field_of_a_sample_that_cannot_be_is_named_with_its_place(served
 async def test_a_simulated_panic_is_a_crisis_with_an_intervention_and_a_calm_person_is_none(served: Service) -> None:
     """A simulated person, cut to seconds: calm for the baseline, then the panic."""
     token = served.token("service", "back-end")
-    told = escalation(Family.PANIC, 1, calm_s=8.0, crisis_s=20.0)
+    told = escalation(Family.PANIC, 21, calm_s=8.0, crisis_s=20.0)
     body = {"samples": [{name: value for name, value in said.items() if name != "type"} for _, said in told]}
     panic = (await asyncio.to_thread(post, served, "/v1/safety/analyze", body, token)).json
     calm = (await asyncio.to_thread(post, served, "/v1/safety/analyze", {"samples": samples(280)}, token)).json
