@@ -111,6 +111,17 @@ async def test_it_tells_a_session_in_words_and_a_label_only_when_it_changes() ->
         await desk.says_no_more()
 
 
+async def test_an_alert_that_rises_is_told_and_acknowledged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(narrator, "_RESUME_AFTER_S", 60.0)
+    async with narrated(patience_s=0.2) as (desk, speaking, _):
+        await desk.pause()
+        await desk.alert("raised", threshold=0.7)
+        await desk.alert("raised", threshold=0.8)
+        assert (await desk.next())["type"] == "ack"
+        assert speaking.seen.count("alert.raised") == 2
+        await desk.says_no_more()
+
+
 async def test_an_alert_that_nobody_takes_is_acknowledged_and_its_pause_ended_a_while_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -249,6 +249,7 @@ export const session = {
   "say.forming": "own baseline forming",
   "say.state": "estimated state {state}",
   "say.alert_raised": "{severity} alert: {kind}, {name}",
+  "say.alert_rises": "More urgent now: {kind}, {name}",
   "say.alert_escalated": "Escalated: {kind}, {name}",
   "say.acknowledged": "Acknowledged: {kind}, {name}",
   "say.pause_asked": "Pause asked for {name}",

@@ -249,6 +249,7 @@ export const session = {
   "say.forming": "свой уровень определяется",
   "say.state": "оценка состояния: {state}",
   "say.alert_raised": "{severity} предупреждение: {kind}, {name}",
+  "say.alert_rises": "Теперь срочнее: {kind}, {name}",
   "say.alert_escalated": "Эскалация: {kind}, {name}",
   "say.acknowledged": "Принято: {kind}, {name}",
   "say.pause_asked": "Запрошена пауза: {name}",
