@@ -138,7 +138,8 @@ def _control(message: Message) -> str:
 
 def _alert_words(message: Message) -> str:
     state, kind = message["state"], message["kind"]
-    words = f"alert {state}: {kind}, {message['severity']}"
+    rises = state == "raised" and message["ts"] > message["raised_ts"]
+    words = f"alert {'now more urgent' if rises else state}: {kind}, {message['severity']}"
     if state == "raised":
         evidence = [_evidence(item) for item in message["evidence"][:3]]
         return f"{words} ({'; '.join(evidence)})" if evidence else words
