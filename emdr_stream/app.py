@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -165,6 +165,7 @@ class Service:
             call_later=Wheel(loop).call_later,
             standing=self._standing,
         )
+        self._personalizer = Personalizer(self.store, time.monotonic)
         self.registry = SessionRegistry(
             around,
             self.broker,
@@ -174,7 +175,7 @@ class Service:
             max_sessions=settings.server.max_sessions,
             max_sessions_per_user=settings.server.max_sessions_per_user,
             record=self._recorder.open if self._recorder else None,
-            unrecord=self._recorder.forget if self._recorder else lambda session_ids: None,
+            erased=self._let_go,
             doubted=self._doubted,
         )
         lane = lane_limits(settings)
@@ -232,6 +233,12 @@ class Service:
         with contextlib.suppress(ModelRefused):
             self._cameras.use_landmarks(await self.models.take_up(self.registry))
 
+    def _let_go(self, session_ids: Collection[str]) -> None:
+        """Somebody is erased, whichever worker was asked: nothing of these sessions stays here, learnt or written."""
+        self._personalizer.forget()
+        if self._recorder is not None:
+            self._recorder.forget(session_ids)
+
     def _rest_parts(self) -> RestParts:
         settings = self.settings
         return RestParts(
@@ -242,7 +249,7 @@ class Service:
             answers=PostgresAnswers(self.store),
             analyst=Analyst(self.models, settings.session, time.monotonic),
             forecasts=Forecasts(settings.model_dir or default_models_dir()),
-            personalizer=Personalizer(self.store, time.monotonic),
+            personalizer=self._personalizer,
             authority=self.authority,
             metrics=self.metrics,
             settings=settings,

@@ -1,9 +1,11 @@
-"""In: progress. Out: bars on the terminal."""
+"""In: progress, and tables of words. Out: bars and columns on the terminal."""
 
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 
 class Bars:
@@ -29,3 +31,14 @@ class Bars:
         """Move the newest bar."""
         if self._task is not None:
             self._progress.update(self._task, completed=done)
+
+
+def print_table(console: Console, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns that fold where the terminal is narrow, and a free line behind them."""
+    grid = Table(box=None, pad_edge=False)
+    for heading in headings:
+        grid.add_column(heading, overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    console.print(grid)
+    console.print()

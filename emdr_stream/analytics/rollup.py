@@ -83,9 +83,11 @@ def roll_up(
 def with_alerts(figures: SessionFigures, payloads: Iterable[bytes]) -> SessionFigures:
     """The figures with what the steps of the session's alerts tell; a step that cannot be read is left out."""
     raised: Counter[str] = Counter()
+    known: set[str] = set()
     severe, waits = 0, []
     for step in filter(None, map(alert_told, payloads)):
-        if step.state is AlertState.RAISED:
+        if step.state is AlertState.RAISED and step.alert_id not in known:  # one that rises is raised once more
+            known.add(step.alert_id)
             raised[step.kind.value] += 1
             severe += step.severity in SEVERE
         elif step.state is AlertState.ACKNOWLEDGED:

@@ -93,7 +93,7 @@ class Narrator:
     def _alert(self, message: Message, socket: ClientConnection, tasks: asyncio.TaskGroup) -> None:
         alert_id, state = message["alert_id"], message["state"]
         self._told(f"alert.{state}", _alert_words(message))
-        if state == "raised":
+        if state == "raised" and alert_id not in self._waiting:
             self._waiting[alert_id] = tasks.create_task(self._stand_in(message, socket))
         elif state in ("acknowledged", "resolved") and alert_id in self._waiting:
             self._waiting.pop(alert_id).cancel()
@@ -138,7 +138,8 @@ def _control(message: Message) -> str:
 
 def _alert_words(message: Message) -> str:
     state, kind = message["state"], message["kind"]
-    words = f"alert {state}: {kind}, {message['severity']}"
+    rises = state == "raised" and message["ts"] > message["raised_ts"]
+    words = f"alert {'now more urgent' if rises else state}: {kind}, {message['severity']}"
     if state == "raised":
         evidence = [_evidence(item) for item in message["evidence"][:3]]
         return f"{words} ({'; '.join(evidence)})" if evidence else words

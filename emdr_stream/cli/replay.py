@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import Progress
 
 from emdr_stream.cli.command import Subparsers, new_parser, table
-from emdr_stream.domain import AlertState
 from emdr_stream.environment import read_environment
 from emdr_stream.errors import ConfigurationError
 from emdr_stream.evaluation.labels import LABELS_FILE
@@ -46,7 +45,7 @@ class Tally:
     control_epoch: int = 0
 
     def see(self, effect: Effect, at_ms: int) -> None:
-        if isinstance(effect, Raise) and effect.body.state is AlertState.RAISED:
+        if isinstance(effect, Raise) and effect.body.is_new:
             self.alerts[effect.body.kind.value] += 1
         elif isinstance(effect, Send) and isinstance(effect.message, ControlPause):
             # An unconfirmed control message is sent again: that is no new pause.

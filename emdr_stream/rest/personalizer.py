@@ -2,7 +2,7 @@
 
 The database is asked a few questions; all reckoning is done in a thread, beside the loop. What other clients show is
 learnt anew every ten minutes at most, from their newest sessions, and never holds the client's own. It lies in memory
-for that long: of an erased client in this worker not at all, in others until then.
+for that long; of an erased client nowhere.
 """
 
 import asyncio
@@ -76,6 +76,7 @@ class Personalizer:
         self._clock = clock
         self._pool = _Pool()
         self._pooling = asyncio.Lock()
+        self._forgotten = 0
 
     async def history(self, user: str) -> History:
         """Raises StoreUnavailable."""
@@ -103,21 +104,27 @@ class Personalizer:
     def forget(self) -> None:
         """Somebody was erased: what others show is read anew before it is used again."""
         self._pool = _Pool()
+        self._forgotten += 1
 
     async def _others(self) -> dict[str, list[SetOutcome]]:
         async with self._pooling:
-            now = self._clock()
-            if self._pool.read_s is None or now - self._pool.read_s > POOL_S:
-                ask = self._records.ask
-                # Everybody's: the client's own are taken out where they are used, for whoever that is.
-                found = await ask(sessions_of_others("", POOL_SESSIONS), _POOL_BUDGET_S)
-                users = {session: user for user, session in found}
-                events = by_session(await ask(events_of(list(users)), _POOL_BUDGET_S))
-                pool: dict[str, list[SetOutcome]] = {}
-                for session, sets in (await self._sets(events, {}, _POOL_BUDGET_S)).items():
-                    pool.setdefault(users[session], []).extend(sets)
-                self._pool = _Pool(pool, now)
+            while self._pool.read_s is None or self._clock() - self._pool.read_s > POOL_S:
+                begun, forgotten = self._clock(), self._forgotten
+                found = await self._read_others()
+                if forgotten == self._forgotten:  # else it may hold who was erased meanwhile
+                    self._pool = _Pool(found, begun)
             return self._pool.sets
+
+    async def _read_others(self) -> dict[str, list[SetOutcome]]:
+        """Everybody's: the client's own are taken out where they are used, for whoever that is."""
+        ask = self._records.ask
+        found = await ask(sessions_of_others("", POOL_SESSIONS), _POOL_BUDGET_S)
+        users = {session: user for user, session in found}
+        events = by_session(await ask(events_of(list(users)), _POOL_BUDGET_S))
+        pool: dict[str, list[SetOutcome]] = {}
+        for session, sets in (await self._sets(events, {}, _POOL_BUDGET_S)).items():
+            pool.setdefault(users[session], []).extend(sets)
+        return pool
 
     async def _sets(
         self, events: dict[str, list[Event]], applied: dict[str, list[Applied]], budget_s: float

@@ -1,8 +1,9 @@
 """Reasons for alarm in, steps in the lives of alerts out: raised, acknowledged, escalated, resolved.
 
-One alert of a kind is open at a time, but for one that rises, and a stop that is pressed after a takeover. Each step
-gets the next `alert_seq` of the session, so that a watcher can tell a gap. Acknowledging silences, it does not resolve;
-an unacknowledged high or critical alert escalates once.
+One alert of a kind is open at a time, but for one that rises after somebody was told to act (it was acknowledged, or
+escalated), and a stop that is pressed after a takeover. Each step gets the next `alert_seq` of the session, so that a
+watcher can tell a gap. Acknowledging silences, it does not resolve; an unacknowledged high or critical alert escalates
+once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -60,8 +61,10 @@ class AlertBook:
         again: bool = False,
         report: tuple[str, str] | None = None,
     ) -> AlertBody | None:
-        """A new alert; None when one of its kind is open already, unless `again` and its threshold is a higher one.
+        """The step that tells of it; None when one of its kind is open already, unless `again` with a higher threshold.
 
+        What rises while nobody has dealt with it yet is the same alert, raised once more: one crisis wants one
+        acknowledgement, by the deadline that stands. What rises after that is a new alert, or it would be silent.
         A stop is raised anew, too, where the open alert is a former owner's: it may have been resolved in the moments
         that died with that owner, before every console's eyes, and a person's stop must not vanish behind it.
 
@@ -69,8 +72,19 @@ class AlertBook:
         """
         known = None if report is not None else self.find(kind)
         doubtful = known is not None and kind is AlertKind.CLIENT_STOP and known.alert_seq < self._block
-        if known is not None and not doubtful and not (again and _rose(known, threshold)):
-            return None
+        if known is not None and not doubtful:
+            if not (again and _rose(known, threshold)):
+                return None
+            if known.state is AlertState.RAISED and known.alert_seq >= self._block:
+                return self._move(
+                    known,
+                    AlertState.RAISED,
+                    at_ms,
+                    evidence=evidence,
+                    probability=UNSET if probability is None else probability,
+                    threshold=UNSET if threshold is None else threshold,
+                    model=UNSET if model is None else model,
+                )
         state = self.state
         state.count += 1
         wait = {Severity.CRITICAL: self._settings.ack_critical_ms, Severity.HIGH: self._settings.ack_high_ms}.get(

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from emdr_stream.broker.base import AlertEntry, Notice
-from emdr_stream.domain import AlertState, Scores
+from emdr_stream.domain import Scores
 from emdr_stream.session.attendance import Attendance
 from emdr_stream.session.core import SessionCore
 from emdr_stream.session.effects import AlertAcknowledged, Effect, Keep, Notify, PauseConfirmed, Raise
@@ -77,7 +77,7 @@ class Outlets:
 
     def _raise(self, effect: Raise) -> None:
         body = effect.body
-        if body.state is AlertState.RAISED:
+        if body.is_new:
             self._around.metrics.alert_raised(body.kind, body.severity)
         self._gauges.see_alert(body)
         epoch = self._core.care.state.epoch

@@ -88,10 +88,10 @@ class SessionRegistry:
         max_sessions_per_user: int = 0,
         looked_by: Mapping[Source, Choice] | None = None,
         record: Callable[[SessionFacts], SessionRecord] | None = None,
-        unrecord: Callable[[Collection[str]], None] = lambda session_ids: None,
+        erased: Callable[[Collection[str]], None] = lambda session_ids: None,
         doubted: asyncio.Event | None = None,
     ) -> None:
-        """`looked_by`: whose model reads a source's faces. `doubted` is set when the worker's standing is in doubt."""
+        """`looked_by`: whose model reads a face. `erased` hears what must go; `doubted` is set when the standing is."""
         self._around = around
         self._broker = broker
         self._owner = owner
@@ -100,7 +100,7 @@ class SessionRegistry:
         self._max = max_sessions
         self._max_per_user = max_sessions_per_user
         self._record = record
-        self._unrecord = unrecord
+        self._erased = erased
         self._runners: dict[str, SessionRunner] = {}
         self.keeper = Keeper(
             around, broker, owner, self._runners, claim=self._claim, lost=self._lose, over=self._forget
@@ -245,7 +245,7 @@ class SessionRegistry:
             self._forget(session_id)
         names = {*session_ids, *found}
         self._around.alerts.forget(names)
-        self._unrecord(names)
+        self._erased(names)
         return found
 
     def audit(self, fields: dict[str, Any], *, session_id: str = "", user: str = "", epoch: int = 0) -> None:

@@ -289,6 +289,11 @@ class AlertBody(Value, kw_only=True, frozen=True):
     reported_by: str | UnsetType = UNSET
     report: str | UnsetType = UNSET
 
+    @property
+    def is_new(self) -> bool:
+        """Whether this is the step by which the alert began, and not one that tells more of it."""
+        return self.ts == self.raised_ts and self.state is AlertState.RAISED
+
 
 class HistoryEvent(Value, kw_only=True, frozen=True):
     """One thing that happened. `kind`: set, rating, control, adaptation or session; `fields` as recorded."""

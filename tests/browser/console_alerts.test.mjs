@@ -46,6 +46,19 @@ test("steps may come twice and in any order: an alert never goes back", () => {
   assert.equal(wantsAcknowledgement(alerts.find("s1.a1")), false);
 });
 
+test("what rises before anybody has acknowledged it is told anew, in its place and by its own deadline", () => {
+  const alerts = new Alerts();
+  const first = alert({ ts: 1_000, raised_ts: 1_000, probability: 0.75, threshold: 0.7 });
+  const risen = { ...first, cursor: "c2", ts: 4_000, probability: 0.9, threshold: 0.8 };
+  assert.equal(alerts.take(first), true);
+  assert.equal(alerts.take(risen), true, "news");
+  assert.equal(alerts.take(first), false, "what came late changes nothing");
+  assert.equal(alerts.take(risen), false, "nor what comes twice");
+  assert.deepEqual(alerts.waiting().map(({ probability, ack_deadline_ts }) => [probability, ack_deadline_ts]), [[0.9, first.ack_deadline_ts]]);
+  alerts.take({ ...risen, state: "acknowledged", by: "dr.noor", ts: 5_000 });
+  assert.equal(alerts.take({ ...risen, ts: 6_000 }), false);
+});
+
 test("the time to the escalation is counted by the service's clock, and never below nothing", () => {
   const raised = alert({ ack_deadline_ts: 16_000 });
   assert.equal(escalatesIn(raised, 10_000), 6_000);

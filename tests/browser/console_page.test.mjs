@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { Announce } from "../../emdr_stream/browser/pages/console/announce.js";
 import { problemOfToken } from "../../emdr_stream/browser/pages/console/gate.js";
-import { changeOf, parse, RANGES, STIMULUS, thresholdChange, waitsForSetEnd } from "../../emdr_stream/browser/pages/console/limits.js";
+import { changeOf, parse, passesOf, RANGES, STIMULUS, thresholdChange, waitsForSetEnd } from "../../emdr_stream/browser/pages/console/limits.js";
 import { Link, SILENT_MS } from "../../emdr_stream/browser/pages/console/link.js";
 import { KEYS, wishOf } from "../../emdr_stream/browser/pages/console/shortcuts.js";
 import { age, clock, duration, named, problemOf, reading } from "../../emdr_stream/browser/pages/console/wording.js";
@@ -64,11 +64,18 @@ test("the ranges of the form are those of the stimulation", () => {
   }
 });
 
+test("a set is counted in passes, there and back, and not where its speed or length is not known", () => {
+  assert.equal(passesOf(1, 24), 24);
+  assert.equal(passesOf(0.8, 24), 19);
+  assert.equal(passesOf(undefined, 24), null);
+  assert.equal(stimulusInWords(english, { speed: 1.2, intensity: 0.5 }), "Left to right, 1.20 Hz, intensity 50 %, sets of – s.");
+});
+
 test("the settings are told in words, and what nobody has set is not guessed", () => {
   const config = { pattern_type: "horizontal", speed: 1, intensity: 0.8, duration: 24 };
-  assert.equal(stimulusInWords(english, config), "Left to right, 1.00 Hz, intensity 80 %, sets of 24 s.");
+  assert.equal(stimulusInWords(english, config), "Left to right, 1.00 Hz, intensity 80 %, sets of 24 s (about 24 passes).");
   assert.equal(stimulusInWords(english, { ...config, amplitude_deg: 8.5, size_deg: 2, shape: "ring" }),
-    "Left to right, 1.00 Hz, intensity 80 %, sets of 24 s. Also set: 8.5° to each side, light of 2.0°, Ring.");
+    "Left to right, 1.00 Hz, intensity 80 %, sets of 24 s (about 24 passes). Also set: 8.5° to each side, light of 2.0°, Ring.");
 });
 
 test("a light that was at rest before the pause is not said to have been stopped by it", () => {

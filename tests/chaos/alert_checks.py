@@ -12,7 +12,7 @@ IN_FLIGHT_S: Final = 0.3
 _ABSENT_S: Final = 5.0
 _AFTER: Final = {
     "": {"raised"},
-    "raised": {"acknowledged", "escalated", "resolved"},
+    "raised": {"raised", "acknowledged", "escalated", "resolved"},
     "acknowledged": {"escalated", "resolved"},
     "escalated": {"acknowledged", "resolved"},
     "resolved": set(),

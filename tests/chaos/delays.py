@@ -58,7 +58,7 @@ def _first_seen(history: History) -> dict[Key, float]:
             caused.setdefault((event.session_id, event.data["alert_id"]), event.at_s)
     for delivery in history.deliveries():
         first[delivery.key] = min(first.get(delivery.key, delivery.at_s), delivery.at_s)
-        if delivery.state == "raised":
+        if delivery.alert_id.endswith(f".a{delivery.key[1]}"):  # its first step: what rises later has no other cause
             cause_s = caused.get((delivery.session_id, delivery.alert_id), delivery.at_s)
             first[delivery.key] = min(first[delivery.key], cause_s)
     return first

@@ -92,6 +92,32 @@ async def test_an_erased_client_is_out_of_what_others_show_at_once(store: Postgr
     assert (await personalizer.known(history)).clients == 0
 
 
+class _ErasedWhileRead:
+    """A store in which a client is erased, here too, while a worker reads what others show."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self.store = store
+        self.personalizer = Personalizer(self, lambda: 0.0)
+        self.answers_until = 0
+
+    async def ask(self, question: Any, budget_s: float | None = None) -> Any:
+        answer = await self.store.ask(question, budget_s)
+        self.answers_until -= 1
+        if self.answers_until == 0:
+            await self.store.ask(lambda connection: connection.execute("delete from sessions where user_id = 'u-2'"))
+            self.personalizer.forget()
+        return answer
+
+
+async def test_who_is_erased_while_others_are_read_is_not_kept_for_ten_minutes(store: PostgresStore) -> None:
+    await store.write([each for n in range(1, 6) for each in a_set("u-2", n, 7.0 - n)])
+    racing = _ErasedWhileRead(store)
+    history = await racing.personalizer.history("u-1")
+    racing.answers_until = 3  # sessions, what happened in them, what was seen
+    assert (await racing.personalizer.known(history)).clients == 0
+    assert racing.answers_until < -2, "and read again"
+
+
 async def test_locks_and_answers_are_part_of_a_history(store: PostgresStore) -> None:
     personalizer = Personalizer(store, lambda: 0.0)
     decision = proposed("u-1", 1, NOW)

@@ -1,6 +1,7 @@
 """Sessions are opened, resumed, moved and forgotten; a paused one stays paused wherever it goes."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from emdr_stream.endpoints.client import _user_of
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, StoreUnavailable
 from emdr_stream.session.registry import Opened, SessionRegistry
 from emdr_stream.wire.codec import JSON, STREAM_CODECS
+from emdr_stream.wire.orders import Forget
 from emdr_stream.wire.stream import Bye, Hello, ResumeClaim, Stop
 from emdr_stream.wire.values import SessionConfig, ThresholdChange
 from emdr_stream.wire.watch import ResumeCommand
@@ -259,3 +261,11 @@ async def test_a_person_who_is_erased_is_told_the_end_and_nothing_of_theirs_is_s
     await registry.keeper.keep_all()
     assert await broker.get_snapshot(session_id) is None
     assert registry.get(other.runner.session_id) is not None and others_wire.close_code is None
+
+
+async def test_an_erasure_that_another_worker_was_asked_for_is_told_to_whatever_learnt_from_the_person() -> None:
+    told: list[Collection[str]] = []
+    around = World().around
+    registry = SessionRegistry(around, MemoryBroker(), owner="w1", models=(), max_sessions=10, erased=told.append)
+    registry.obey(Forget(user="anna", sessions=["s-earlier"]), "back-end")
+    assert told == [{"s-earlier"}]

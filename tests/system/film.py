@@ -34,13 +34,21 @@ class Film:
     def __init__(self, video: Path, folder: Path) -> None:
         self.path = folder / "camera.mjpeg"
         pictures = _pictures(video)
+        self._wall = _padded(np.full_like(pictures[0], 128))
         self._moods = {mood: _there_and_back(pictures[mood.value[0] : mood.value[1] + 1]) for mood in Mood}
         self.path.write_bytes(b"".join(self._moods[Mood.CALM]))
 
     def show(self, mood: Mood) -> None:
         """From the next picture on; each place is written whole."""
+        self._play(self._moods[mood])
+
+    def leave(self) -> None:
+        """The person goes: what is left is a grey wall."""
+        self._play([self._wall] * _PLACES)
+
+    def _play(self, pictures: Sequence[bytes]) -> None:
         with self.path.open("r+b", buffering=0) as places:
-            for picture in self._moods[mood]:
+            for picture in pictures:
                 places.write(picture)
 
 

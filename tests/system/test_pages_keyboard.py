@@ -1,5 +1,6 @@
 """The whole work of a therapist at the console by keyboard alone, and the client's, too: no pointer is ever used."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,7 +133,10 @@ def test_a_therapist_does_everything_at_the_console_by_keyboard(chromium: Browse
         tab_to(page, "#config-pattern")
         press(page, "ArrowDown")
         tab_to(page, "#field-speed")
+        passes = page.locator("#config-passes").inner_text()
+        assert re.search(r"about \d+ passes", passes)
         press(page, "ArrowDown")
+        expect(page.locator("#config-passes")).not_to_have_text(passes)
         confirm(page)
         expect(page.locator("#sees-words")).to_contain_text("Hz")
         change_threshold(page, "ArrowDown", asks_again=False)

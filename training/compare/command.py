@@ -2,19 +2,18 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from training.compare.statistics import FaceFigures, Floats, HeartFigures, face_figures, heart_figures
+from training.compare.comparison import Comparison
+from training.compare.statistics import FaceFigures, Floats, HeartFigures
 from training.compare.streams import (
     CONTROL,
     FITTED,
     SIMULATED_SESSIONS,
-    STEP_S,
     camera_windows,
     resting_hearts,
     simulated_camera_windows,
@@ -25,24 +24,6 @@ from training.compare.streams import (
 )
 
 Rows = Sequence[tuple[str, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Windows and heart rates by where they are from; the simulator's come first."""
-
-    faces: Mapping[str, list[Floats]]
-    cameras: Mapping[str, list[Floats]]
-    hearts: Mapping[str, list[Floats]]
-
-    def face_figures(self) -> dict[str, FaceFigures]:
-        return {name: face_figures(windows, STEP_S) for name, windows in self.faces.items()}
-
-    def camera_figures(self) -> dict[str, FaceFigures]:
-        return {name: face_figures(windows, STEP_S) for name, windows in self.cameras.items()}
-
-    def heart_figures(self) -> dict[str, HeartFigures]:
-        return {name: heart_figures(paths) for name, paths in self.hearts.items()}
 
 
 def add_parser(commands: Any) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from training.compare.comparison import Comparison
 from training.compare.statistics import Floats, autocorrelation
 from training.compare.streams import STEP_S
 
@@ -13,14 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from training.compare.command import Comparison
-
 COLOURS: Final = {"simulated": "#8a8f98", "real, fitted on": "#1f77b4", "real, control": "#d62728"}
 FACE_LAGS: Final = tuple(range(1, 13))
 HEART_LAGS: Final = tuple(range(5, 185, 10))
 
 
-def draw(found: "Comparison", folder: Path) -> Iterator[Path]:
+def draw(found: Comparison, folder: Path) -> Iterator[Path]:
     """Write `faces.png` and `hearts.png` into `folder`, which is made where it is missing."""
     import matplotlib as mpl
 
@@ -30,7 +29,7 @@ def draw(found: "Comparison", folder: Path) -> Iterator[Path]:
     yield _hearts(found, folder / "hearts.png")
 
 
-def _faces(found: "Comparison", path: Path) -> Path:
+def _faces(found: Comparison, path: Path) -> Path:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(2, 2, figsize=(10, 7), layout="constrained")
@@ -48,7 +47,7 @@ def _faces(found: "Comparison", path: Path) -> Path:
     return _saved(figure, path)
 
 
-def _hearts(found: "Comparison", path: Path) -> Path:
+def _hearts(found: Comparison, path: Path) -> Path:
     from matplotlib import pyplot as plt
 
     figure, (spread, memory) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")

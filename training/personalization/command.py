@@ -1,14 +1,12 @@
 """In: the arguments of `python -m training personalization`. Out: tables, a report, a log of decisions."""
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from emdr_stream.errors import ConfigurationError
 from training.personalization.exporting import decisions_of
@@ -21,7 +19,7 @@ from training.personalization.pages import (
     page,
     targets,
 )
-from training.shown import Bars
+from training.shown import Bars, print_table
 
 EPILOG: Final = """examples:
   python -m training personalization
@@ -75,17 +73,7 @@ def _write(args: argparse.Namespace, plan: Measurement, report: Report, command:
 
 
 def _print(console: Console, report: Report) -> None:
-    _table(console, COURSE_HEADINGS, [course_row(each) for each in report.figures])
-    _table(console, COVERAGE_HEADINGS, [coverage_row(each) for each in report.coverage])
+    print_table(console, COURSE_HEADINGS, [course_row(each) for each in report.figures])
+    print_table(console, COVERAGE_HEADINGS, [coverage_row(each) for each in report.coverage])
     rows = [(each.what, each.figure, "yes" if each.reached else "no") for each in targets(report)]
-    _table(console, ("target", "figure", "reached"), rows)
-
-
-def _table(console: Console, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    grid = Table(box=None, pad_edge=False)
-    for heading in headings:
-        grid.add_column(heading, overflow="fold")
-    for row in rows:
-        grid.add_row(*row)
-    console.print(grid)
-    console.print()
+    print_table(console, ("target", "figure", "reached"), rows)

@@ -1,19 +1,17 @@
 """In: the arguments of `python -m training progress`. Out: tables on the terminal, and the model with its card."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from training.progress.gates import targets
 from training.progress.package import write_version
 from training.progress.pages import COVERAGE_HEADINGS, SKILL_HEADINGS, card, coverage_row, metrics, skill_rows
 from training.progress.protocol import QUICK, Outcome, Plan
 from training.progress.protocol import run as measure
-from training.shown import Bars
+from training.shown import Bars, print_table
 
 EPILOG: Final = """examples:
   python -m training progress --data ../shared/data
@@ -55,17 +53,7 @@ def run(args: argparse.Namespace, console: Console, command: str) -> int:
 
 def _print(console: Console, outcome: Outcome) -> None:
     every = (*outcome.simulated, *outcome.real, *outcome.shifted)
-    _table(console, SKILL_HEADINGS, [row for scored in every for row in skill_rows(scored)])
-    _table(console, COVERAGE_HEADINGS, [coverage_row(scored) for scored in every])
+    print_table(console, SKILL_HEADINGS, [row for scored in every for row in skill_rows(scored)])
+    print_table(console, COVERAGE_HEADINGS, [coverage_row(scored) for scored in every])
     rows = [(each.what, each.figure, "yes" if each.reached else "no") for each in targets(outcome)]
-    _table(console, ("target", "figure", "reached"), rows)
-
-
-def _table(console: Console, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    grid = Table(box=None, pad_edge=False)
-    for heading in headings:
-        grid.add_column(heading, overflow="fold")
-    for row in rows:
-        grid.add_row(*row)
-    console.print()
-    console.print(grid)
+    print_table(console, ("target", "figure", "reached"), rows)

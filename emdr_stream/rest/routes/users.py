@@ -52,7 +52,6 @@ async def erase_user(call: Call[None, NoQuery]) -> UserErased:
     deed = {"by": call.principal.sub, "role": call.principal.role.value}
     erased = await parts.records.ask(erase(user, known, deed, parts.wall_ms()), ERASE_S)
     live_state = await parts.broker.forget(user, erased.sessions)
-    parts.personalizer.forget()
     if erased.sessions:
         live_state += await _sweep(call, user, erased.sessions)
         unreachable |= (await _forget_everywhere(call, user, erased.sessions))[1]

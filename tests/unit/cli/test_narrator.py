@@ -41,7 +41,8 @@ class Desk:
         await self._socket.send(msgpack.packb({"type": type_, "session_id": "s1", **fields}))
 
     async def alert(self, state: str, name: str = "a1", **fields: Any) -> None:
-        body = {"alert_id": f"s1.{name}", "kind": "crisis", "severity": "critical", "evidence": EVIDENCE, **fields}
+        body: dict[str, Any] = {"alert_id": f"s1.{name}", "kind": "crisis", "severity": "critical"}
+        body |= {"evidence": EVIDENCE, "ts": 1_000, "raised_ts": 1_000, **fields}
         await self.say("alert", state=state, **body)
 
     async def pause(self) -> None:
@@ -108,6 +109,20 @@ async def test_it_tells_a_session_in_words_and_a_label_only_when_it_changes() ->
         assert "alert escalated: crisis, critical: nobody has acknowledged it" in told
         assert "alert acknowledged: crisis, critical by dr.noor" in told
         assert "the light moves again (resumed by dr.noor)" in told
+        await desk.says_no_more()
+
+
+async def test_an_alert_that_rises_is_told_and_acknowledged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(narrator, "_RESUME_AFTER_S", 60.0)
+    async with narrated(patience_s=0.2) as (desk, _, told):
+        await desk.pause()
+        await desk.alert("raised", threshold=0.7)
+        await desk.alert("raised", threshold=0.8, ts=4_000)
+        assert (await desk.next())["type"] == "ack"
+        assert [line.partition(":")[0] for line in told if line.startswith("alert")] == [
+            "alert raised",
+            "alert now more urgent",
+        ]
         await desk.says_no_more()
 
 

@@ -8,6 +8,7 @@ from emdr_stream.domain import AlertKind, AlertState, Severity
 from emdr_stream.session.alerts import AlertBook
 from emdr_stream.session.pacing import NEVER
 from emdr_stream.settings import ControlSettings
+from emdr_stream.wire.values import AlertBody
 
 STARTED = 1_700_000_000_000
 
@@ -46,11 +47,42 @@ def test_one_alert_of_a_kind_is_open_at_a_time() -> None:
     assert alerts.raise_alert(AlertKind.DISSOCIATION, Severity.HIGH, 2_000, ()) is not None
 
 
-def test_a_more_urgent_alert_of_a_kind_is_raised_once() -> None:
+def more_urgent(alerts: AlertBook, at_ms: int) -> AlertBody | None:
+    return alerts.raise_alert(
+        AlertKind.CRISIS, Severity.CRITICAL, at_ms, (), probability=0.9, threshold=0.8, again=True
+    )
+
+
+def test_what_rises_before_anybody_has_dealt_with_it_is_the_same_alert_raised_once_more() -> None:
     alerts = book()
-    alerts.raise_alert(AlertKind.CRISIS, Severity.CRITICAL, 0, (), threshold=0.7)
-    again = [alerts.raise_alert(AlertKind.CRISIS, Severity.CRITICAL, 1, (), threshold=0.8, again=True) for _ in "ab"]
-    assert again[0] is not None and again[1] is None
+    first = alerts.raise_alert(AlertKind.CRISIS, Severity.CRITICAL, 0, (), probability=0.75, threshold=0.7)
+    risen = more_urgent(alerts, 3_000)
+    assert first is not None and risen is not None
+    assert (first.is_new, risen.is_new) == (True, False)
+    assert (risen.alert_id, risen.alert_seq, risen.state) == (first.alert_id, first.alert_seq + 1, AlertState.RAISED)
+    assert (risen.probability, risen.threshold) == (0.9, 0.8)
+    assert (risen.raised_ts, risen.ack_deadline_ts) == (first.raised_ts, first.ack_deadline_ts)
+    assert more_urgent(alerts, 3_100) is None, "once"
+    assert alerts.state.count == 1
+    (escalated,) = alerts.escalate_due(15_000)
+    assert (escalated.alert_id, escalated.probability) == (first.alert_id, 0.9)
+
+
+@pytest.mark.parametrize("dealt_with", ["acknowledged", "escalated", "taken over"])
+def test_what_rises_after_somebody_was_told_to_act_is_a_new_alert_with_a_deadline_of_its_own(dealt_with: str) -> None:
+    alerts = book()
+    first = alerts.raise_alert(AlertKind.CRISIS, Severity.CRITICAL, 0, (), threshold=0.7)
+    assert first is not None
+    if dealt_with == "acknowledged":
+        alerts.acknowledge(first.alert_id, "dr", None, 1_000)
+    elif dealt_with == "escalated":
+        alerts.escalate_due(15_000)
+    else:  # what the former owner told in its last moments is unknown: the alert may be resolved
+        alerts.begin_block(2)
+    risen = more_urgent(alerts, 16_000)
+    assert risen is not None and risen.is_new and risen.alert_id != first.alert_id
+    assert alerts.next_deadline() == (31_000 if dealt_with != "taken over" else 15_000)
+    assert more_urgent(alerts, 16_100) is None
 
 
 def test_a_stop_pressed_after_a_takeover_is_told_although_one_of_the_former_owner_seems_open() -> None:

@@ -120,7 +120,10 @@ def test_a_crisis_that_rises_while_paused_is_told_again_as_more_urgent() -> None
     live = Live()
     cause_crisis(live)
     live.watch_for(3.0, WORST)
-    assert [body.threshold for body in live.alerts(AlertKind.CRISIS, AlertState.RAISED)] == [0.7, 0.8]
+    first, risen = live.alerts(AlertKind.CRISIS, AlertState.RAISED)
+    assert (first.threshold, risen.threshold) == (0.7, 0.8)
+    assert risen.alert_id == first.alert_id, "one crisis wants one acknowledgement"
+    assert {pause.alert_id for pause in live.pauses()} == {first.alert_id}
     assert [m.intervention.priority for m in live.sent(InterventionMessage)] == ["high", "critical"]
     assert len({p.control_epoch for p in live.pauses()}) == 1
     for _ in range(20):

@@ -76,6 +76,8 @@ export function escalatesIn(alert, now) {
 
 /** @param {Alert} alert @param {Alert} known */
 function isLater(alert, known) {
+  // What rises before anybody has acknowledged it is raised once more, under its own id.
+  if (alert.state === "raised" && known.state === "raised") return alert.ts > known.ts;
   const a = /** @type {Record<string, number>} */ (STAGE)[alert.state] ?? 0;
   const b = /** @type {Record<string, number>} */ (STAGE)[known.state] ?? 0;
   // Without the step's own time, its stage decides; an acknowledgement may come before or after the escalation.

@@ -4,7 +4,7 @@ import { SHAPES } from "../../client/stimulation/limits.js";
 import { PATTERNS } from "../../client/stimulation/paths.js";
 import { checkbox, choice, numberField } from "./dialogs.js";
 import { byId, h, setAttribute, setText } from "../shared/dom.js";
-import { changeOf, RANGES, STIMULUS, thresholdChange, THRESHOLDS, USUAL_SPEED, waitsForSetEnd } from "./limits.js";
+import { changeOf, passesOf, RANGES, STIMULUS, thresholdChange, THRESHOLDS, USUAL_SPEED, waitsForSetEnd } from "./limits.js";
 import { changesInWords, pauseInWords } from "./summary.js";
 import { clock, named, nameOf, problemOf, reading } from "./wording.js";
 
@@ -149,6 +149,7 @@ export class CommandsView {
     const shape = choice("config-shape", words.t("field.shape"), shapes, present.shape ?? "", (name) => (name ? named(words, "shape", name) : words.t("shape.unset")));
     const fields = STIMULUS.map((name) => this.#field(name, present[name]));
     const caution = h("p.caution", { role: "status" });
+    const passes = h("p.hint", { id: "config-passes", role: "status" });
     const read = () => {
       const found = changeOf(this.#typed(fields), present, STIMULUS);
       if (pattern.select.value !== (present.pattern_type ?? "horizontal")) found.change.pattern_type = pattern.select.value;
@@ -158,6 +159,9 @@ export class CommandsView {
     const ready = () => {
       const { change, wrong } = read();
       this.#tellWrong(fields, wrong);
+      const then = { ...present, ...change };
+      const count = wrong.length ? null : passesOf(then.speed, then.duration);
+      setText(passes, count === null ? "" : words.t("config.passes", { count }));
       const waits = waitsForSetEnd(change, present, Boolean(view.summary.set_started_ts));
       const unusual = change.speed !== undefined && (change.speed > USUAL_SPEED.to || change.speed < USUAL_SPEED.from);
       setText(caution, [waits.length ? words.t("config.waits") : "", unusual ? words.t("config.unusual") : "", view.pause ? words.t("config.paused") : ""].filter(Boolean).join(" "));
@@ -165,7 +169,7 @@ export class CommandsView {
     };
     this.#desk.dialogs.open({
       title: words.t("config.title"), name: nameOf(view.summary), confirm: words.t("config.send"), ready,
-      body: [pattern.block, ...fields.map((field) => field.block), shape.block, caution],
+      body: [pattern.block, ...fields.flatMap(({ name, block }) => (name === "duration" ? [block, passes] : [block])), shape.block, caution],
       act: () => { const { change } = read(); return this.#desk.command(view, "config", { config: change }, change); },
     });
   }

@@ -194,7 +194,8 @@ export class Desk {
       severity: named(this.words, "severity", alert.severity), kind: named(this.words, "kind", alert.kind),
       name: view ? nameOf(view.summary) : alert.session_id,
     };
-    if (alert.state === "raised" || alert.state === "escalated") this.announce.now(this.words.t(`say.alert_${alert.state}`, said));
+    const step = alert.state === "raised" && alert.ts > alert.raised_ts ? "rises" : alert.state;
+    if (["raised", "rises", "escalated"].includes(step)) this.announce.now(this.words.t(`say.alert_${step}`, said));
     this.chime.tick(this.model.alerts.waiting(), this.at());
     this.render();
   }

@@ -66,6 +66,15 @@ export function thresholdChange(typed, present) {
 }
 
 /**
+ * How many times the light goes there and back in a set, which is how therapists count; null where it cannot be told.
+ * @param {number} speed Hz @param {number} seconds
+ */
+export function passesOf(speed, seconds) {
+  const passes = Math.round(speed * seconds);
+  return passes > 0 ? passes : null;
+}
+
+/**
  * Which wishes wait for the end of the set that runs.
  * @param {Record<string, any>} change
  * @param {Record<string, any>} present

@@ -1,6 +1,7 @@
 /** In: a session as it stands. Out: sentences that say it: for a screen reader, for the list, for the client's picture. */
 
 import { signInWords } from "./evidence.js";
+import { passesOf } from "./limits.js";
 import { age, clock, duration, named, reading } from "./wording.js";
 
 /** @typedef {import("../shared/words.js").Words} Words */
@@ -45,10 +46,11 @@ export function pauseInWords(words, pause, isAway = false) {
 
 /** @param {Words} words @param {any} config */
 export function stimulusInWords(words, config) {
-  const all = words.t("stimulus.all", {
+  const passes = passesOf(config.speed, config.duration);
+  const all = words.t(passes === null ? "stimulus.all" : "stimulus.all_passes", {
     pattern: named(words, "pattern", config.pattern_type ?? "horizontal"),
     speed: reading(words, config.speed), intensity: reading(words, (config.intensity ?? NaN) * 100, 0),
-    duration: reading(words, config.duration, 0),
+    duration: reading(words, config.duration, 0), passes,
   });
   const { amplitude_deg, size_deg, shape } = config;
   const told = changesInWords(words, { amplitude_deg, size_deg, shape });

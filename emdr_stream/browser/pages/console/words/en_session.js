@@ -99,6 +99,7 @@ export const session = {
   "end.reason": "Reason (optional, kept in the records)",
   "config.title": "Pattern and limits",
   "config.send": "Send to the client",
+  "config.passes": "That is about {count} passes of the light, there and back.",
   "config.waits": "A set runs: within a set speed, intensity and width only go down. The rest waits for its end.",
   "config.unusual": "This speed is outside what is usual for processing (0.8 to 1.5 Hz).",
   "config.paused": "The session is paused: it is put in force after the resume.",
@@ -159,6 +160,7 @@ export const session = {
   "sees.detached": "The client's browser is not connected. Its light stops by itself within 2.25 s of silence.",
   "sees.pending": "Set, and waiting to be put in force: {what}.",
   "stimulus.all": "{pattern}, {speed} Hz, intensity {intensity} %, sets of {duration} s.",
+  "stimulus.all_passes": "{pattern}, {speed} Hz, intensity {intensity} %, sets of {duration} s (about {passes} passes).",
   "stimulus.also": "Also set: {what}.",
 
   "curves.title": "Live curves",
@@ -249,6 +251,7 @@ export const session = {
   "say.forming": "own baseline forming",
   "say.state": "estimated state {state}",
   "say.alert_raised": "{severity} alert: {kind}, {name}",
+  "say.alert_rises": "More urgent now: {kind}, {name}",
   "say.alert_escalated": "Escalated: {kind}, {name}",
   "say.acknowledged": "Acknowledged: {kind}, {name}",
   "say.pause_asked": "Pause asked for {name}",

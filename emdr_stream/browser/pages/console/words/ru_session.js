@@ -99,6 +99,7 @@ export const session = {
   "end.reason": "Причина (необязательно, хранится в записях)",
   "config.title": "Рисунок и пределы",
   "config.send": "Отправить клиенту",
+  "config.passes": "Движений света туда и обратно: около {count}.",
   "config.waits": "Идёт серия: внутри серии скорость, яркость и размах только снижаются. Остальное ждёт её конца.",
   "config.unusual": "Такая скорость необычна для переработки (обычно 0,8–1,5 Гц).",
   "config.paused": "Сессия на паузе: вступит в силу после продолжения.",
@@ -159,6 +160,7 @@ export const session = {
   "sees.detached": "Браузер клиента не подключён. Его свет сам останавливается за 2,25 с молчания.",
   "sees.pending": "Задано и ждёт: {what}.",
   "stimulus.all": "{pattern}, {speed} Гц, яркость {intensity} %, серии по {duration} с.",
+  "stimulus.all_passes": "{pattern}, {speed} Гц, яркость {intensity} %, серии по {duration} с (движений туда и обратно: около {passes}).",
   "stimulus.also": "Задано ещё: {what}.",
 
   "curves.title": "Живые кривые",
@@ -249,6 +251,7 @@ export const session = {
   "say.forming": "свой уровень определяется",
   "say.state": "оценка состояния: {state}",
   "say.alert_raised": "{severity} предупреждение: {kind}, {name}",
+  "say.alert_rises": "Теперь срочнее: {kind}, {name}",
   "say.alert_escalated": "Эскалация: {kind}, {name}",
   "say.acknowledged": "Принято: {kind}, {name}",
   "say.pause_asked": "Запрошена пауза: {name}",
