@@ -14,6 +14,8 @@ from xdist.scheduler import LoadFileScheduling
 _TOGETHER: Final[Mapping[str, str]] = {"tests/system/test_speakers.py": "tests/system/test_pauses.py"}
 """Files of one worker: they share scenes that take most of a minute, `stage` of tests/system/conftest.py."""
 
+_WHY_CHARACTERS: Final = 400
+
 
 class WholeFiles(LoadFileScheduling):  # type: ignore[misc] # it ships no types
     """xdist's scheduler of whole files, to which some files are one."""
@@ -30,7 +32,7 @@ def whole_files(config: pytest.Config, log: Producer) -> WholeFiles:
 
 
 class FailuresAtOnce:
-    """Names each test that failed when it does: the lines of dots of several workers name no file."""
+    """Names each test that failed when it does, and why: the lines of dots of several workers name no file."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -38,5 +40,7 @@ class FailuresAtOnce:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         if report.failed and terminal is not None:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            why = str(crash.message if crash is not None else report.longrepr).partition("\n")[0][:_WHY_CHARACTERS]
             terminal.ensure_newline()
-            terminal.write_line(f"FAILED {report.nodeid} ({report.when})")
+            terminal.write_line(f"FAILED {report.nodeid} ({report.when}): {why}")
