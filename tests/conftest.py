@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.stores_process import RunningStores, StoresProcess
+from tests.system.surroundings import folder_in_memory
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -69,7 +70,7 @@ def stores() -> Iterator[RunningStores]:
     Tests keep apart by names of their own: a channel prefix, a session id, a database or a schema.
     """
     # PostgreSQL leaves the root account: the folder must be readable by others, unlike pytest's own.
-    folder = Path(tempfile.mkdtemp(prefix="emdr-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="emdr-test-", dir=folder_in_memory()))
     folder.chmod(0o755)
     try:
         with StoresProcess(folder) as running:
