@@ -179,11 +179,10 @@ async def stream(
         async with socket(service, "/v1/stream", subprotocols=[subprotocol], confirms=confirms) as client:
             await client.send("hello", **fields)
             first = await client.wait_for(lambda m: m["type"] == "welcome" or (m["type"] == "error" and m["fatal"]))
-            if first["type"] == "welcome":
+            if first.get("code") != "overloaded" or time.monotonic() > deadline_s:
+                await client.wait_for("welcome")  # raises what the socket was closed with, where there is none
                 yield client
                 return
-        if first["code"] != "overloaded" or time.monotonic() > deadline_s:
-            raise NotSeen(f"no welcome, but {first}")
         await asyncio.sleep(1.0)
 
 
