@@ -14,6 +14,10 @@ INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --no-index -e .
 CODE := $(wildcard emdr_stream training benchmarks notebooks tests)
 SERVE_READY := $(VENV)/.serve-ready
 DEV_READY := $(VENV)/.dev-ready
+# Two workers, each with whole files and stores of its own; ARGS="-n 0" is one after the other, for a debugger.
+TWO_AT_A_TIME := -n 2 --max-worker-restart 0
+# Where no timeout gets through (a hang outside of Python), the stacks are written and the run ends.
+NO_HANG := -o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
 # A public model that webcam frames need: fetched, because it is not ours to ship.
 LANDMARKER := $(VENV)/share/emdr-stream/face_landmarker.task
 
@@ -31,7 +35,8 @@ serve: $(SERVE_READY) $(LANDMARKER) ## start the service (ARGS="--port 9000")
 test: check docs $(LANDMARKER) ## lint, types, import contracts and every test that takes minutes at most
 	$(PY) -m tests.chromium
 	$(PY) -m tests.prometheus
-	$(PY) -m pytest -m "not slow" $(ARGS)
+	$(PY) -m pytest -m "not slow and not alone" $(TWO_AT_A_TIME) $(NO_HANG) $(ARGS) || [ $$? -eq 5 ]
+	$(PY) -m pytest -m "not slow and alone" $(NO_HANG) $(ARGS) || [ $$? -eq 5 ]
 
 verify: $(DEV_READY) $(LANDMARKER) ## the long fault, fuzz and soak runs, before a release
 	HYPOTHESIS_PROFILE=verify $(PY) -m pytest --timeout=1800 $(ARGS)

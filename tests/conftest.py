@@ -1,22 +1,37 @@
-"""Fixtures for every test: the anyio backend, the folder of real recordings, and one pair of real stores per run."""
+"""Fixtures for every test: the anyio backend, the folder of real recordings, and one pair of real stores per worker."""
 
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.stores_process import RunningStores, StoresProcess
+from tests.system.surroundings import folder_in_memory
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# Deadlines measure the machine rather than the code: two cores are shared with the stores.
-settings.register_profile("default", deadline=None)
-settings.register_profile("verify", deadline=None, max_examples=2_000)
+# Deadlines measure the machine rather than the code, and so does how long drawing takes: two cores are shared with the
+# stores, with another worker and with whatever else runs.
+_ANY_MACHINE: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("default", **_ANY_MACHINE)
+settings.register_profile("verify", **_ANY_MACHINE, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Workers (`-n 2`) get whole files, unless `--dist` asks for something else."""
+    if config.getvalue("dist") != "load":
+        return None
+    from tests.workers import FailuresAtOnce, whole_files
+
+    config.pluginmanager.register(FailuresAtOnce(config))
+    return whole_files(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -50,12 +65,12 @@ def test_data() -> Path:
 
 @pytest.fixture(scope="session")
 def stores() -> Iterator[RunningStores]:
-    """Addresses of a real Valkey and a real PostgreSQL, started at first use and shared by the whole run.
+    """Addresses of a real Valkey and a real PostgreSQL, started at first use and shared by all that a worker runs.
 
     Tests keep apart by names of their own: a channel prefix, a session id, a database or a schema.
     """
     # PostgreSQL leaves the root account: the folder must be readable by others, unlike pytest's own.
-    folder = Path(tempfile.mkdtemp(prefix="emdr-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="emdr-test-", dir=folder_in_memory()))
     folder.chmod(0o755)
     try:
         with StoresProcess(folder) as running:

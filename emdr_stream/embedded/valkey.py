@@ -23,7 +23,11 @@ def url(run_dir: Path) -> str:
 
 
 def command(binary: Path, data: Path, run_dir: Path) -> list[str]:
-    """The command line: no TCP port, each write in a file before it is acknowledged, synced every second."""
+    """The command line: no TCP port, each write in a file before it is acknowledged, synced every second.
+
+    While a sync takes long, on a busy disk, writes wait for up to two seconds and are acknowledged meanwhile: a kill
+    may cost those. Alerts have a journal of their own, and a claim is above every epoch that is known elsewhere.
+    """
     options = {
         "port": "0",
         "unixsocket": str(socket_path(run_dir)),

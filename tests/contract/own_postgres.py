@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emdr_stream.embedded import EmbeddedStores
+from tests.system.surroundings import folder_in_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ async def own_postgres() -> AsyncIterator[OwnPostgres]:
 @contextlib.contextmanager
 def open_folder() -> Iterator[Path]:
     """A folder that the stores' account can enter, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="emdr-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="emdr-pg-", dir=folder_in_memory()))
     folder.chmod(0o755)
     try:
         yield folder

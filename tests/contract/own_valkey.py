@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from emdr_stream.embedded import StoreName, probe_binaries
+from tests.system.surroundings import folder_in_memory
 
 START_DEADLINE_S = 10.0
 
@@ -22,7 +23,7 @@ class OwnValkey:
         self._binary = next(
             found.path for found in probe_binaries() if found.name is StoreName.VALKEY and found.problem is None
         )
-        self._folder = Path(tempfile.mkdtemp(prefix="emdr-valkey-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="emdr-valkey-", dir=folder_in_memory()))
         self._socket = self._folder / "server.sock"
         self.url = f"unix://{self._socket}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -40,6 +41,9 @@ class OwnValkey:
     def start(self) -> None:
         """Start it and wait until it answers; what was acknowledged before is there again."""
         options = {"port": "0", "unixsocket": str(self._socket), "dir": str(self._folder), "appendonly": "yes"}
+        # Synced once a second, what is acknowledged may stand in no file for two: a busy disk that is being synced
+        # holds writes up that long, and a kill then cost a claim that a test looked for.
+        options["appendfsync"] = "always"
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen([str(self._binary), *arguments], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_DEADLINE_S

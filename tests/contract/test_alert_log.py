@@ -560,6 +560,7 @@ asyncio.run(main())
 # The log on a real server -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 @pytest.mark.integration
 async def test_a_hung_redis_loses_nothing_doubles_nothing_and_delays_no_local_alert(
     tmp_path: Path, shared: Shared, valkey: OwnValkey

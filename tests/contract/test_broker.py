@@ -299,6 +299,7 @@ def valkey() -> Iterator[OwnValkey]:
         yield server
 
 
+@pytest.mark.alone
 @pytest.mark.integration
 async def test_every_call_to_a_hung_server_ends_within_its_timeout_and_works_again_afterwards(
     valkey: OwnValkey,

@@ -229,6 +229,7 @@ async def test_what_waited_for_a_hung_database_survives_a_kill_and_is_there_once
         assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.alone
 @pytest.mark.integration
 async def test_catching_up_holds_the_loop_no_longer_than_a_live_batch_does(tmp_path: Path) -> None:
     async with own_postgres() as server:

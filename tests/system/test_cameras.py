@@ -46,6 +46,7 @@ def joy_of(result: Message) -> float:
     return -1.0 if joy is None else float(joy)
 
 
+@pytest.mark.alone  # thirty frames a second take a core
 @pytest.mark.parametrize(("fps", "every", "count"), [(10.0, 3, 150), (30.0, 1, 300)])
 async def test_a_real_face_is_read_frame_by_frame_and_its_smile_is_seen(
     cameras: Service, smile: list[bytes], fps: float, every: int, count: int

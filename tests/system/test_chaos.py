@@ -10,7 +10,7 @@ from tests.chaos.faults import SHORT
 from tests.chaos.play import Played, Scenario, play
 from tests.chaos.report import table, verdict, violations
 
-pytestmark = [pytest.mark.system]
+pytestmark = [pytest.mark.alone, pytest.mark.system]
 
 SEEDS = os.environ.get("EMDR_CHAOS_SEEDS", "one,two,three").split(",")
 FAULTS = int(os.environ.get("EMDR_CHAOS_FAULTS", "22"))

@@ -20,7 +20,7 @@ from tests.system.test_hung_stores import PAUSE_WITHIN_S, TRIES, all_stops, read
 BETWEEN_S = 0.25
 """Beyond ten messages of a person in a second the service takes no resume."""
 
-pytestmark = [pytest.mark.system, pytest.mark.anyio]
+pytestmark = [pytest.mark.alone, pytest.mark.system, pytest.mark.anyio]
 
 
 @contextlib.asynccontextmanager

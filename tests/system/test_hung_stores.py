@@ -16,7 +16,7 @@ from tests.system.scenes import ask_to_resume
 from tests.system.service import Service
 from tests.system.sockets import Message, SocketClient, of_type, stream, watch
 
-pytestmark = [pytest.mark.system, pytest.mark.anyio]
+pytestmark = [pytest.mark.alone, pytest.mark.system, pytest.mark.anyio]
 
 STORES = {"valkey": "redis", "postgres": "postgres"}
 PAUSE_WITHIN_S = 0.1

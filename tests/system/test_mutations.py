@@ -15,7 +15,7 @@ from tests.system.honest import attack, complaints, honest, is_undisturbed, resi
 from tests.system.service import Service, service
 from tests.system.sockets import JSON, MSGPACK, stream, watch
 
-pytestmark = [pytest.mark.system, pytest.mark.anyio]
+pytestmark = [pytest.mark.alone, pytest.mark.system, pytest.mark.anyio]
 
 SEED = 20_261_124
 PEERS = 4

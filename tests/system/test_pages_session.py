@@ -15,7 +15,7 @@ from tests.system.pages import ClientPage, ConsolePage, opened, until
 from tests.system.plain_model import add_shipped, write_plain_model
 from tests.system.service import Service, service
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.alone, pytest.mark.system, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")

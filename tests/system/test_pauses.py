@@ -14,7 +14,7 @@ from tests.system.scenes import KIND_OF, Stage, ask_to_resume, resume_as_therapi
 from tests.system.service import Service
 from tests.system.sockets import of_type, stream, watch
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 
 @pytest.mark.parametrize(("family", "seed"), [crisis[:2] for crisis in CRISES], ids=str)

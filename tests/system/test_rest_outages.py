@@ -11,7 +11,7 @@ from tests.system.rest import Asked, ask, post
 from tests.system.service import Service, service
 from tests.system.sockets import JSON, of_type, stream, watch
 
-pytestmark = [pytest.mark.system, pytest.mark.anyio]
+pytestmark = [pytest.mark.alone, pytest.mark.system, pytest.mark.anyio]
 BOUND_S = 5.0
 """A question is bounded by a second; the rest is room for a machine that is busy."""
 

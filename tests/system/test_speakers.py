@@ -17,7 +17,7 @@ from tests.system.scenes import BASELINE_S as BASELINE_LIVE_S
 from tests.system.scenes import SPEAKING_S, Stage
 from tests.system.service import readable_folder, run_command
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 BASELINE_S, TALK_S, PANIC_S = 60, 300, 60
 PANIC_MS = (BASELINE_S + TALK_S) * 1_000

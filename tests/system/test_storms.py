@@ -9,7 +9,7 @@ from tests.hostile.storm import STORMS
 from tests.system.honest import attack, complaints, honest, is_undisturbed, resident_bytes
 from tests.system.service import Service, service
 
-pytestmark = [pytest.mark.system, pytest.mark.anyio]
+pytestmark = [pytest.mark.alone, pytest.mark.system, pytest.mark.anyio]
 
 QUIET_S = 2.0
 STORM_S = 1.5
