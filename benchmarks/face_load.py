@@ -144,7 +144,7 @@ def _read_ms(reading: FaceReading) -> float:
 
 async def main(arguments: list[str]) -> dict[str, Any]:
     seen = pictures(Path(arguments[0]), float(arguments[1]))
-    async with FacePool(FaceSettings(deadline_s=10.0, first_deadline_s=30.0)) as pool:
+    async with FacePool(FaceSettings(deadline_s=10.0, first_deadline_s=30.0), readers()) as pool:
         began = time.perf_counter()
         while not pool.available:
             await asyncio.sleep(0.05)

@@ -14,6 +14,7 @@ from emdr_stream.store.base import RecordKind
 from emdr_stream.vision.reading import FaceReading
 from emdr_stream.wire.face import Expression, FaceProblem, FaceView, HeadPose
 from emdr_stream.wire.stream import Bye, Frame, Rating
+from emdr_stream.wire.values import ModelRef
 from tests.session.world import STARTED_TS, Wire, World, attach, make_runner
 
 CALM = Expression(emotions=(0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.7), valence=0.1, arousal=-0.1)
@@ -30,19 +31,23 @@ class Seat:
 
     def __init__(self) -> None:
         self.asked: list[tuple[bytes, float, Done]] = []
+        self.readers: list[ModelRef | None] = []
+        """Who was to read each picture that was asked about."""
         self.closed = False
         self.line = False
         """Whether what was asked still waits for a worker."""
 
-    def submit(self, image: bytes, ts_ms: float, done: Done) -> None:
+    def submit(self, image: bytes, ts_ms: float, done: Done, reader: ModelRef | None) -> None:
         assert not self.asked, "one picture of a session is in work at a time"
         self.asked.append((image, ts_ms, done))
+        self.readers.append(reader)
 
-    def replace(self, image: bytes, ts_ms: float, done: Done) -> bool:
+    def replace(self, image: bytes, ts_ms: float, done: Done, reader: ModelRef | None) -> bool:
         if not self.line:
             return False
         assert self.asked
         self.asked = [(image, ts_ms, done)]
+        self.readers[-1] = reader
         return True
 
     def withdraw(self) -> bool:
