@@ -139,7 +139,7 @@ class Registry:
         if name != EMOTION_SAFETY:
             raise ConfigurationError(
                 f"{name}: only {EMOTION_SAFETY} can run as a shadow, because it alone is asked in batches that a "
-                "second model can score too; compare others on recordings"
+                "second model can score too; give another a share of the sessions (`models share`)"
             )
         with changing(self.models_dir) as lives:
             manifest = None if version is None else self._fit(name, version)
