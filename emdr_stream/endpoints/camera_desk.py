@@ -92,6 +92,9 @@ class CameraDesk:
         self._next_due = 0.0
         self._closed = False
         self._looks = 0
+        self._models: tuple[ModelRef, ...] = ()
+        """Who spoke in the session when it was looked at last, and who of them reads pictures."""
+        self._named: ModelRef | None = None
         self._telling = False
         """What was seen is just being told to the session."""
 
@@ -214,10 +217,11 @@ class CameraDesk:
 
     def _reader(self) -> ModelRef | None:
         """Who reads this session's pictures, as the session's client and its records were told."""
-        for model in self._runner.core.care.models:
-            if model.name == FRAME_MODEL:
-                return model
-        return None
+        models = self._runner.core.care.models
+        if models is not self._models:
+            self._models = models
+            self._named = next((model for model in models if model.name == FRAME_MODEL), None)
+        return self._named
 
     def _looked(self, work: _Work, outcome: FaceReading | ProtocolError) -> None:
         if self._closed or work is not self._work or self._runner.frames is not self:
