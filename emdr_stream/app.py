@@ -153,7 +153,14 @@ class Service:
         readers = () if frames is None else frames.all
         self._faces = await stack.enter_async_context(FacePool(face_settings(settings), readers))
         self.models = ModelsInUse(
-            settings, self._versions, self._predictor, self._faces, self.metrics.models, self.records, self._owner
+            settings,
+            self._versions,
+            self._predictor,
+            self._faces,
+            self.metrics.models,
+            self.records,
+            self._owner,
+            self._standing,
         )
         around = Surroundings(
             session=settings.session,

@@ -34,6 +34,7 @@ from emdr_stream.pipeline.features import FEATURE_NAMES
 from emdr_stream.session.ports import RecordSink
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.session.runner import SessionRunner
+from emdr_stream.session.standing import Standing
 from emdr_stream.settings import ServiceSettings
 from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.telemetry.model_metrics import ModelMetrics
@@ -42,6 +43,7 @@ from emdr_stream.wire.values import ModelRef
 
 _LOG: Final = logging.getLogger(__name__)
 _NOTE_EVERY_S: Final = 60.0
+_LOOK_AGAIN_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class ModelsInUse:
         metrics: ModelMetrics,
         records: RecordSink,
         owner: str,
+        standing: Standing,
     ) -> None:
         self._settings = settings
         self._models_dir = settings.model_dir or default_models_dir()
@@ -125,6 +128,7 @@ class ModelsInUse:
         self._metrics = metrics
         self._records = records
         self._owner = owner
+        self._standing = standing
         self._shadow: ScoredShadow | None = None
         self._drift: DriftWatch | None = None
         self._counted_s = self._noted_s = 0.0
@@ -163,8 +167,10 @@ class ModelsInUse:
                 raise
             self.refused = ""
             frames = await self._coming_frames()
-            # From here on in one turn of the loop. Who waits for scores was read by the present versions, and has its
-            # answer before it is told of others.
+            # What waits was read by the present versions, and has its answer before it is told of others.
+            while self._standing.held:  # noqa: ASYNC110 - the end of a doubt sets no event
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            # From here on in one turn of the loop.
             self._predictor.finish()
             self.versions = _with_frames(versions, frames)
             self._predictor.use(bound)
@@ -176,7 +182,7 @@ class ModelsInUse:
         """About once a second: a share is over whose version a process that began since has not. Nobody is to be told
         the name of a version that does not read."""
         choice = self.versions.faces.get(Source.FRAME)
-        if choice is None or choice.other is None or self._taking.locked():
+        if choice is None or choice.other is None or self._taking.locked() or self._standing.held:
             return
         problem = self._pictures.refused(choice.other)
         if problem is not None:
