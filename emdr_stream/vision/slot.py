@@ -367,5 +367,8 @@ async def _reap(process: subprocess.Popen[bytes]) -> None:
     """Wait for the end of a process that was killed, or has closed its socket; it leaves no zombie."""
     with suppress(ProcessLookupError):
         process.kill()
-    while process.poll() is None:  # noqa: ASYNC110 - the end of a process sets no event
-        await asyncio.sleep(0.005)
+    try:
+        while process.poll() is None:  # noqa: ASYNC110 - the end of a process sets no event
+            await asyncio.sleep(0.005)
+    finally:
+        process.wait()  # the pool may end meanwhile: what was killed is over within moments
