@@ -21,12 +21,23 @@ import uvloop
 from benchmarks import procfs
 from benchmarks.bare_faces import INSTANCES, STEP_MS
 from benchmarks.face_pictures import Pictures, pictures
+from emdr_stream.endpoints.camera_desk import FRAME_MODEL
+from emdr_stream.inference.choice import read_choice
+from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.vision.line import Outcome
 from emdr_stream.vision.pool import FacePool, FaceSeat, FaceSettings
 from emdr_stream.vision.reading import FaceReading
+from emdr_stream.wire.values import ModelRef
 
 SEATS = 4
 CAMERA_HZ = 10
+
+
+def reader_in_use() -> ModelRef:
+    """The version of the model of pictures that is shipped."""
+    choice = read_choice(default_models_dir(), FRAME_MODEL)
+    assert choice is not None
+    return choice.current
 
 
 class Camera:
@@ -37,6 +48,7 @@ class Camera:
         self._seat = seat
         self._seen = seen
         self._number = first
+        self._reader = reader_in_use()
 
     def show(self, told: Callable[[FaceReading], None]) -> bool:
         """Whether the seat was free for the next frame."""
@@ -49,7 +61,8 @@ class Camera:
 
         self._number += 1
         jpegs = self._seen.jpegs
-        self._seat.submit(jpegs[self._number % len(jpegs)], float(self._number * STEP_MS), done)
+        jpeg = jpegs[self._number % len(jpegs)]
+        self._seat.submit(jpeg, float(self._number * STEP_MS), done, self._reader)
         return True
 
 
@@ -144,7 +157,7 @@ def _read_ms(reading: FaceReading) -> float:
 
 async def main(arguments: list[str]) -> dict[str, Any]:
     seen = pictures(Path(arguments[0]), float(arguments[1]))
-    async with FacePool(FaceSettings(deadline_s=10.0, first_deadline_s=30.0)) as pool:
+    async with FacePool(FaceSettings(deadline_s=10.0, first_deadline_s=30.0), (reader_in_use(),)) as pool:
         began = time.perf_counter()
         while not pool.available:
             await asyncio.sleep(0.05)

@@ -19,6 +19,7 @@ from emdr_stream.alerts.log import AlertLog
 from emdr_stream.broker.base import Broker
 from emdr_stream.broker.redis import RedisBroker
 from emdr_stream.clock import wall_ms
+from emdr_stream.domain import Source
 from emdr_stream.endpoints.admission import Crowd
 from emdr_stream.endpoints.auth import TokenAuthority
 from emdr_stream.endpoints.cameras import Cameras, face_settings
@@ -148,8 +149,18 @@ class Service:
             # Else a page's results would wait until the loop has read all that has come meanwhile.
             on_answered=departures.flush,
         )
+        frames = self._versions.faces.get(Source.FRAME)
+        readers = () if frames is None else frames.all
+        self._faces = await stack.enter_async_context(FacePool(face_settings(settings), readers))
         self.models = ModelsInUse(
-            settings, self._versions, self._predictor, self.metrics.models, self.records, self._owner
+            settings,
+            self._versions,
+            self._predictor,
+            self._faces,
+            self.metrics.models,
+            self.records,
+            self._owner,
+            self._standing,
         )
         around = Surroundings(
             session=settings.session,
@@ -179,7 +190,6 @@ class Service:
             doubted=self._doubted,
         )
         lane = lane_limits(settings)
-        self._faces = await stack.enter_async_context(FacePool(face_settings(settings)))
         browser_faces = load_shared_faces(settings.model_dir or default_models_dir())
         self._cameras = Cameras(self._faces, browser_faces, settings.session.limits, self.metrics, time.monotonic)
         self.client = ClientEndpoint(
@@ -360,6 +370,7 @@ class Service:
             if now - shared >= _SHARE_EVERY_S:
                 shared = now
                 self._cameras.look()
+                self.models.check_pictures(self.registry)
                 self.models.tick(now)
 
     def _journal_problem(self, problem: str) -> None:

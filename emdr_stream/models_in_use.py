@@ -1,25 +1,27 @@
 """Settings in; the models that score now out: the one that decides, its shadow, its drift. Taken up anew on a signal.
 
 A version that is put in use while the service runs replaces the one before between two batches, in every session at
-once: what was withdrawn says nothing more, and all that was said since has one name. No socket closes for it.
+once: what was withdrawn says nothing more, and all that was said since has one name. No socket closes for it. What
+reads pictures is loaded in every face worker first, while the version before it goes on.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from emdr_stream.clock import wall_ms
 from emdr_stream.domain import Scores, Source
-from emdr_stream.endpoints.cameras import FRAME_MODEL, LandmarksReader, face_models
+from emdr_stream.endpoints.camera_desk import FRAME_MODEL
+from emdr_stream.endpoints.cameras import LandmarksReader, face_models
 from emdr_stream.errors import ModelRefused
 from emdr_stream.evaluation.gates import missed
 from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor, Onlooker
-from emdr_stream.inference.choice import Choice
+from emdr_stream.inference.choice import Choice, read_choice
 from emdr_stream.inference.drift import DriftWatch, Reference, read_reference
 from emdr_stream.inference.lives import Trial, read_history, read_trials, whose_decision
 from emdr_stream.inference.manifest import default_models_dir, read_manifest
@@ -32,6 +34,7 @@ from emdr_stream.pipeline.features import FEATURE_NAMES
 from emdr_stream.session.ports import RecordSink
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.session.runner import SessionRunner
+from emdr_stream.session.standing import Standing
 from emdr_stream.settings import ServiceSettings
 from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.telemetry.model_metrics import ModelMetrics
@@ -40,6 +43,7 @@ from emdr_stream.wire.values import ModelRef
 
 _LOG: Final = logging.getLogger(__name__)
 _NOTE_EVERY_S: Final = 60.0
+_LOOK_AGAIN_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,26 @@ class LoadedVersions:
     told: str
 
 
-def load_versions(settings: ServiceSettings) -> LoadedVersions:
-    """Blocking, a second. Raises ModelRefused for what decides; a shadow or a reference that is unfit is left out."""
+class PictureReaders(Protocol):
+    """The processes that read pictures."""
+
+    async def load(self, readers: Sequence[ModelRef]) -> str | None:
+        """Have all of them load these versions beside those in use. Why one cannot; None when all have."""
+
+    def use(self, readers: Sequence[ModelRef]) -> None:
+        """From now on these are in use, and no others stay in memory."""
+
+    def refused(self, reader: ModelRef) -> str | None:
+        """Why one of them has no such version; None when all have, as far as is known."""
+
+
+def load_versions(
+    settings: ServiceSettings, faces: Iterable[Source] = (Source.FRAME, Source.LANDMARKS)
+) -> LoadedVersions:
+    """Blocking, a second. `faces`: for which sources to look whose model reads their faces.
+
+    Raises ModelRefused for what decides; a shadow or a reference that is unfit is left out.
+    """
     models_dir = settings.model_dir or default_models_dir()
     model = load_current(models_dir, feature_names=FEATURE_NAMES, batch_rows=BATCH_ROWS)
     told = [_targets_told(models_dir, model)]
@@ -72,7 +94,7 @@ def load_versions(settings: ServiceSettings) -> LoadedVersions:
         reference = None if data is None else read_reference(data, FEATURE_NAMES)
     except ModelRefused as refused:
         told.append(f"drift is not watched: {refused}")
-    return LoadedVersions(model, shadow, reference, face_models(models_dir), "; ".join(filter(None, told)))
+    return LoadedVersions(model, shadow, reference, face_models(models_dir, faces), "; ".join(filter(None, told)))
 
 
 def _targets_told(models_dir: Path, model: LoadedModel) -> str:
@@ -93,15 +115,20 @@ class ModelsInUse:
         settings: ServiceSettings,
         versions: LoadedVersions,
         predictor: BatchPredictor,
+        pictures: PictureReaders,
         metrics: ModelMetrics,
         records: RecordSink,
         owner: str,
+        standing: Standing,
     ) -> None:
         self._settings = settings
+        self._models_dir = settings.model_dir or default_models_dir()
         self._predictor = predictor
+        self._pictures = pictures
         self._metrics = metrics
         self._records = records
         self._owner = owner
+        self._standing = standing
         self._shadow: ScoredShadow | None = None
         self._drift: DriftWatch | None = None
         self._counted_s = self._noted_s = 0.0
@@ -125,29 +152,45 @@ class ModelsInUse:
         return "; ".join(filter(None, (self.refused, self.versions.told)))
 
     async def take_up(self, registry: SessionRegistry) -> LandmarksReader | None:
-        """Load what the models folder names now, and have it score from the next batch on.
+        """Load what the models folder names now, and have it score from the next batch on, and read the next pictures.
 
-        Gives the reader of browsers' face scores. Raises ModelRefused when the present ones stay.
+        Gives the reader of browsers' face scores. Raises ModelRefused when the present ones stay. What cannot read
+        pictures keeps no other model back: of pictures, the present one stays.
         """
         async with self._taking:
             try:
-                versions = await asyncio.to_thread(load_versions, self._settings)
-                models_dir = self._settings.model_dir or default_models_dir()
-                reader = await asyncio.to_thread(load_shared_faces, models_dir)
+                versions = await asyncio.to_thread(load_versions, self._settings, (Source.LANDMARKS,))
+                reader = await asyncio.to_thread(load_shared_faces, self._models_dir)
                 bound = versions.model.graph.bound(BATCH_ROWS)
             except ModelRefused as refused:
-                self.refused = f"what was put in use cannot be: {refused}"
-                self._metrics.refused()
-                _LOG.error("the models put in use are refused: the present ones go on", extra={"problem": str(refused)})
+                self._refuse(f"what was put in use cannot be: {refused}")
                 raise
             self.refused = ""
-            self.versions = self._with_present_frames(versions)
+            frames = await self._coming_frames()
+            # What waits was read by the present versions, and has its answer before it is told of others.
+            while self._standing.held:  # noqa: ASYNC110 - the end of a doubt sets no event
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            # From here on in one turn of the loop.
+            self._predictor.finish()
+            self.versions = _with_frames(versions, frames)
             self._predictor.use(bound)
-            self._look_on()
-            registry.use_models(self.references, self.versions.faces)
-            now = self.versions.model
-            _LOG.info("the models put in use are taken up", extra={"model": now.name, "version": now.version})
+            self._pictures.use(() if frames is None else frames.all)
+            self._tell(registry)
             return reader
+
+    def check_pictures(self, registry: SessionRegistry) -> None:
+        """About once a second: a share is over whose version a process that began since has not. Nobody is to be told
+        the name of a version that does not read."""
+        choice = self.versions.faces.get(Source.FRAME)
+        if choice is None or choice.other is None or self._taking.locked() or self._standing.held:
+            return
+        problem = self._pictures.refused(choice.other)
+        if problem is not None:
+            self._refuse(f"{FRAME_MODEL} {choice.other.version} has no share: {problem}")
+            self._predictor.finish()
+            self.versions = _with_frames(self.versions, Choice(choice.current))
+            self._pictures.use((choice.current,))
+            self._tell(registry)
 
     def tick(self, now_s: float) -> None:
         """About once a second: count what was seen, and write it down once a minute."""
@@ -174,6 +217,31 @@ class ModelsInUse:
 
     # within -------------------------------------------------------------------------------------------------------
 
+    async def _coming_frames(self) -> Choice | None:
+        """Who is to read pictures, loaded by every process that does; the present one where that cannot be."""
+        try:
+            coming = await asyncio.to_thread(read_choice, self._models_dir, FRAME_MODEL)
+            problem = await self._pictures.load(() if coming is None else coming.all)
+        except ModelRefused as refused:
+            coming, problem = None, str(refused)
+        if problem is None:
+            return coming
+        self._refuse(f"{FRAME_MODEL}: what was put in use cannot be: {problem}")
+        return self.versions.faces.get(Source.FRAME)
+
+    def _refuse(self, why: str) -> None:
+        self.refused = why
+        self._metrics.refused()
+        _LOG.error("models put in use are refused: the present ones go on", extra={"problem": why})
+
+    def _tell(self, registry: SessionRegistry) -> None:
+        """Every session of the versions that speak now."""
+        self._look_on()
+        registry.use_models(self.references, self.versions.faces)
+        models = [*self.references, *(ref for choice in self.versions.faces.values() for ref in choice.all)]
+        told = ", ".join(f"{model.name} {model.version}" for model in models)
+        _LOG.info("the models put in use are taken up", extra={"models": told})
+
     def _look_on(self) -> None:
         """Have the shadow and the drift watched of what is in use now."""
         versions = self.versions
@@ -190,17 +258,13 @@ class ModelsInUse:
         refs = (versions.model.reference, *(ref for choice in versions.faces.values() for ref in choice.all))
         self._metrics.in_use((ref.name, ref.version, ref.sha256) for ref in refs)
 
-    def _with_present_frames(self, versions: LoadedVersions) -> LoadedVersions:
-        """Pictures are read in processes of their own, which keep their model until they are restarted."""
-        present, coming = self.versions.faces.get(Source.FRAME), versions.faces.get(Source.FRAME)
-        if present == coming:
-            return versions
-        faces: dict[Source, Choice] = dict(versions.faces)
-        faces.pop(Source.FRAME, None)
-        if present is not None:
-            faces[Source.FRAME] = present
-        told = f"{FRAME_MODEL}: another version is put in use, and read when the service is restarted (SIGHUP)"
-        return replace(versions, faces=faces, told="; ".join(filter(None, (versions.told, told))))
+
+def _with_frames(versions: LoadedVersions, frames: Choice | None) -> LoadedVersions:
+    faces: dict[Source, Choice] = dict(versions.faces)
+    faces.pop(Source.FRAME, None)
+    if frames is not None:
+        faces[Source.FRAME] = frames
+    return replace(versions, faces=faces)
 
 
 class ScoredShadow:

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import groupby
 from math import isfinite
 from typing import Any, Final
@@ -16,6 +16,7 @@ from emdr_stream.cli.database import database
 from emdr_stream.cli.model_steps import Registry
 from emdr_stream.errors import ConfigurationError
 from emdr_stream.inference.comparison import Alarm, Course, Estimate, Line, compare, compare_groups
+from emdr_stream.inference.manifest import EMOTION_SAFETY
 from emdr_stream.inference.promotion import is_safety
 from emdr_stream.store.model_events import ShadowSecond, shadow_seconds, shared_seconds
 from emdr_stream.store.postgres import PostgresStore
@@ -29,7 +30,7 @@ _GROUP_LINES: Final = {
 }
 _EXAMPLES: Final = """  emdr-stream models compare emotion_safety 2 3               3 stood as a shadow beside 2
   emdr-stream models compare emotion_safety 2 3 --since 14d
-  emdr-stream models compare effectiveness 1 2                2 had a share of the sessions
+  emdr-stream models compare face_expression 1 2              2 had a share of the sessions
 
 Alarms and pauses are those that each version would have given by itself, had nobody resumed anything. The intervals are
 bootstrapped over sessions. exit status: 0 compared, 1 nothing to compare"""
@@ -63,27 +64,29 @@ async def _run(registry: Registry, name: str, versions: tuple[str, str], since_m
         courses = courses_of(shadowed)
         _show(name, versions, compare(courses), _shadow_words(courses, shadowed))
         return 0
-    groups = {version: [row for _, of, row in shared if of == version] for version in versions}
+    groups = {version: {session: row for session, of, row in shared if of == version} for version in versions}
     if all(groups.values()):
-        lines = [
-            compare_groups(
-                [row[key] or 0.0 for row in groups[versions[0]]], [row[key] or 0.0 for row in groups[versions[1]]], what
-            )
-            for key, what in _GROUP_LINES.items()
-        ]
-        _show(
-            name,
-            versions,
-            lines,
-            f"{len(groups[versions[0]])} sessions had the first, {len(groups[versions[1]])} the second",
-        )
+        one, other = (groups[version] for version in versions)
+        lines = [compare_groups(_known(one, key), _known(other, key), what) for key, what in _GROUP_LINES.items()]
+        _show(name, versions, lines, _group_words(one.keys(), other.keys()))
         return 0
+    begin = f"shadow {name} {versions[1]}" if name == EMOTION_SAFETY else f"share {name} {versions[1]} 10%"
     print(
         f"nothing to compare: since then no session was scored by {name} {versions[0]} with {versions[1]} beside it "
-        f"(begin with `emdr-stream models shadow {name} {versions[1]}`"
-        + (")" if is_safety(name) else f", or `models share {name} {versions[1]} 10%`)")
+        f"(begin with `emdr-stream models {begin}`)"
     )
     return 1
+
+
+def _known(sessions: Mapping[str, Mapping[str, Any]], key: str) -> list[float]:
+    """What is known of each session: without a baseline there is no risk, which is not a risk of none."""
+    return [row[key] for row in sessions.values() if row[key] is not None]
+
+
+def _group_words(one: Set[str], other: Set[str]) -> str:
+    both = len(one & other)
+    told = f"{len(one)} sessions had the first, {len(other)} the second"
+    return f"{told}; {both} of them had both, one after the other" if both else told
 
 
 def courses_of(seconds: Iterable[ShadowSecond]) -> list[Course]:
@@ -133,6 +136,8 @@ def _told(estimate: Estimate | None, *, sign: bool = False) -> str:
         return ""
     if not isfinite(estimate.value):
         return "–"
+    if not isfinite(estimate.low):
+        return f"{estimate.value:.3g} (of too few sessions for an interval)"
     form: Any = (lambda value: f"{value:+.3g}") if sign else (lambda value: f"{value:.3g}")
     return f"{form(estimate.value)} ({form(estimate.low)} to {form(estimate.high)})"
 

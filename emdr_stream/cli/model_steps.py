@@ -14,7 +14,6 @@ import msgspec
 
 from emdr_stream.cli.database import database
 from emdr_stream.clock import wall_ms
-from emdr_stream.endpoints.cameras import FRAME_MODEL
 from emdr_stream.environment import Environment
 from emdr_stream.errors import ConfigurationError, EmdrError, ModelRefused, StoreUnavailable
 from emdr_stream.inference.lives import Lives, Share, Step, Trial, changing, former_version, read_trials, untold
@@ -140,7 +139,7 @@ class Registry:
         if name != EMOTION_SAFETY:
             raise ConfigurationError(
                 f"{name}: only {EMOTION_SAFETY} can run as a shadow, because it alone is asked in batches that a "
-                "second model can score too; compare others on recordings"
+                "second model can score too; give another a share of the sessions (`models share`)"
             )
         with changing(self.models_dir) as lives:
             manifest = None if version is None else self._fit(name, version)
@@ -156,10 +155,6 @@ class Registry:
             raise ConfigurationError(
                 f"{name} is a safety model: nobody's safety depends on a draw. Run {version} as a shadow "
                 f"(`models shadow {name} {version}`) and compare"
-            )
-        if name == FRAME_MODEL:
-            raise ConfigurationError(
-                f"{name}: pictures are read in processes that hold one version each; compare versions on recordings"
             )
         with changing(self.models_dir) as lives:
             manifest = self._fit(name, version)

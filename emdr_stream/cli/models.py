@@ -22,7 +22,7 @@ _EXAMPLES: Final = """  emdr-stream models list
   emdr-stream models promote emotion_safety 2 --sign-off "A. Byron, clinical lead" --reason "finds more, alarms less"
   emdr-stream models rollback emotion_safety
   emdr-stream models shadow emotion_safety 3
-  emdr-stream models share effectiveness 2 10%
+  emdr-stream models share face_expression 2 10%
   emdr-stream models compare emotion_safety 2 3 --since 14d
   emdr-stream models fetch"""
 
@@ -48,11 +48,14 @@ _SHADOW: Final = """  emdr-stream models shadow emotion_safety 3
 
 The shadow scores what the version in use scores. What it would have done is recorded, and never done."""
 
-_SHARE: Final = """  emdr-stream models share effectiveness 2 10%
-  emdr-stream models share effectiveness 2 off
+_SHARE: Final = """  emdr-stream models share face_expression 2 10% && kill -USR1 PID
+  emdr-stream models compare face_expression 1 2
+  emdr-stream models share face_expression 2 off && kill -USR1 PID
 
-Which sessions get it is drawn from the session's id: the same session always gets the same version. Never for a safety
-model."""
+Which sessions get it is drawn from the session's id: the same session always gets the same version, in every worker and
+on every machine. Of use for the models that read a session's face: face_expression in a webcam's pictures,
+face_landmarks_expression in what a browser found. Sessions that run are drawn too, and told. Never for a safety model.
+A service that cannot load the version keeps the present one for everybody: `/readyz` says why."""
 
 
 def add_parser(subparsers: Subparsers, summary: str) -> None:

@@ -2,6 +2,9 @@
 
 frame ─▶ rate ─▶ head of the picture ─▶ seat (a worker process looks) ─▶ `observation` ─▶ core ─▶ result or skipped.
 The answer is the credit for the next picture, so nothing here grows.
+
+A picture is read by the version that its session has told its client, and by no other: one that was looked at while
+another version was put in use is looked at again.
 """
 
 from collections.abc import Callable
@@ -17,8 +20,10 @@ from emdr_stream.telemetry.metrics import FrameOutcome, Metrics
 from emdr_stream.vision.reading import FaceReading
 from emdr_stream.wire.refusals import error_message
 from emdr_stream.wire.stream import ErrorMessage, Frame, FrameLimits, Observed, Result, Skipped
-from emdr_stream.wire.values import Id, Timing
+from emdr_stream.wire.values import Id, ModelRef, Timing
 
+FRAME_MODEL: Final = "face_expression"
+"""Reads the faces in pictures."""
 _SKIPPED: Final = {
     "no_face": FrameOutcome.NO_FACE,
     "many_faces": FrameOutcome.MANY_FACES,
@@ -37,10 +42,11 @@ Done: TypeAlias = Callable[[FaceReading | ProtocolError], None]
 class Seat(Protocol):
     """One session's place in a worker process: one picture at a time."""
 
-    def submit(self, image: bytes, ts_ms: float, done: Done) -> None:
-        """Have a picture looked at; `done` is called once, later, unless it is replaced or the seat closed."""
+    def submit(self, image: bytes, ts_ms: float, done: Done, reader: ModelRef | None) -> None:
+        """Have a picture looked at, and its expression read by this version; `done` is called once, later, unless it is
+        replaced or the seat closed."""
 
-    def replace(self, image: bytes, ts_ms: float, done: Done) -> bool:
+    def replace(self, image: bytes, ts_ms: float, done: Done, reader: ModelRef | None) -> bool:
         """Put a newer picture in the place of one that no worker has yet; whether that was so."""
 
     def withdraw(self) -> bool:
@@ -56,6 +62,7 @@ class _Work:
 
     frame: Frame
     received: float
+    reader: ModelRef | None = None
     reading: FaceReading | None = None
 
 
@@ -85,6 +92,9 @@ class CameraDesk:
         self._next_due = 0.0
         self._closed = False
         self._looks = 0
+        self._models: tuple[ModelRef, ...] = ()
+        """Who spoke in the session when it was looked at last, and who of them reads pictures."""
+        self._named: ModelRef | None = None
         self._telling = False
         """What was seen is just being told to the session."""
 
@@ -172,8 +182,8 @@ class CameraDesk:
         before = self._work
         if before is None or before.reading is not None:
             return False
-        frame = work.frame
-        if not self._seat.replace(frame.image, frame.ts, lambda outcome: self._looked(work, outcome)):
+        frame, work.reader = work.frame, self._reader()
+        if not self._seat.replace(frame.image, frame.ts, lambda outcome: self._looked(work, outcome), work.reader):
             return False
         self._work = work
         self._supersede(before)
@@ -202,7 +212,16 @@ class CameraDesk:
 
     def _begin(self, work: _Work) -> None:
         self._work = work
-        self._seat.submit(work.frame.image, work.frame.ts, lambda outcome: self._looked(work, outcome))
+        frame, work.reader = work.frame, self._reader()
+        self._seat.submit(frame.image, frame.ts, lambda outcome: self._looked(work, outcome), work.reader)
+
+    def _reader(self) -> ModelRef | None:
+        """Who reads this session's pictures, as the session's client and its records were told."""
+        models = self._runner.core.care.models
+        if models is not self._models:
+            self._models = models
+            self._named = next((model for model in models if model.name == FRAME_MODEL), None)
+        return self._named
 
     def _looked(self, work: _Work, outcome: FaceReading | ProtocolError) -> None:
         if self._closed or work is not self._work or self._runner.frames is not self:
@@ -213,6 +232,9 @@ class CameraDesk:
             self._refuse(outcome, work.frame.id)
             self._work = None
             self._go_on()
+            return
+        if work.reader != self._reader():
+            self._begin(work)
             return
         self._looks += 1
         if self._looks > _WARM_LOOKS:

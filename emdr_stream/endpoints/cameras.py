@@ -4,14 +4,14 @@ A worker may be without it: then sessions of other sources go on, and a `hello` 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 from weakref import WeakSet
 
 from emdr_stream.domain import Limits, Source
-from emdr_stream.endpoints.camera_desk import CameraDesk
+from emdr_stream.endpoints.camera_desk import FRAME_MODEL, CameraDesk
 from emdr_stream.endpoints.camera_traffic import CameraTraffic
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError
 from emdr_stream.inference.choice import Choice, read_choice
@@ -27,8 +27,6 @@ from emdr_stream.wire.stream import Landmarks
 LEAST_HZ: Final = 5.0
 """A camera that could not have this rate is not let in: below 3 Hz a signal is degraded."""
 
-
-FRAME_MODEL: Final = "face_expression"
 LANDMARKS_MODEL: Final = "face_landmarks_expression"
 
 
@@ -110,10 +108,10 @@ class Cameras:
         )
 
 
-def face_models(models_dir: Path) -> dict[Source, Choice]:
-    """Whose model reads the faces of a source, of those that are there. Raises ModelRefused."""
+def face_models(models_dir: Path, sources: Iterable[Source] = (Source.FRAME, Source.LANDMARKS)) -> dict[Source, Choice]:
+    """Whose model reads the faces of these sources, of those that are there. Raises ModelRefused."""
     names = {Source.FRAME: FRAME_MODEL, Source.LANDMARKS: LANDMARKS_MODEL}
-    found = {source: read_choice(models_dir, name) for source, name in names.items()}
+    found = {source: read_choice(models_dir, names[source]) for source in sources}
     return {source: model for source, model in found.items() if model is not None}
 
 

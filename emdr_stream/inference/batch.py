@@ -130,6 +130,13 @@ class BatchPredictor:
             self._scorer = RowScorer(model)
         self._onlookers = tuple(onlookers)
 
+    def finish(self) -> None:
+        """Run all that waits, in this turn of the loop: who asked is answered before anything else happens."""
+        while self._pages:
+            if self._due is not None:
+                self._due.cancel()
+            self._turn()
+
     def submit(self, row: Array, ticket: int, asker: Scored) -> None:
         page = self._open or self._begin_page()
         askers = page.askers

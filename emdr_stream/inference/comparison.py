@@ -112,7 +112,7 @@ def compare_groups(first: Sequence[float], second: Sequence[float], what: str, s
 
 
 def _means(group: Floats, rng: np.random.Generator) -> Floats:
-    if len(group) == 0:
+    if len(group) < 2:  # of one session nobody can tell how much others differ
         return np.full(RESAMPLES, np.nan)
     return np.asarray(group[rng.integers(0, len(group), (RESAMPLES, len(group)))].mean(axis=1))
 

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from emdr_stream.broker.base import Broker
-from emdr_stream.domain import Source, Status, Thresholds
+from emdr_stream.domain import Source, Status
 from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
 from emdr_stream.inference.choice import Choice
 from emdr_stream.pipeline.baseline import BaselinePrior
@@ -136,7 +136,7 @@ class SessionRegistry:
         return self._models if face is None else (*self._models, face.of(session_id))
 
     def use_models(self, models: tuple[ModelRef, ...], looked_by: Mapping[Source, Choice]) -> None:
-        """Other versions speak from now on: in every session that lives here, and in those that will."""
+        """Other versions speak from now on: in every session that is here, and in those to come."""
         self._models, self._looked_by = models, looked_by
         for runner in list(self._runners.values()):
             if not runner.over:
@@ -164,12 +164,14 @@ class SessionRegistry:
             session_id=session_id,
             user=user,
             started_ts=self._around.wall_ms(),
-            thresholds=self._thresholds(),
+            thresholds=self._around.session.safety.thresholds,
             models=self._models_of(hello.source, session_id),
             prior=BaselinePrior(),
         )
         epoch = await self._claim(session_id)
         self._check_room(user)
+        # Others may speak since the broker was asked.
+        facts = msgspec.structs.replace(facts, models=self._models_of(hello.source, session_id))
         core = SessionCore(facts, self._around.session)
         core.care.state.epoch = epoch
         runner = self._adopt(core, self._around.clock())
@@ -299,9 +301,6 @@ class SessionRegistry:
                         await asyncio.sleep(_AGAIN_S)
         if left:
             _LOG.warning("sessions not saved before the restart", extra={"sessions": len(left)})
-
-    def _thresholds(self) -> Thresholds:
-        return self._around.session.safety.thresholds
 
     def _adopt(self, core: SessionCore, started: float) -> SessionRunner:
         record = self._record(core.facts) if self._record else None

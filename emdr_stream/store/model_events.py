@@ -84,19 +84,32 @@ def shadow_seconds(
 def shared_seconds(
     model: str, versions: tuple[str, str], since_ms: int
 ) -> Callable[[TimedConnection], Awaitable[list[tuple[str, str, dict[str, Any]]]]]:
-    """Per session that one of `versions` served: its id, the version, and its seconds summed up."""
+    """Per session and the one of `versions` that served it: its id, the version, and its seconds by that one summed up.
+
+    A session that was served by both has its seconds of each: when they changed is in the audit log.
+    """
 
     async def ask(connection: TimedConnection) -> list[tuple[str, str, dict[str, Any]]]:
         found = await connection.fetch(
-            "with served as (select s.session_id, m->>'version' as version, s.fields"
+            "with served as (select s.session_id, m->>'version' as version"
             " from sessions s, jsonb_array_elements(s.fields->'models') m"
-            " where s.updated_at >= $1 and m->>'name' = $2 and m->>'version' = any($3))"
-            " select v.session_id, v.version, count(*) as seconds,"
+            " where s.updated_at >= $1 and m->>'name' = $2),"
+            " changed as (select v.session_id, f->>'version' as former,"
+            " timestamptz 'epoch' + a.ts_ms * interval '1 millisecond' as at"
+            " from served v join audit_log a using (session_id)"
+            " cross join lateral jsonb_array_elements(a.body::jsonb->'former') f"
+            " where a.body like '%\"action\":\"models\"%' and f->>'name' = $2),"
+            " spans as (select session_id, former as version,"
+            " lag(at) over (partition by session_id order by at) as since, at as until from changed"
+            " union all select session_id, version,"
+            " (select max(at) from changed c where c.session_id = v.session_id), null from served v)"
+            " select p.session_id, p.version, count(*) as seconds,"
             " avg((x.fields->>'signal' = 'ok')::int)::float as seen,"
             " avg((x.fields->>'risk')::float)::float as risk,"
             " avg((x.fields->>'level' in ('advise', 'pause', 'escalate'))::int)::float as alarmed"
-            " from served v join seconds x using (session_id) where x.ts >= $1"
-            " group by v.session_id, v.version order by v.session_id",
+            " from spans p join seconds x using (session_id)"
+            " where p.version = any($3) and x.ts >= greatest($1, p.since) and (p.until is null or x.ts < p.until)"
+            " group by p.session_id, p.version order by p.session_id",
             rows.timestamp(since_ms),
             model,
             list(versions),

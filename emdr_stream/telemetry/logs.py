@@ -33,7 +33,7 @@ _PLAIN: Final = (
     "account", "address", "alert_seq", "amount", "attempt", "backlog", "batch", "bytes", "cause", "close_code",
     "code", "command", "connections", "control_epoch", "count", "depth", "drops", "duration_ms", "epoch",
     "exit_code", "expected", "file", "kind", "lag_ms", "level", "limit", "limit_ms", "loop_lag_ms", "mode", "model",
-    "part", "path", "pid", "places", "policy", "port", "problem", "records", "release", "retry_in_s", "role",
+    "models", "part", "path", "pid", "places", "policy", "port", "problem", "records", "release", "retry_in_s", "role",
     "rows", "seconds", "seq", "sessions", "severity", "sha256", "signal", "sockets", "source", "stage", "state",
     "status", "step", "store", "timeout_ms", "took_ms", "variable", "version", "wait_ms", "waited_ms", "worker",
     "workers",

@@ -8,7 +8,8 @@ import numpy as np
 
 from emdr_stream.errors import ModelFailed
 from emdr_stream.inference.choice import Choice, read_choice
-from emdr_stream.vision.expression import LANDMARKS_EXPRESSION, load_expression
+from emdr_stream.inference.manifest import current_versions
+from emdr_stream.vision.expression import LANDMARKS_EXPRESSION, load_landmarks_expression
 from emdr_stream.vision.found import FaceLight
 from emdr_stream.vision.pose import Floats, eye_closure, gaze
 from emdr_stream.vision.quality import face_quality
@@ -82,8 +83,8 @@ class SharedBrowserFaces:
 
 def load_browser_faces(models_dir: Path, version: str | None = None) -> BrowserFaces | None:
     """The version in use where none is named; None where there is none. Raises ModelRefused for one that is unfit."""
-    model = load_expression(models_dir, landmarks_version=version)
-    return None if model is None else BrowserFaces(model)
+    version = version or current_versions(models_dir).get(LANDMARKS_EXPRESSION)
+    return None if version is None else BrowserFaces(load_landmarks_expression(models_dir, version))
 
 
 def load_shared_faces(models_dir: Path) -> SharedBrowserFaces | None:

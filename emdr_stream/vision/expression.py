@@ -8,11 +8,12 @@ import numpy as np
 
 from emdr_stream.domain import EMOTIONS
 from emdr_stream.errors import ModelFailed, ModelRefused
-from emdr_stream.inference.graphs import OnnxGraph, Shapes, load_current_graph, load_graph
+from emdr_stream.inference.graphs import OnnxGraph, Shapes, load_graph
 from emdr_stream.inference.manifest import CURRENT, current_versions, default_models_dir
 from emdr_stream.vision.crop import SIDE, Pixels, aligned_crop
 from emdr_stream.vision.geometry import N_BLENDSHAPES, N_FEATURES, N_POSE, POSE_SCALE, Floats, face_features
 from emdr_stream.wire.face import Expression
+from emdr_stream.wire.values import ModelRef
 
 FACE_EXPRESSION: Final = "face_expression"
 """Reads the aligned crop together with blendshapes, pose and shape."""
@@ -44,15 +45,14 @@ _ABSENT: Final = np.zeros((1, 1), np.float32)
 _NO_FEATURES: Final = np.zeros((1, N_FEATURES), np.float32)
 
 
-class OnnxExpression:
-    """Both readers of expressions, on the calling thread."""
+class PictureExpression:
+    """Reads expressions in pictures, on the calling thread."""
 
-    __slots__ = ("_faces", "_landmarks", "_web")
+    __slots__ = ("_faces", "_web")
 
-    def __init__(self, faces: OnnxGraph, landmarks: OnnxGraph, *, web: bool = False) -> None:
+    def __init__(self, faces: OnnxGraph, *, web: bool = False) -> None:
         """`web`: read photographs from the web rather than a camera's pictures."""
         self._faces = faces
-        self._landmarks = landmarks
         self._web = web
 
     @property
@@ -84,10 +84,21 @@ class OnnxExpression:
         inputs = {PIXELS: crop[None].astype(np.float32), FEATURES: _NO_FEATURES, PRESENT: _ABSENT}
         return _expression(self._faces, inputs, self._web)
 
+
+class LandmarksExpression:
+    """Reads expressions without a pixel, on the calling thread."""
+
+    __slots__ = ("_landmarks", "_web")
+
+    def __init__(self, landmarks: OnnxGraph, *, web: bool = False) -> None:
+        """`web`: as of PictureExpression."""
+        self._landmarks = landmarks
+        self._web = web
+
     def read_landmarks(self, blendshapes: Floats, pose: tuple[float, float, float]) -> Expression:
         """What a face shows by its blendshapes [52] and pose (yaw, pitch, roll in degrees, as in HeadPose) alone.
 
-        Much less sure than `read`: a grimace of pain can look like a smile. Raises ModelFailed.
+        Much less sure than pixels: a grimace of pain can look like a smile. Raises ModelFailed.
         """
         row = np.empty((1, N_BLENDSHAPES + N_POSE), np.float32)
         row[0, :N_BLENDSHAPES] = blendshapes
@@ -96,29 +107,56 @@ class OnnxExpression:
         return _expression(self._landmarks, {FEATURES: row}, self._web)
 
 
-def load_expression(
-    models_dir: Path | None = None, *, web: bool = False, landmarks_version: str | None = None
-) -> OnnxExpression | None:
-    """The readers of expressions in the folder of models, the package's own when None; `web`: as OnnxExpression.
+class OnnxExpression(PictureExpression):
+    """Both readers of expressions."""
 
-    `landmarks_version`: of the one that needs no pixels, where it is not to be the one in use.
+    __slots__ = ("read_landmarks",)
+
+    def __init__(self, faces: OnnxGraph, landmarks: OnnxGraph, *, web: bool = False) -> None:
+        """`web`: as of PictureExpression."""
+        super().__init__(faces, web=web)
+        self.read_landmarks = LandmarksExpression(landmarks, web=web).read_landmarks
+
+
+def load_expression(models_dir: Path | None = None, *, web: bool = False) -> OnnxExpression | None:
+    """The readers of expressions that are in use, in the package's own folder of models when None; `web`: as above.
 
     None when `current.json` names no `face_expression`. Raises ModelRefused when a model is named and unfit.
     """
     folder = models_dir or default_models_dir()
-    if FACE_EXPRESSION not in current_versions(folder):
+    current = current_versions(folder)
+    if FACE_EXPRESSION not in current:
         return None
-    faces = load_current_graph(folder, FACE_EXPRESSION, inputs=FACE_INPUTS, outputs=OUTPUTS)
-    if landmarks_version is None:
-        landmarks = load_current_graph(folder, LANDMARKS_EXPRESSION, inputs=LANDMARKS_INPUTS, outputs=OUTPUTS)
-    else:
-        version_dir = folder / LANDMARKS_EXPRESSION / landmarks_version
-        landmarks = load_graph(version_dir, inputs=LANDMARKS_INPUTS, outputs=OUTPUTS)
-    if faces is None or landmarks is None:
+    if LANDMARKS_EXPRESSION not in current:
         raise ModelRefused(
             f"{folder / CURRENT} names {FACE_EXPRESSION} but no {LANDMARKS_EXPRESSION}: restore both from the release"
         )
-    return OnnxExpression(faces, landmarks, web=web)
+    faces = _picture_graph(folder, current[FACE_EXPRESSION])
+    return OnnxExpression(faces, _landmarks_graph(folder, current[LANDMARKS_EXPRESSION]), web=web)
+
+
+def load_picture_expression(models_dir: Path, reader: ModelRef) -> PictureExpression:
+    """One version of `face_expression`. Raises ModelRefused, also where the folder holds another model by its name."""
+    graph = _picture_graph(models_dir, reader.version)
+    if graph.sha256 != reader.sha256:
+        raise ModelRefused(
+            f"{models_dir / FACE_EXPRESSION / reader.version} holds another model than the one that was put in use: "
+            "give it a version of its own"
+        )
+    return PictureExpression(graph)
+
+
+def load_landmarks_expression(models_dir: Path, version: str) -> LandmarksExpression:
+    """One version of `face_landmarks_expression`. Raises ModelRefused."""
+    return LandmarksExpression(_landmarks_graph(models_dir, version))
+
+
+def _picture_graph(models_dir: Path, version: str) -> OnnxGraph:
+    return load_graph(models_dir / FACE_EXPRESSION / version, inputs=FACE_INPUTS, outputs=OUTPUTS)
+
+
+def _landmarks_graph(models_dir: Path, version: str) -> OnnxGraph:
+    return load_graph(models_dir / LANDMARKS_EXPRESSION / version, inputs=LANDMARKS_INPUTS, outputs=OUTPUTS)
 
 
 def _expression(graph: OnnxGraph, inputs: Mapping[str, Floats], web: bool) -> Expression:

@@ -7,6 +7,7 @@ import msgspec
 
 from emdr_stream.domain import Limits
 from emdr_stream.vision.reading import FaceReading
+from emdr_stream.wire.values import ModelRef
 
 _LENGTH_BYTES: Final = 4
 LARGEST_ANSWER: Final = 65_536
@@ -18,20 +19,28 @@ class Letter(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
 
 
 class Begin(Letter, frozen=True, array_like=True, tag=True):
-    """First word to a worker: what it needs to know. Paths as text; None: where they usually are."""
+    """First word to a worker: what it needs to know. Paths as text; None: where they usually are.
+
+    `readers`: the versions of the expression model in use.
+    """
 
     limits: Limits
     landmarker_file: str | None
     models_dir: str | None
+    readers: tuple[ModelRef, ...] = ()
 
 
 class Look(Letter, frozen=True, array_like=True, tag=True):
-    """Read this picture of this seat. `frame`: a number that no other picture ever has. `ts_ms`: the camera's clock."""
+    """Read this picture of this seat. `frame`: a number that no other picture ever has. `ts_ms`: the camera's clock.
+
+    `reader`: the version that reads the expression, and no other does; None: nobody reads it.
+    """
 
     frame: int
     seat: int
     ts_ms: float
     image: bytes
+    reader: ModelRef | None = None
 
 
 class Leave(Letter, frozen=True, array_like=True, tag=True):
@@ -40,11 +49,29 @@ class Leave(Letter, frozen=True, array_like=True, tag=True):
     seat: int
 
 
+class Load(Letter, frozen=True, array_like=True, tag=True):
+    """Load this version too. Pictures are read meanwhile."""
+
+    reader: ModelRef
+
+
+class Keep(Letter, frozen=True, array_like=True, tag=True):
+    """Let go of every version but these."""
+
+    readers: tuple[ModelRef, ...]
+
+
 class Ready(Letter, frozen=True, array_like=True, tag=True):
-    """A worker has loaded. `problem`: why it cannot read faces at all; `no_expression`: why faces will have none."""
+    """A worker has begun. `problem`: why it cannot read faces at all."""
 
     problem: str | None = None
-    no_expression: str | None = None
+
+
+class Loaded(Letter, frozen=True, array_like=True, tag=True):
+    """A version is there. `problem`: why it is not, and faces would have no expression by it."""
+
+    reader: ModelRef
+    problem: str | None = None
 
 
 class Seen(Letter, frozen=True, array_like=True, tag=True):
@@ -69,8 +96,8 @@ class Failed(Letter, frozen=True, array_like=True, tag=True):
     kind: str
 
 
-Order = Begin | Look | Leave
-Answer = Ready | Seen | Refused | Failed
+Order = Begin | Look | Leave | Load | Keep
+Answer = Ready | Loaded | Seen | Refused | Failed
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from emdr_stream.errors import ProtocolError
 from emdr_stream.vision.reading import FaceReading
+from emdr_stream.wire.values import ModelRef
 
 WITH_WORKER: Final = 2
 
@@ -29,6 +30,8 @@ class Frame:
     image: bytes
     done: Done
     joined_s: Seconds
+    reader: ModelRef | None = None
+    """The version that reads the expression."""
     started_s: Seconds | None = None
     """When the worker came to it, as far as can be seen from here."""
     abandoned: bool = False
@@ -85,9 +88,12 @@ class Line:
             self._sent[0].started_s = now_s
         return frame
 
-    def broken(self) -> Frame | None:
-        """The worker is gone: the frame that it read leaves, what it had not come to yet goes first to the next one."""
-        guilty = self._sent.popleft() if self._sent else None
+    def broken(self, *, innocent: bool = False) -> Frame | None:
+        """The worker is gone: the frame that it read leaves, what it had not come to yet goes first to the next one.
+
+        `innocent`: something else may have been its end; then no frame leaves.
+        """
+        guilty = self._sent.popleft() if self._sent and not innocent else None
         while self._sent:
             frame = self._sent.pop()
             if frame.abandoned:

@@ -1,14 +1,16 @@
 """Limits and files go in, what the face readers of a process share comes out; a second's imports and loading."""
 
-from importlib import import_module
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
 
 from emdr_stream.domain import Limits
 from emdr_stream.errors import ModelFailed, ModelRefused
+from emdr_stream.inference.manifest import default_models_dir
+from emdr_stream.vision.expression import load_expression, load_picture_expression
 from emdr_stream.vision.model_file import open_landmarker
 from emdr_stream.vision.reader import Clock, Equipment
 from emdr_stream.vision.reading import ExpressionReader
+from emdr_stream.wire.values import ModelRef
 
 
 def load_equipment(
@@ -18,18 +20,26 @@ def load_equipment(
 
     Raises ModelRefused when the landmarker is missing or altered; ImportError when the extra `webcam` is missing.
     """
-    landmarker = open_landmarker(landmarker_file)
+    finder = load_finder(limits, landmarker_file, clock)
     expression, reason = _load_expression(models_dir)
-    return Equipment.load(landmarker, expression, limits, clock), reason
+    return replace(finder, expression=expression), reason
+
+
+def load_finder(limits: Limits, landmarker_file: Path | None, clock: Clock) -> Equipment:
+    """What finds faces, without a model of expressions. Raises as `load_equipment` does."""
+    return Equipment.load(open_landmarker(landmarker_file), None, limits, clock)
+
+
+def load_reader(models_dir: Path | None, reader: ModelRef) -> ExpressionReader:
+    """One version of the model that reads pictures; the package's own folder of models when None. Raises ModelRefused,
+    ModelFailed."""
+    return load_picture_expression(models_dir or default_models_dir(), reader)
 
 
 def _load_expression(models_dir: Path | None) -> tuple[ExpressionReader | None, str | None]:
     """A model that is not fit for use is left out and named: the face itself can still be read."""
-    name = "emdr_stream.vision.expression"
-    if find_spec(name) is None:
-        return None, "this version has no expression model"
     try:
-        expression: ExpressionReader | None = import_module(name).load_expression(models_dir)
+        expression = load_expression(models_dir)
     except (ModelRefused, ModelFailed) as problem:
         return None, str(problem)
     return expression, None if expression is not None else "no expression model among the models"

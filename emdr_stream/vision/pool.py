@@ -4,6 +4,7 @@ A session takes a seat and keeps it; all its pictures go to the same worker, whi
 """
 
 import asyncio
+from collections.abc import Sequence
 from itertools import count
 from typing import Self
 
@@ -11,6 +12,7 @@ from emdr_stream.vision.line import Frame
 from emdr_stream.vision.pool_settings import FaceCounts, FaceSettings, FaceStatistics
 from emdr_stream.vision.seat import FaceSeat, StrikeBook
 from emdr_stream.vision.slot import WorkerSlot
+from emdr_stream.wire.values import ModelRef
 
 __all__ = ["FacePool", "FaceSeat", "FaceSettings", "FaceStatistics"]
 
@@ -18,8 +20,10 @@ __all__ = ["FacePool", "FaceSeat", "FaceSettings", "FaceStatistics"]
 class FacePool:
     """The face workers. Enter it to have them started, which goes on in the background; leave it to end them."""
 
-    def __init__(self, settings: FaceSettings) -> None:
+    def __init__(self, settings: FaceSettings, readers: Sequence[ModelRef] = ()) -> None:
+        """`readers`: the versions of the expression model that are in use; seats name theirs with each picture."""
         self._settings = settings
+        self._readers = tuple(readers)
         self._counts = FaceCounts()
         self._slots: list[WorkerSlot] = []
         self._seats: dict[int, FaceSeat] = {}
@@ -31,7 +35,7 @@ class FacePool:
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
         for _ in range(self._settings.size):
-            slot = WorkerSlot(self._settings, self._counts, self._strike)
+            slot = WorkerSlot(self._settings, self._counts, self._strike, lambda: self._readers)
             self._slots.append(slot)
             self._keepers.append(self._group.create_task(slot.keep()))
         return self
@@ -68,7 +72,37 @@ class FacePool:
     @property
     def no_expression(self) -> str | None:
         """Why faces are read without an expression; None when they are not, or when nothing is known yet."""
-        return next((slot.no_expression for slot in self._slots if slot.ready), None)
+        if self.available and not self._readers:
+            return "no expression model among the models"
+        return next(filter(None, map(self.refused, self._readers)), None)
+
+    def refused(self, reader: ModelRef) -> str | None:
+        """Why a worker has no such version; None when all have, as far as is known."""
+        return next(filter(None, (slot.refused(reader) for slot in self._slots)), None)
+
+    async def load(self, readers: Sequence[ModelRef]) -> str | None:
+        """Have every worker load these versions beside those in use, while pictures are read.
+
+        Why one of them cannot; None when all have, and where no worker can read faces at all. What was loaded in vain
+        is let go of by `use`.
+        """
+        try:
+            async with asyncio.timeout(self._settings.load_s):
+                for reader in readers:
+                    async with asyncio.TaskGroup() as group:
+                        asked = [group.create_task(slot.load(reader)) for slot in self._slots]
+                    problem = next(filter(None, (task.result() for task in asked)), None)
+                    if problem is not None:
+                        return problem
+        except TimeoutError:
+            return f"not every face worker had it within {self._settings.load_s:.0f} s"
+        return None
+
+    def use(self, readers: Sequence[ModelRef]) -> None:
+        """From now on these are in use, and no others stay in any worker's memory: load them before."""
+        self._readers = tuple(readers)
+        for slot in self._slots:
+            slot.keep_only(self._readers)
 
     def open(self, key: str) -> FaceSeat:
         """A seat for this session, with the worker that has fewest; pictures may wait there until it is ready."""

@@ -20,7 +20,10 @@ class FaceSettings:
     first_deadline_s: float = 5.0
     """The same for a worker's first picture, which warms up the networks."""
     start_s: float = 60.0
-    """Longest time for loading."""
+    """Longest time for a worker's start."""
+    load_s: float = 10.0
+    """Longest time for every worker to load a version of the expression model while it reads; a tenth of a second is
+    usual. What takes longer is refused."""
 
 
 @dataclass(slots=True)

@@ -55,6 +55,8 @@ class FaceReader:
     """Reads one camera's pictures. It remembers the face it follows, and no picture. Close it."""
 
     def __init__(self, equipment: Equipment) -> None:
+        self.expression = equipment.expression
+        """Who reads the next picture's expression; None: nobody."""
         self._equipment = equipment
         self._clock = equipment.clock
         self._landmarker = Landmarker(equipment.landmarker)
@@ -130,5 +132,5 @@ class FaceReader:
         return self._light
 
     def _expression(self, rgb: NDArray[np.uint8], face: FoundFace) -> Expression | None:
-        model = self._equipment.expression
+        model = self.expression
         return None if model is None else model.read(rgb, face.landmarks, face.blendshapes, face.matrix)

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from emdr_stream.errors import ImageRejected, ProtocolError
 from emdr_stream.vision.line import Done, Frame, Line, Outcome
 from emdr_stream.vision.refusals import unavailable
+from emdr_stream.wire.values import ModelRef
 
 STRIKES: Final = 3
 """Workers that one session's pictures may cost within STRIKES_S: then no more are taken, for the others' sake."""
@@ -81,12 +82,15 @@ class FaceSeat:
         """Whether a picture is on its way."""
         return self._frame is not None
 
-    def submit(self, image: bytes, ts_ms: float, done: Done) -> None:
+    def submit(self, image: bytes, ts_ms: float, done: Done, reader: ModelRef | None = None) -> None:
         """Have a JPEG, PNG or WebP read. `ts_ms`: the camera's clock. `done` is called exactly once, never from within
-        this call, unless the frame is withdrawn or replaced, or the seat closed."""
+        this call, unless the frame is withdrawn or replaced, or the seat closed.
+
+        `reader`: the version that reads the expression, one of those in use in the pool; None: nobody reads it.
+        """
         assert self._frame is None, "one picture of a seat at a time"  # noqa: S101 - the caller's duty
         assert not self._closed, "the seat is closed"  # noqa: S101
-        frame = self._new_frame(image, ts_ms, done)
+        frame = self._new_frame(image, ts_ms, done, reader)
         self._frame = frame
         refusal = self._refusal()
         if refusal is None:
@@ -101,14 +105,14 @@ class FaceSeat:
         self._frame = None
         return True
 
-    def replace(self, image: bytes, ts_ms: float, done: Done) -> bool:
+    def replace(self, image: bytes, ts_ms: float, done: Done, reader: ModelRef | None = None) -> bool:
         """Put a newer picture in the place of the one that waits, if no worker has that yet; whether that is so.
 
         It keeps the place in the line, so that who sends faster does not wait longer. The old `done` is not called.
         """
         if self._frame is None:
             return False
-        frame = self._new_frame(image, ts_ms, done)
+        frame = self._new_frame(image, ts_ms, done, reader)
         frame.joined_s = self._frame.joined_s
         if not self.slot.line.exchange(self._frame.number, frame):
             return False
@@ -126,7 +130,7 @@ class FaceSeat:
         self._room.left(self)
         self.slot.leave(self.number)
 
-    def _new_frame(self, image: bytes, ts_ms: float, done: Done) -> Frame:
+    def _new_frame(self, image: bytes, ts_ms: float, done: Done, reader: ModelRef | None) -> Frame:
         frame: Frame
 
         def finish(outcome: Outcome) -> None:
@@ -134,7 +138,7 @@ class FaceSeat:
                 self._frame = None
                 done(outcome)
 
-        frame = Frame(self._room.next_number(), self.number, ts_ms, image, finish, self._loop.time())
+        frame = Frame(self._room.next_number(), self.number, ts_ms, image, finish, self._loop.time(), reader)
         return frame
 
     def _refusal(self) -> ProtocolError | None:

@@ -21,8 +21,12 @@ from emdr_stream.vision.letters import (
     Answer,
     Begin,
     Failed,
+    Keep,
     Leave,
+    Load,
+    Loaded,
     Look,
+    Order,
     Ready,
     Refused,
     Seen,
@@ -33,6 +37,7 @@ from emdr_stream.vision.line import Frame, Line, Outcome
 from emdr_stream.vision.pool_settings import FaceCounts, FaceSettings
 from emdr_stream.vision.reading import FaceReading
 from emdr_stream.vision.refusals import failed, lost, stopping, unavailable
+from emdr_stream.wire.values import ModelRef
 
 _LOG: Final = logging.getLogger(__name__)
 _ANSWERS: Final[msgspec.msgpack.Decoder[Answer]] = msgspec.msgpack.Decoder(Answer)
@@ -48,13 +53,27 @@ _SECOND_LOOK_S: Final = 0.05
 class WorkerSlot(asyncio.Protocol):
     """The place of one worker: `keep` it filled."""
 
-    def __init__(self, settings: FaceSettings, counts: FaceCounts, on_death: Callable[[Frame], None]) -> None:
-        """`on_death` hears of each frame whose reading cost a worker, before the frame's own `done`."""
+    def __init__(
+        self,
+        settings: FaceSettings,
+        counts: FaceCounts,
+        on_death: Callable[[Frame], None],
+        in_use: Callable[[], tuple[ModelRef, ...]] = tuple,
+    ) -> None:
+        """`on_death` hears of each frame whose reading cost a worker, before the frame's own `done`.
+
+        `in_use`: the versions of the expression model that a worker needs before it reads.
+        """
         self.ready = False
         self.problem: str | None = None
         """Why no worker here can read faces, in words for an operator."""
-        self.no_expression: str | None = None
         self.line = Line()
+        self._in_use = in_use
+        self._has: dict[ModelRef, str | None] = {}
+        """What the present worker was asked to load, and why it could not; None: it has."""
+        self._loading: set[ModelRef] = set()
+        self._hoped: dict[ModelRef, asyncio.Future[str | None]] = {}
+        self._begun = False
         self._settings = settings
         self._counts = counts
         self._on_death = on_death
@@ -104,8 +123,35 @@ class WorkerSlot(asyncio.Protocol):
 
     def leave(self, seat: int) -> None:
         """Nobody sits there any more; none of its frames may be waiting."""
-        if self.ready and self._transport is not None:
-            self._transport.write(packed(Leave(seat)))
+        if self.ready:
+            self._order(Leave(seat))
+
+    async def load(self, reader: ModelRef) -> str | None:
+        """Have a worker here load a version beside those that it has. Why it cannot; None when it has, and where no
+        worker can read faces anyway."""
+        if self.problem is not None:
+            return None
+        if reader in self._has and (self._has[reader] is None or not self.ready):
+            return self._has[reader]
+        outcome: asyncio.Future[str | None] = self._loop.create_future()
+        self._hoped[reader] = outcome
+        if self.ready:
+            self._load(reader)
+        try:
+            return await outcome
+        finally:
+            self._hoped.pop(reader, None)
+
+    def keep_only(self, readers: tuple[ModelRef, ...]) -> None:
+        """Let go of all other versions."""
+        self._loading.intersection_update(readers)
+        self._has = {reader: problem for reader, problem in self._has.items() if reader in readers}
+        if self._begun:
+            self._order(Keep(readers))
+
+    def refused(self, reader: ModelRef) -> str | None:
+        """Why the worker here has no such version; None when it has, or when that is not known yet."""
+        return self._has.get(reader) if self.ready else None
 
     def stop(self) -> None:
         """Answer every frame and let go of the worker; `keep` must have been cancelled."""
@@ -117,8 +163,11 @@ class WorkerSlot(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = socket = cast(asyncio.Transport, transport)
         settings = self._settings
-        paths = [None if path is None else str(path) for path in (settings.landmarker_file, settings.models_dir)]
-        socket.write(packed(Begin(settings.limits, *paths)))
+        landmarker, models = [
+            None if path is None else str(path) for path in (settings.landmarker_file, settings.models_dir)
+        ]
+        self._loading.update(self._in_use())
+        socket.write(packed(Begin(settings.limits, landmarker, models, self._in_use())))
         self._timer = self._loop.call_later(settings.start_s, self._end, "took too long to load")
 
     def data_received(self, data: bytes) -> None:
@@ -130,9 +179,11 @@ class WorkerSlot(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
-        self.ready = False
+        self.ready = self._begun = False
         self._transport = None
-        guilty = self.line.broken()
+        # A file that a worker could not bear is no picture's fault: what it read is read by the next one.
+        guilty = self.line.broken(innocent=bool(self._loading))
+        self._give_up_loading()
         self._busy.works(self._loop.time(), now=False)
         if guilty is not None:
             self._on_death(guilty)
@@ -165,6 +216,9 @@ class WorkerSlot(asyncio.Protocol):
 
     def _hear(self, answer: Answer) -> None:
         if isinstance(answer, Ready):
+            self._begin(answer)
+            return
+        if isinstance(answer, Loaded):
             self._loaded(answer)
             return
         now = self._loop.time()
@@ -175,14 +229,49 @@ class WorkerSlot(asyncio.Protocol):
         self._send()
         self._tell(frame, _outcome(answer, frame))
 
-    def _loaded(self, ready: Ready) -> None:
-        self._disarm()
-        self.problem, self.no_expression = ready.problem, ready.no_expression
-        self.ready = ready.problem is None
+    def _begin(self, ready: Ready) -> None:
+        self.problem = ready.problem
         if ready.problem is not None:
+            self._disarm()
             _LOG.warning("webcam frames cannot be read", extra={"problem": ready.problem})
             self._refuse_all(unavailable(ready.problem))
-        self._send()
+            for outcome in self._hoped.values():
+                _settle(outcome, None)
+            return
+        self._begun = True
+        # Others may have been put in use, or be hoped for, since it was started.
+        self.keep_only(self._in_use())
+        for reader in (*self._in_use(), *self._hoped):
+            if reader not in self._has:
+                self._load(reader)
+        self._read_if_ready()
+
+    def _load(self, reader: ModelRef) -> None:
+        self._loading.add(reader)
+        self._order(Load(reader))
+
+    def _loaded(self, answer: Loaded) -> None:
+        reader = answer.reader
+        if reader not in self._loading:  # let go of meanwhile
+            return
+        self._loading.discard(reader)
+        self._has[reader] = answer.problem
+        if reader in self._hoped:
+            _settle(self._hoped[reader], answer.problem)
+        self._read_if_ready()
+
+    def _read_if_ready(self) -> None:
+        """Pictures are read as soon as every version that may read them is there, or is known not to be."""
+        if self._begun and not self.ready and self._loading.isdisjoint(self._in_use()):
+            self._disarm()
+            self.ready = True
+            self._send()
+
+    def _give_up_loading(self) -> None:
+        loading, self._loading = self._loading, set()
+        self._has.clear()
+        for reader in loading & self._hoped.keys():
+            _settle(self._hoped[reader], "the worker that loaded it ended")
 
     def _send(self) -> None:
         """Give the worker what it has room for, and watch the clock for what it reads."""
@@ -190,9 +279,14 @@ class WorkerSlot(asyncio.Protocol):
             return
         now = self._loop.time()
         for frame in self.line.to_send(now):
-            self._transport.write(packed(Look(frame.number, frame.seat, frame.ts_ms, frame.image)))
+            look = Look(frame.number, frame.seat, frame.ts_ms, frame.image, frame.reader)
+            self._transport.write(packed(look))
         self._busy.works(now, now=self.line.head is not None)
         self._watch()
+
+    def _order(self, order: Order) -> None:
+        if self._transport is not None:
+            self._transport.write(packed(order))
 
     def _tell(self, frame: Frame, outcome: Outcome) -> None:
         if isinstance(outcome, ImageRejected):
@@ -263,9 +357,18 @@ def _outcome(answer: Seen | Refused | Failed, frame: Frame) -> Outcome:
     return FaceReading(read.view, read.decode_ms, read.face_ms, read.expression_ms, queue_ms)
 
 
+def _settle(outcome: asyncio.Future[str | None], problem: str | None) -> None:
+    """Unless nobody waits for it any more."""
+    if not outcome.done():
+        outcome.set_result(problem)
+
+
 async def _reap(process: subprocess.Popen[bytes]) -> None:
     """Wait for the end of a process that was killed, or has closed its socket; it leaves no zombie."""
     with suppress(ProcessLookupError):
         process.kill()
-    while process.poll() is None:  # noqa: ASYNC110 - the end of a process sets no event
-        await asyncio.sleep(0.005)
+    try:
+        while process.poll() is None:  # noqa: ASYNC110 - the end of a process sets no event
+            await asyncio.sleep(0.005)
+    finally:
+        process.wait()  # the pool may end meanwhile: what was killed is over within moments

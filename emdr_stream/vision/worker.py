@@ -12,10 +12,11 @@ import resource
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -24,7 +25,9 @@ from emdr_stream.vision.letters import (
     Answer,
     Begin,
     Failed,
+    Keep,
     Leave,
+    Load,
     Look,
     Order,
     Ready,
@@ -33,6 +36,7 @@ from emdr_stream.vision.letters import (
     Unpacking,
     packed,
 )
+from emdr_stream.vision.versions import Versions
 
 if TYPE_CHECKING:
     from emdr_stream.vision.reader import Equipment
@@ -41,8 +45,6 @@ _READ_BYTES: Final = 1 << 16
 _NICER: Final = 5
 """The service's own loop, which hears a client's stop, comes first."""
 _ORDERS: Final[msgspec.msgpack.Decoder[Order]] = msgspec.msgpack.Decoder(Order)
-
-Loaded: TypeAlias = "Equipment | None"
 
 
 def main() -> None:
@@ -60,45 +62,71 @@ def serve(service: socket.socket) -> None:
     begin = next(orders, None)
     if not isinstance(begin, Begin):
         return
-    equipment, ready = load(begin)
+    voice = Voice(service)
+    began = start(begin)
+    if isinstance(began, str):
+        voice.say(Ready(problem=began))
+        return
+    equipment, versions = began
+    for reader in begin.readers:
+        voice.say(versions.load(reader))
     # Everything that may be written has been: from here on no picture can end in a file.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     gc.freeze()
-    service.sendall(packed(ready))
-    if equipment is None:
-        return
-    seats = Seats(equipment)
+    voice.say(Ready())
+    seats = Seats(equipment, versions)
     for order in orders:
         if isinstance(order, Look):
-            service.sendall(packed(seats.look(order)))
+            voice.say(seats.look(order))
         elif isinstance(order, Leave):
             seats.leave(order.seat)
+        else:
+            _change(versions, order, voice)
 
 
-def load(begin: Begin) -> tuple[Loaded, Ready]:
+def start(begin: Begin) -> "tuple[Equipment, Versions] | str":
     """What all seats share, or why there is none. Packages are imported here: they take a second."""
     try:
-        from emdr_stream.vision.loading import load_equipment
+        from emdr_stream.vision.loading import load_finder, load_reader
 
-        equipment, no_expression = load_equipment(
-            begin.limits,
-            None if begin.landmarker_file is None else Path(begin.landmarker_file),
-            None if begin.models_dir is None else Path(begin.models_dir),
-            time.perf_counter,
-        )
+        landmarker_file = None if begin.landmarker_file is None else Path(begin.landmarker_file)
+        equipment = load_finder(begin.limits, landmarker_file, time.perf_counter)
     except ImportError as problem:
-        return None, Ready(problem=f"{problem}: install the package with its extra `webcam`")
+        return f"{problem}: install the package with its extra `webcam`"
     except (ConfigurationError, ModelFailed) as problem:
-        return None, Ready(problem=str(problem))
-    return equipment, Ready(no_expression=no_expression)
+        return str(problem)
+    models_dir = None if begin.models_dir is None else Path(begin.models_dir)
+    return equipment, Versions(lambda reader: load_reader(models_dir, reader))
+
+
+def _change(versions: Versions, order: Order, voice: "Voice") -> None:
+    if isinstance(order, Load):
+        versions.load_aside(order.reader, voice.say)
+    elif isinstance(order, Keep):
+        versions.keep(order.readers)
+        _give_memory_back()
+
+
+class Voice:
+    """What this process says, one whole letter after the other: a version may be loaded while a picture is read."""
+
+    def __init__(self, service: socket.socket) -> None:
+        self._service = service
+        self._turn = threading.Lock()
+
+    def say(self, answer: Answer) -> None:
+        letter = packed(answer)
+        with self._turn:
+            self._service.sendall(letter)
 
 
 class Seats:
     """A reader for each camera, made at its first picture."""
 
-    def __init__(self, equipment: "Equipment") -> None:
+    def __init__(self, equipment: "Equipment", versions: Versions) -> None:
         from emdr_stream.vision.reader import FaceReader
 
+        self._versions = versions
         self._equipment = equipment
         self._new_reader = FaceReader
         self._readers: dict[int, FaceReader] = {}
@@ -109,6 +137,7 @@ class Seats:
             reader = self._readers.get(order.seat)
             if reader is None:
                 reader = self._readers[order.seat] = self._new_reader(self._equipment)
+            reader.expression = self._versions.of(order.reader)
             return Seen(order.frame, reader.read(order.image, order.ts_ms))
         except ImageRejected as refused:
             return Refused(order.frame, refused.wrong, refused.send)

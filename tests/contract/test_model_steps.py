@@ -15,6 +15,7 @@ from onnx import TensorProto
 
 from emdr_stream.__main__ import main
 from emdr_stream.inference.manifest import current_versions
+from tests.angry_reader import write_angry_reader
 from tests.contract.own_database import own_database
 from tests.good_figures import figures
 from tests.stores_process import RunningStores
@@ -232,10 +233,8 @@ async def test_trials_are_begun_ended_and_never_of_a_safety_models_share(
 ) -> None:
     code, _, err = await models("share", NAME, "2", "10%")
     assert code == 2 and "nobody's safety depends on a draw" in err
-    code, _, err = await models("share", "face_expression", "2", "10%")
-    assert code == 2 and "processes that hold one version each" in err
     code, _, err = await models("shadow", "effectiveness", "2")
-    assert code == 2 and "only emotion_safety can run as a shadow" in err
+    assert code == 2 and "only emotion_safety can run as a shadow" in err and "models share" in err
     code, _, err = await models("shadow", NAME, "1")
     assert code == 2 and "is the version in use" in err
     code, _, err = await models("shadow", NAME, "9")
@@ -262,6 +261,25 @@ async def test_a_share_of_another_model_is_noted_and_ended(models: Models, url: 
         ("model.share", 0.125),
         ("model.share", None),
     ]
+
+
+async def test_the_model_of_pictures_has_a_share_and_is_promoted_and_withdrawn_as_others_are(
+    models: Models, folder: Path
+) -> None:
+    for version in ("1", "2"):
+        write_angry_reader(folder, version)
+    (folder / "current.json").write_text(json.dumps({NAME: "1", "face_expression": "1"}))
+    code, out, _ = await models("share", "face_expression", "2", "10%")
+    assert code == 0 and "face_expression 2 gets 10.0% of the sessions" in out and "SIGUSR1" in out
+    assert "face_expression 2 share 10.0%" in " ".join((await models("list"))[1].split())
+    code, out, _ = await models("promote", "face_expression", "2")
+    assert code == 0 and "without closing a socket" in out
+    assert json.loads((folder / "trials.json").read_text()) == {}, "all sessions have it"
+    assert (await models("rollback", "face_expression"))[0] == 0
+    assert current_versions(folder)["face_expression"] == "1"
+    (folder / "face_expression" / "2" / "model.onnx").write_bytes(b"altered")
+    code, _, err = await models("share", "face_expression", "2", "10%")
+    assert code == 2 and "is not fit for use" in err and "checksum" in err
 
 
 @pytest.mark.parametrize("share", ["0%", "100%", "ten", "-5%", "1.5"])

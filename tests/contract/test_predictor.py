@@ -187,6 +187,27 @@ def test_a_failing_model_is_told_to_everybody_who_asked_and_the_next_batch_is_tr
     assert asker.answers[3] is not None
 
 
+def test_who_waits_is_answered_before_another_model_is_used(model: BoundModel, rows: Array) -> None:
+    class Silent:
+        def run(self, batch: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+            raise ModelFailed("planted")
+
+    turns, asker = Turns(), Asker()
+    predictor = BatchPredictor(model, turns, lambda: turns.now)
+    for ticket, row in enumerate(rows):
+        predictor.submit(row, ticket, asker)
+    predictor.finish()
+    predictor.use(Silent())
+    alone = RowScorer(model)
+    assert asker.answers == {ticket: alone.score(row[None])[0] for ticket, row in enumerate(rows)}
+    assert predictor.depth == 0
+    predictor.submit(rows[0], -1, asker)
+    while turns.waiting:
+        turns.pass_s(LINGER_S)
+    assert asker.answers[-1] is None, "it is asked again as ever, and nobody twice"
+    predictor.finish()
+
+
 def test_a_worker_with_little_to_do_scores_a_row_when_the_loop_turns(model: BoundModel, rows: Array) -> None:
     turns, asker = Turns(), Asker()
     predictor = BatchPredictor(model, turns, lambda: turns.now)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from emdr_stream.domain import Source
-from emdr_stream.endpoints.camera_desk import CameraDesk
+from emdr_stream.endpoints.camera_desk import FRAME_MODEL, CameraDesk
 from emdr_stream.endpoints.camera_traffic import CameraTraffic
 from emdr_stream.errors import ErrorCode, ProtocolError
 from emdr_stream.session.runner import SessionRunner
@@ -14,6 +14,7 @@ from emdr_stream.store.base import RecordKind
 from emdr_stream.vision.reading import FaceReading
 from emdr_stream.wire.face import Expression, FaceProblem, FaceView, HeadPose
 from emdr_stream.wire.stream import Bye, Frame, Rating
+from emdr_stream.wire.values import ModelRef
 from tests.session.world import STARTED_TS, Wire, World, attach, make_runner
 
 CALM = Expression(emotions=(0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.7), valence=0.1, arousal=-0.1)
@@ -22,6 +23,10 @@ NOBODY = FaceView(faces=0, quality=0.0, problem=FaceProblem.NO_FACE)
 TWO = FaceView(faces=2, quality=0.0, problem=FaceProblem.MANY_FACES)
 DARK = FaceView(faces=1, quality=0.0, problem=FaceProblem.TOO_DARK)
 FPS = 10
+SAFETY, ONE, TWO_OF_IT = (
+    ModelRef(name=name, version=version, sha256="0" * 64)
+    for name, version in (("emotion_safety", "7"), (FRAME_MODEL, "1"), (FRAME_MODEL, "2"))
+)
 Done = Callable[[FaceReading | ProtocolError], None]
 
 
@@ -30,19 +35,23 @@ class Seat:
 
     def __init__(self) -> None:
         self.asked: list[tuple[bytes, float, Done]] = []
+        self.readers: list[ModelRef | None] = []
+        """Who was to read each picture that was asked about."""
         self.closed = False
         self.line = False
         """Whether what was asked still waits for a worker."""
 
-    def submit(self, image: bytes, ts_ms: float, done: Done) -> None:
+    def submit(self, image: bytes, ts_ms: float, done: Done, reader: ModelRef | None) -> None:
         assert not self.asked, "one picture of a session is in work at a time"
         self.asked.append((image, ts_ms, done))
+        self.readers.append(reader)
 
-    def replace(self, image: bytes, ts_ms: float, done: Done) -> bool:
+    def replace(self, image: bytes, ts_ms: float, done: Done, reader: ModelRef | None) -> bool:
         if not self.line:
             return False
         assert self.asked
         self.asked = [(image, ts_ms, done)]
+        self.readers[-1] = reader
         return True
 
     def withdraw(self) -> bool:
@@ -64,7 +73,9 @@ class Place:
 
     def __init__(self, fps: int = 1_000) -> None:
         self.world = World()
-        self.runner: SessionRunner = make_runner(self.world, source=Source.FRAME, result_rate_hz=10.0)
+        self.runner: SessionRunner = make_runner(
+            self.world, source=Source.FRAME, result_rate_hz=10.0, models=(SAFETY, ONE)
+        )
         self.wire: Wire = attach(self.runner)
         self.seat = Seat()
         self.traffic = CameraTraffic(fps, workers=1)
@@ -162,6 +173,62 @@ def test_the_next_picture_waits_for_the_scores_of_the_one_before() -> None:
     assert not place.seat.asked
     place.world.answer()
     assert len(place.seat.asked) == 1
+
+
+def test_a_picture_is_read_by_the_version_that_the_session_names() -> None:
+    place = Place()
+    place.show()
+    place.runner.models_changed((SAFETY, TWO_OF_IT))
+    place.show()
+    place.runner.models_changed((SAFETY,))
+    place.show()
+    assert place.seat.readers == [ONE, TWO_OF_IT, None]
+
+
+def test_a_picture_that_was_looked_at_while_versions_changed_is_looked_at_again() -> None:
+    """The client was told of the second version before the answer: the first says nothing more."""
+    place = Place()
+    place.show()
+    sent = place.send()
+    place.runner.models_changed((SAFETY, TWO_OF_IT))
+    place.seat.look(NOBODY)
+    assert place.answers() == [("result", 1)]
+    place.seat.look()
+    place.world.answer()
+    assert place.seat.readers == [ONE, ONE, TWO_OF_IT]
+    assert place.answers() == [("result", 1), ("result", sent)]
+    kinds = [kind for kind in place.wire.types() if kind in {"models", "result"}]
+    assert kinds == ["result", "models", "result"]
+
+
+def test_a_newer_picture_waits_while_an_older_one_is_looked_at_again() -> None:
+    place = Place()
+    first, second = place.send(), place.send()
+    place.runner.models_changed((SAFETY, TWO_OF_IT))
+    for _ in range(3):
+        place.seat.look()
+    assert place.seat.readers == [ONE, TWO_OF_IT, TWO_OF_IT]
+    assert place.answers() == [("result", first), ("result", second)]
+
+
+def test_a_picture_that_takes_the_place_of_a_waiting_one_is_read_by_the_version_of_its_own_time() -> None:
+    place = Place()
+    place.seat.line = True
+    place.send()
+    place.runner.models_changed((SAFETY, TWO_OF_IT))
+    second = place.send(b"newer")
+    place.seat.line = False
+    place.seat.look()
+    assert place.seat.readers == [TWO_OF_IT]
+    assert place.answers() == [("superseded", 1), ("result", second)]
+
+
+def test_a_change_of_another_model_has_nothing_looked_at_again() -> None:
+    place = Place()
+    sent = place.send()
+    place.runner.models_changed((ModelRef(name="emotion_safety", version="8", sha256="1" * 64), ONE))
+    place.seat.look()
+    assert place.answers() == [("result", sent)]
 
 
 @pytest.mark.parametrize(("view", "reason"), [(NOBODY, "no_face"), (TWO, "many_faces")])

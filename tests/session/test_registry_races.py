@@ -15,6 +15,7 @@ from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, StoreUn
 from emdr_stream.session.registry import Opened, SessionRegistry
 from emdr_stream.wire.codec import JSON, STREAM_CODECS
 from emdr_stream.wire.stream import Hello, ResumeClaim, ResumeRequest, Stop
+from emdr_stream.wire.values import ModelRef
 from tests.session.world import Wire, World
 
 pytestmark = pytest.mark.anyio
@@ -54,6 +55,20 @@ def claim_of(opened: Opened) -> tuple[Hello, ResumeClaim]:
     """What a client says to come back."""
     claim = ResumeClaim(resume_token=opened.resume_token, epoch=opened.epoch)
     return Hello(source=Source.EMOTION, session_id=opened.runner.session_id, resume=claim), claim
+
+
+async def test_a_session_that_opens_while_models_change_names_those_that_speak_then() -> None:
+    """It was not there yet to be told, and would have named for ever what scores no more."""
+    world = World()
+    registry = registry_of(world, SlowBroker())
+    now = (ModelRef(name="emotion_safety", version="8", sha256="0" * 64),)
+    async with asyncio.TaskGroup() as group:
+        opening = group.create_task(registry.open(HELLO, "u1", None))
+        await asyncio.sleep(0)
+        registry.use_models(now, {})
+    wire = attach(opening.result())
+    assert [model["version"] for model in wire.all("welcome")[0]["models"]] == ["8"]
+    assert not wire.all("models")
 
 
 async def left_behind(world: World, broker: Broker) -> tuple[tuple[Hello, ResumeClaim], SessionRegistry]:

@@ -20,10 +20,10 @@ READY_S = 30.0
 
 
 @contextlib.contextmanager
-def camera_service(folder: Path | None = None, **variables: str) -> Iterator[Service]:
-    """A service whose face workers are there. `folder`: record sessions into it."""
-    arguments = () if folder is None else ("--record", str(folder))
-    with service(*arguments, baseline_s=str(BASELINE_S), **variables) as running:
+def camera_service(folder: Path | None = None, *arguments: str, **variables: str) -> Iterator[Service]:
+    """A service whose face workers are there. `folder`: record sessions into it. `arguments`: more of `serve`."""
+    record = () if folder is None else ("--record", str(folder))
+    with service(*record, *arguments, baseline_s=str(BASELINE_S), **variables) as running:
         assert eventually(lambda: faces_part(running)["ok"], READY_S), faces_part(running)
         yield running
 

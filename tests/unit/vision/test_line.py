@@ -58,6 +58,15 @@ def test_what_a_lost_worker_had_not_come_to_goes_first() -> None:
     assert sent(line) == [2, 3]
 
 
+def test_where_something_else_may_have_been_the_end_no_frame_leaves() -> None:
+    line = Line()
+    for number in (1, 2, 3):
+        line.join(frame(number))
+    sent(line)
+    assert line.broken(innocent=True) is None
+    assert sent(line) == [1, 2]
+
+
 def test_an_abandoned_frame_is_not_sent_again() -> None:
     line = Line()
     frames = [frame(number) for number in (1, 2, 3)]
@@ -88,8 +97,8 @@ class Play:
         if self.line.head is not None:
             self.gone.append(self.line.answered(self.line.head.number, 0.0).number)
 
-    def lose(self, _: int) -> None:
-        guilty = self.line.broken()
+    def lose(self, number: int) -> None:
+        guilty = self.line.broken(innocent=number > 4)
         self.gone += [] if guilty is None else [guilty.number]
 
     def take_back(self, number: int) -> None:

@@ -1,0 +1,191 @@
+"""What a worker does when other models are put in use: who is told of what, and what a refusal keeps back."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from emdr_stream.broker.memory import MemoryBroker
+from emdr_stream.domain import Source
+from emdr_stream.endpoints.camera_desk import FRAME_MODEL
+from emdr_stream.errors import ModelRefused
+from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
+from emdr_stream.inference.choice import drawn
+from emdr_stream.models_in_use import ModelsInUse, load_versions
+from emdr_stream.session.registry import SessionRegistry
+from emdr_stream.session.standing import Standing
+from emdr_stream.settings import ServerSettings, ServiceSettings, StoreSettings, TokenSettings
+from emdr_stream.wire.stream import Hello
+from emdr_stream.wire.values import ModelRef
+from tests.angry_reader import write_angry_reader
+from tests.session.world import World
+from tests.system.plain_model import write_plain_model
+
+pytestmark = pytest.mark.anyio
+
+SAFETY: Final = "emotion_safety"
+HALF: Final = 0.5
+
+
+class Processes:
+    """Face workers that refuse what a test says."""
+
+    def __init__(self) -> None:
+        self.refusals: dict[str, str] = {}
+        """By version."""
+        self.in_use: list[tuple[str, ...]] = []
+        self.asked = asyncio.Event()
+
+    async def load(self, readers: Sequence[ModelRef]) -> str | None:
+        self.asked.set()
+        await asyncio.sleep(0)
+        return next((self.refusals[reader.version] for reader in readers if reader.version in self.refusals), None)
+
+    def use(self, readers: Sequence[ModelRef]) -> None:
+        self.in_use.append(tuple(reader.version for reader in readers))
+
+    def refused(self, reader: ModelRef) -> str | None:
+        return self.refusals.get(reader.version)
+
+
+class Worker:
+    """One worker's models and sessions."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.world = World()
+        self.standing = Standing(0.0)
+        self.processes = Processes()
+        settings = ServiceSettings(
+            ServerSettings(), StoreSettings(data_dir=folder), TokenSettings(b"k" * 32), model_dir=folder
+        )
+        versions = load_versions(settings)
+        bound = versions.model.graph.bound(BATCH_ROWS)
+        self.predictor = BatchPredictor(bound, asyncio.get_running_loop())
+        self.models = ModelsInUse(
+            settings,
+            versions,
+            self.predictor,
+            self.processes,
+            self.world.metrics.models,
+            self.world,
+            "w1",
+            self.standing,
+        )
+        around = replace(self.world.around, predictor=self.predictor, standing=self.standing)
+        self.registry = SessionRegistry(
+            around,
+            MemoryBroker(),
+            owner="w1",
+            models=self.models.references,
+            max_sessions=100,
+            looked_by=versions.faces,
+        )
+
+    async def camera(self, second: bool) -> str:
+        """A webcam session that half of the sessions' share takes in, or does not; its id."""
+        ids = (f"s{number}" for number in range(100))
+        session = next(each for each in ids if (drawn(FRAME_MODEL, each) < HALF) is second)
+        await self.registry.open(Hello(source=Source.FRAME), "u", session)
+        return session
+
+    def named(self, session: str) -> dict[str, str]:
+        """Who speaks in a session: versions by model."""
+        runner = self.registry.get(session)
+        assert runner is not None
+        return {model.name: model.version for model in runner.core.care.models}
+
+    def put_in_use(self, safety: str = "1", pictures: str = "1", share: str | None = None) -> None:
+        (self.folder / "current.json").write_text(json.dumps({SAFETY: safety, FRAME_MODEL: pictures}))
+        trial = {FRAME_MODEL: {"share": {"version": share, "share": HALF}}} if share else {}
+        (self.folder / "trials.json").write_text(json.dumps(trial))
+
+
+@pytest.fixture
+async def worker(tmp_path: Path) -> Worker:
+    for version in ("1", "2"):
+        write_plain_model(tmp_path, version)
+        write_angry_reader(tmp_path, version)
+    (tmp_path / "current.json").write_text(json.dumps({SAFETY: "1", FRAME_MODEL: "1"}))
+    return Worker(tmp_path)
+
+
+async def test_a_share_reaches_the_sessions_that_it_draws_and_ends(worker: Worker) -> None:
+    stays, goes = await worker.camera(False), await worker.camera(True)
+    worker.put_in_use(share="2")
+    await worker.models.take_up(worker.registry)
+    assert (worker.named(stays)[FRAME_MODEL], worker.named(goes)[FRAME_MODEL]) == ("1", "2")
+    worker.put_in_use()
+    await worker.models.take_up(worker.registry)
+    assert worker.named(goes)[FRAME_MODEL] == "1"
+    assert worker.processes.in_use == [("1", "2"), ("1",)]
+    assert worker.models.refused == ""
+
+
+async def test_a_reader_that_is_refused_keeps_no_safety_model_back(worker: Worker) -> None:
+    session = await worker.camera(True)
+    worker.processes.refusals["2"] = "its checksum differs"
+    worker.put_in_use(safety="2", pictures="2")
+    await worker.models.take_up(worker.registry)
+    assert worker.named(session) == {SAFETY: "2", FRAME_MODEL: "1"}
+    assert worker.processes.in_use == [("1",)], "what was loaded in vain is let go of"
+    assert FRAME_MODEL in worker.models.told and "checksum" in worker.models.told
+    assert b"emdr_model_refusals_total 1.0" in worker.world.metrics.render()
+    worker.processes.refusals.clear()
+    await worker.models.take_up(worker.registry)
+    assert worker.named(session) == {SAFETY: "2", FRAME_MODEL: "2"}
+    assert "checksum" not in worker.models.told
+
+
+async def test_a_manifest_that_cannot_be_read_is_refused_as_well(worker: Worker) -> None:
+    session = await worker.camera(True)
+    (worker.folder / FRAME_MODEL / "2" / "manifest.json").write_text("{")
+    worker.put_in_use(safety="2", share="2")
+    await worker.models.take_up(worker.registry)
+    assert worker.named(session) == {SAFETY: "2", FRAME_MODEL: "1"}
+    assert "malformed" in worker.models.told
+
+
+async def test_a_safety_model_that_is_refused_leaves_all_as_it_was(worker: Worker) -> None:
+    session = await worker.camera(True)
+    (worker.folder / SAFETY / "2" / "model.onnx").write_bytes(b"altered")
+    worker.put_in_use(safety="2", pictures="2")
+    with pytest.raises(ModelRefused):
+        await worker.models.take_up(worker.registry)
+    assert worker.named(session) == {SAFETY: "1", FRAME_MODEL: "1"}
+    assert worker.processes.in_use == []
+
+
+async def test_a_share_that_a_process_is_found_without_is_over(worker: Worker) -> None:
+    stays, goes = await worker.camera(False), await worker.camera(True)
+    worker.put_in_use(share="2")
+    await worker.models.take_up(worker.registry)
+    worker.models.check_pictures(worker.registry)
+    assert worker.named(goes)[FRAME_MODEL] == "2"
+    worker.processes.refusals["2"] = "its checksum differs"
+    for _ in range(3):
+        worker.models.check_pictures(worker.registry)
+    assert worker.named(stays)[FRAME_MODEL] == worker.named(goes)[FRAME_MODEL] == "1"
+    assert worker.processes.in_use[-1] == ("1",)
+    assert "face_expression 2 has no share: its checksum differs" in worker.models.told
+    assert b"emdr_model_refusals_total 1.0" in worker.world.metrics.render()
+
+
+async def test_what_waits_for_a_doubt_to_end_is_heard_before_versions_change(worker: Worker) -> None:
+    """The worker stood still: a picture that the present version read is not answered yet."""
+    session = await worker.camera(True)
+    named: list[str] = []
+    worker.standing.hold(lambda: named.append(worker.named(session)[FRAME_MODEL]))
+    worker.put_in_use(pictures="2")
+    async with asyncio.TaskGroup() as group:
+        taking = group.create_task(worker.models.take_up(worker.registry))
+        await worker.processes.asked.wait()
+        await asyncio.sleep(0.2)  # of what must not happen there is no sign to wait for
+        assert not taking.done() and worker.named(session)[FRAME_MODEL] == "1"
+        worker.standing.assure(0.0)
+    assert named == ["1"]
+    assert worker.named(session)[FRAME_MODEL] == "2"
