@@ -23,7 +23,7 @@ from emdr_stream.simulation import Parameters
 from training.config import load_config
 from training.dataset import run_tasks
 from training.headroom.followed import EDGES_AT, Floats, Followed, asked, asked_randomised, to_learn_from
-from training.headroom.found import Outcome, gain, outcome
+from training.headroom.found import SHOWN, Outcome, gain, outcome
 from training.network import uncompressed
 from training.replay import run_model
 from training.run import Progress
@@ -40,7 +40,14 @@ of torch, the figures of one command are the same each time."""
 _WIDE: Final = 200
 _SHARPNESS: Final = 20.0
 """Log-odds for each way to the edge; any serves, for the threshold is swept."""
-_GROUPS: Final = ("expressivity low", "expressivity middle", "expressivity high", "body_signals no", "body_signals yes")
+_GROUPS: Final = (
+    "expressivity low",
+    "expressivity middle",
+    "expressivity high",
+    "body_signals no",
+    "body_signals yes",
+    *SHOWN,
+)
 
 Detector = Callable[[Followed], Floats]
 """Crisis probability in each second of a session (n,)."""
@@ -166,7 +173,7 @@ def _table(title: str, found: Sequence[Outcome]) -> Table:
 
 
 def _groups(title: str, found: Sequence[Outcome]) -> Table:
-    table = Table(title=f"{title}: found at 1/h, of how many, by what is known of the person and the sensor")
+    table = Table(title=f"{title}: found at 1/h, of how many, by person, sensor and what shows")
     for heading in ("detector", *_GROUPS):
         table.add_column(heading, overflow="fold")
     for each in found:

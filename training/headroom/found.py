@@ -1,5 +1,6 @@
 """In: crisis probabilities along sessions. Out: what a detector finds at a given cost in false alarms, how soon."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
@@ -11,12 +12,17 @@ from numpy.typing import NDArray
 from emdr_stream.evaluation.bootstrap import Interval, Persons
 from emdr_stream.evaluation.course import Course
 from emdr_stream.evaluation.events import Tally, tally
+from emdr_stream.evaluation.labels import Event
 from emdr_stream.evaluation.sweep import Sweep, alarms_at, sweep
 
 Floats = NDArray[np.float64]
 
 AT_RATE: Final = 1.0
 """False alarms an hour at which detectors are compared event by event."""
+SHOWN: Final = ("shows 2-2.5", "shows 2.5-4", "shows 4-7", "shows 7 or more")
+"""How far an event stands out, in momentary standard deviations; below 2 it does not count."""
+_SHOWN_FROM: Final = (2.5, 4.0, 7.0)
+_NOTED: Final = re.compile(r"shows (-?[\d.]+) momentary SD")
 _STEP_ODDS: Final = 0.2
 _LOWEST_ODDS: Final = -5.0
 _RESAMPLES: Final = 2_000
@@ -35,7 +41,7 @@ class Outcome:
     median_s: float
     p95_s: float
     by_group: dict[str, tuple[int, int]]
-    """Events found and events, by a group and its value (`expressivity low`)."""
+    """Events found and events, by a group and its value (`expressivity low`), and by `SHOWN`."""
     counts: NDArray[np.int64]
     """Events found and events of each session (sessions, 2)."""
 
@@ -86,10 +92,19 @@ def _rate(tallies: Sequence[Tally]) -> float:
 def _by_group(courses: Sequence[Course], tallies: Sequence[Tally]) -> dict[str, tuple[int, int]]:
     groups: dict[str, tuple[int, int]] = {}
     for course, each in zip(courses, tallies, strict=True):
-        for name, value in course.truth.groups.items():
-            found, events = groups.get(f"{name} {value}", (0, 0))
-            groups[f"{name} {value}"] = found + each.found, events + len(each.counted)
+        persons = [f"{name} {value}" for name, value in course.truth.groups.items()]
+        for one in each.counted:
+            for group in (*persons, shown(one.event)):
+                found, events = groups.get(group, (0, 0))
+                groups[group] = found + (one.alarm_ms is not None), events + 1
     return groups
+
+
+def shown(event: Event) -> str:
+    """Which of `SHOWN` an event belongs to, by what the simulator noted of it; the first where it noted nothing."""
+    noted = _NOTED.search(event.note)
+    size = float(noted.group(1)) if noted else 0.0
+    return SHOWN[sum(size >= edge for edge in _SHOWN_FROM)]
 
 
 def gain(less: Outcome, more: Outcome) -> Interval:

@@ -14,7 +14,7 @@ from training.__main__ import main
 from training.config import TrainingConfig, load_config
 from training.dataset import TRAINING, SessionTask, run_tasks
 from training.headroom.followed import CENTRED_S, EDGES_AT, Followed, asked, asked_randomised, to_learn_from
-from training.headroom.found import gain, outcome
+from training.headroom.found import SHOWN, gain, outcome, shown
 from training.network import compressed, uncompressed
 from training.targets import targets_of
 
@@ -89,7 +89,18 @@ def test_of_thresholds_that_find_as_many_the_soonest_is_taken() -> None:
     found = outcome("rises", _persons((200, 220, 0.3), (220, 240, 0.9)))
     assert found.found.value == 1.0 and found.events == 40
     assert (found.median_s, found.p95_s) == (3.0, 3.0)  # at 0.9 it would be 23 s
-    assert found.by_group == {"expressivity low": (20, 20), "expressivity high": (20, 20)}
+    assert found.by_group == {"expressivity low": (20, 20), "expressivity high": (20, 20), "shows 2-2.5": (40, 40)}
+
+
+def test_what_shows_is_read_from_what_the_simulator_notes(sessions: list[Followed]) -> None:
+    """Of any real note, so that the two cannot drift apart."""
+    assert [shown(event(1, 20, note=f"frozen form; shows {size} momentary SD")) for size in (2.1, 2.5, 6.9, 31.0)] == [
+        *SHOWN
+    ]
+    notes = [each.note for one in sessions for each in one.truth.events]
+    sizes = [float(note.partition("shows ")[2].split()[0]) for note in notes]
+    assert max(sizes) >= 2.5
+    assert shown(event(1, 20, note=notes[int(np.argmax(sizes))])) != SHOWN[0]
 
 
 def test_a_threshold_below_which_alarms_are_false_is_not_crossed() -> None:
