@@ -19,11 +19,12 @@ from emdr_stream.errors import ConfigurationError
 from emdr_stream.evaluation.bootstrap import Interval
 from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.recording.trials import usable_cores
-from emdr_stream.simulation import Parameters
+from emdr_stream.simulation import Family, Parameters
 from training.config import load_config
 from training.dataset import run_tasks
 from training.headroom.followed import EDGES_AT, Floats, Followed, asked, asked_randomised, to_learn_from
 from training.headroom.found import SHOWN, Outcome, gain, outcome
+from training.leaveout import CONTAINED
 from training.network import uncompressed
 from training.replay import run_model
 from training.run import Progress
@@ -32,6 +33,7 @@ from training.shown import Bars
 
 EPILOG: Final = """examples:
   python -m training headroom
+  python -m training headroom --without panic
   python -m training headroom --sessions 600 --asked 100 --epochs 2
 
 Needs torch, which is in no lock file: pip install torch. An hour or so on two cores; on one thread and for one version
@@ -46,6 +48,7 @@ _GROUPS: Final = (
     "expressivity high",
     "body_signals no",
     "body_signals yes",
+    *(f"family {family.value}" for family in CONTAINED),
     *SHOWN,
 )
 
@@ -62,6 +65,11 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--sessions", type=int, default=8_000, help="to learn from (default: 8000)")
     parser.add_argument("--asked", type=int, default=1_000, help="to be asked for (default: 1000)")
+    parser.add_argument(
+        "--without",
+        choices=[each.value for each in CONTAINED],
+        help="learn from no session of this family, or of one that may hold its crises; the shipped version has",
+    )
     parser.add_argument("--epochs", type=int, default=6, help="passes of each detector (default: 6)")
     parser.add_argument("--version", default="3", help="shipped version beside them (default: 3)")
     parser.add_argument("--processes", type=int, default=usable_cores(), help="how many simulate (default: up to 2)")
@@ -127,7 +135,9 @@ def _learned(args: argparse.Namespace, progress: Progress) -> dict[str, Detector
     network = replace(config.network, epochs=args.epochs)
     tasks = to_learn_from(replace(config.cohort, training_sessions=args.sessions), config.seed, network.drop_sets_share)
     progress.begin("simulating clients to learn from", args.sessions)
-    sessions = [one for one in run_tasks(tasks, args.processes, progress.reach) if len(one.times_ms)]
+    sessions = seen(run_tasks(tasks, args.processes, progress.reach), args.without)
+    if not sessions:
+        raise ConfigurationError("nothing is left to learn from: more of --sessions")
     detectors: dict[str, Detector] = {}
     for name, kind in (
         ("no memory", Kind(memory=False, person=False)),
@@ -138,6 +148,12 @@ def _learned(args: argparse.Namespace, progress: Progress) -> dict[str, Detector
         progress.begin(f"learning: {name}", args.epochs)
         detectors[name] = learn(sessions, kind, network, config.seed, progress.reach).crisis
     return detectors
+
+
+def seen(sessions: Sequence[Followed], without: str | None) -> list[Followed]:
+    """Those with a row to learn from, and of no family that is hidden or may hold the hidden one's crises."""
+    hidden = {without, *CONTAINED[Family(without)]} if without else set()
+    return [one for one in sessions if len(one.times_ms) and one.truth.family not in hidden]
 
 
 def _shipped(version: str) -> Detector:

@@ -41,7 +41,7 @@ class Outcome:
     median_s: float
     p95_s: float
     by_group: dict[str, tuple[int, int]]
-    """Events found and events, by a group and its value (`expressivity low`), and by `SHOWN`."""
+    """Events found and events, by a group and its value (`expressivity low`, `family panic`), and by `SHOWN`."""
     counts: NDArray[np.int64]
     """Events found and events of each session (sessions, 2)."""
 
@@ -94,7 +94,7 @@ def _by_group(courses: Sequence[Course], tallies: Sequence[Tally]) -> dict[str, 
     for course, each in zip(courses, tallies, strict=True):
         persons = [f"{name} {value}" for name, value in course.truth.groups.items()]
         for one in each.counted:
-            for group in (*persons, shown(one.event)):
+            for group in (*persons, f"family {course.truth.family}", shown(one.event)):
                 found, events = groups.get(group, (0, 0))
                 groups[group] = found + (one.alarm_ms is not None), events + 1
     return groups

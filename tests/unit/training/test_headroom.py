@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from tests.unit.evaluation.courses import course, event
 from training.__main__ import main
 from training.config import TrainingConfig, load_config
 from training.dataset import TRAINING, SessionTask, run_tasks
+from training.headroom.command import seen
 from training.headroom.followed import CENTRED_S, EDGES_AT, Followed, asked, asked_randomised, to_learn_from
 from training.headroom.found import SHOWN, gain, outcome, shown
 from training.network import compressed, uncompressed
@@ -70,6 +72,17 @@ def test_who_is_asked_for_was_never_learned_from(config: TrainingConfig) -> None
     assert not plain.person.shifted and moved.person.shifted
 
 
+def test_a_hidden_family_is_hidden_with_all_that_may_hold_it(sessions: list[Followed]) -> None:
+    def of(family: str) -> Followed:
+        return replace(sessions[0], truth=msgspec.structs.replace(sessions[0].truth, family=family))
+
+    given = [of(family) for family in ("panic", "shutdown", "face_lost", "noisy_sensor", "wandering")]
+    assert [one.truth.family for one in seen(given, "panic")] == ["shutdown", "wandering"]
+    assert [one.truth.family for one in seen(given, "shutdown")] == ["panic", "face_lost", "wandering"]
+    unheard = replace(given[0], times_ms=given[0].times_ms[:0])
+    assert len(seen([*given, unheard], None)) == len(given)
+
+
 def _said(of: Course, *spells: tuple[int, int, float]) -> Course:
     crisis = np.zeros(len(of.watched.crisis))
     for start, end, level in spells:
@@ -89,7 +102,12 @@ def test_of_thresholds_that_find_as_many_the_soonest_is_taken() -> None:
     found = outcome("rises", _persons((200, 220, 0.3), (220, 240, 0.9)))
     assert found.found.value == 1.0 and found.events == 40
     assert (found.median_s, found.p95_s) == (3.0, 3.0)  # at 0.9 it would be 23 s
-    assert found.by_group == {"expressivity low": (20, 20), "expressivity high": (20, 20), "shows 2-2.5": (40, 40)}
+    assert found.by_group == {
+        "expressivity low": (20, 20),
+        "expressivity high": (20, 20),
+        "family all": (40, 40),
+        "shows 2-2.5": (40, 40),
+    }
 
 
 def test_what_shows_is_read_from_what_the_simulator_notes(sessions: list[Followed]) -> None:
