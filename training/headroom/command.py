@@ -36,8 +36,8 @@ EPILOG: Final = """examples:
   python -m training headroom --without panic
   python -m training headroom --sessions 600 --asked 100 --epochs 2
 
-Needs torch, which is in no lock file: pip install torch. An hour or so on two cores; on one thread and for one version
-of torch, the figures of one command are the same each time."""
+Needs torch, which is in no lock file: pip install torch. About half an hour of processor time; on one kind of
+processor and for one version of torch, the figures of one command are the same each time."""
 
 _WIDE: Final = 200
 _SHARPNESS: Final = 20.0
