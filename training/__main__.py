@@ -1,8 +1,8 @@
 """In: the command line. Out: `python -m training train` writes a model and `evaluate` tells how good it is;
 `expression` and `expression-evaluate` do so for the reader of faces; `compare` holds the simulator against real
-recordings, `heldout` writes what no model is trained on, `leave-out` asks for a family that was not, and `progress`
-fits and scores the forecasts of courses; `personalization` holds the pattern optimiser against its rules on simulated
-courses; `reference`, `retrain` and `worker` follow a training."""
+recordings, `heldout` writes what no model is trained on, `leave-out` asks for a family that was not, `headroom` for
+what could be found at all, and `progress` fits and scores the forecasts of courses; `personalization` holds the pattern
+optimiser against its rules on simulated courses; `reference`, `retrain` and `worker` follow a training."""
 
 import argparse
 import os
@@ -67,10 +67,8 @@ def _other(args: argparse.Namespace, console: Console, command: str) -> int:
         from training.heldout.command import run as write_heldout
 
         return write_heldout(args, console)
-    if args.command == "leave-out":
-        from training.leaveout import run as leave_out
-
-        return leave_out(args, console)
+    if args.command in ("leave-out", "headroom"):
+        return _study(args, console)
     if args.command == "progress":
         from training.progress.command import run as progress
 
@@ -82,6 +80,17 @@ def _other(args: argparse.Namespace, console: Console, command: str) -> int:
     from training.expression.command import run
 
     return run(args, console)
+
+
+def _study(args: argparse.Namespace, console: Console) -> int:
+    """What is asked on simulated clients of other seeds, and writes nothing."""
+    if args.command == "headroom":
+        from training.headroom.command import run as headroom
+
+        return headroom(args, console)
+    from training.leaveout import run as leave_out
+
+    return leave_out(args, console)
 
 
 def _everything(args: argparse.Namespace, console: Console) -> int:
@@ -226,6 +235,7 @@ def _parser() -> argparse.ArgumentParser:
     from training.compare.command import add_parser as add_compare
     from training.evaluation.command import add_parser
     from training.expression.command import add_parsers
+    from training.headroom.command import add_parser as add_headroom
     from training.heldout.command import add_parser as add_heldout
     from training.leaveout import add_parser as add_leave_out
     from training.personalization.command import add_parser as add_personalization
@@ -235,6 +245,7 @@ def _parser() -> argparse.ArgumentParser:
     add_parsers(commands)
     life.add_parsers(commands)
     add_compare(commands)
+    add_headroom(commands)
     add_heldout(commands)
     add_leave_out(commands)
     add_progress(commands)

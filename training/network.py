@@ -33,10 +33,11 @@ def _columns(*signals: str) -> NDArray[np.int64]:
     return np.flatnonzero([name.endswith(of) or name.rpartition("_")[0].endswith(of) for name in FEATURE_NAMES])
 
 
-_GROUPS: Final = (_columns(*BODY_SIGNALS), _columns("attention"), _columns(*DIMENSIONS), _columns(*EMOTIONS))
-_GROUP_RARITY: Final = (1.0, 0.3, 0.2, 0.2)
+GROUPS: Final = (_columns(*BODY_SIGNALS), _columns("attention"), _columns(*DIMENSIONS), _columns(*EMOTIONS))
+GROUP_RARITY: Final = (1.0, 0.3, 0.2, 0.2)
 """What clients may not send, and how often it is hidden, as a share of how often the body signals are."""
-_STATE_SHARE, _RISK_SHARE, _CRISIS_SHARE, _CHANGE_SHARE = 0.6, 0.7, 1.2, 0.15
+STATE_SHARE, RISK_SHARE, CRISIS_SHARE, CHANGE_SHARE = 0.6, 0.7, 1.2, 0.15
+"""Of each error in the loss."""
 _LEAST_SD: Final = 1e-3
 
 
@@ -63,6 +64,12 @@ def compressed(features: Floats) -> Floats:
     """x / sqrt(1 + |x|): near 0 as it is, far out its root, so that a strong face is told from an overwhelmed one."""
     x = np.clip(features, np.float32(-CLIP), np.float32(CLIP))
     return np.asarray(x / np.sqrt(np.float32(1.0) + np.abs(x)), dtype=np.float32)
+
+
+def uncompressed(inputs: Floats) -> Floats:
+    """The features that `compressed` gave these for."""
+    size = np.abs(inputs)
+    return np.asarray(np.sign(inputs) * size * (size + np.sqrt(size * size + np.float32(4.0))) / np.float32(2.0))
 
 
 def standardise(features: Floats, mean: Floats, scale: Floats) -> Floats:
@@ -109,10 +116,10 @@ def _batch_targets(data: Dataset, chosen: NDArray[np.int64], change_sd: Floats) 
     wanted[:, RISK] = data.soft_risk[chosen]
     wanted[:, CRISIS] = data.crisis[chosen]
     wanted[:, CHANGE] = np.clip(data.change[chosen] / change_sd, -4.0, 4.0)
-    weight[:, :N_STATES] = _STATE_SHARE * data.state_weight[chosen, None]
-    weight[:, RISK] = _RISK_SHARE * data.safety_weight[chosen]
-    weight[:, CRISIS] = _CRISIS_SHARE * data.safety_weight[chosen]
-    weight[:, CHANGE] = _CHANGE_SHARE * data.change_weight[chosen, None]
+    weight[:, :N_STATES] = STATE_SHARE * data.state_weight[chosen, None]
+    weight[:, RISK] = RISK_SHARE * data.safety_weight[chosen]
+    weight[:, CRISIS] = CRISIS_SHARE * data.safety_weight[chosen]
+    weight[:, CHANGE] = CHANGE_SHARE * data.change_weight[chosen, None]
     return BatchTargets(wanted, weight)
 
 
@@ -155,7 +162,7 @@ def _loss(said: Floats, targets: BatchTargets) -> float:
 
 def _varied(rng: np.random.Generator, features: Floats, mean: Floats, scale: Floats, config: NetworkConfig) -> Floats:
     """Standardised input with noise; some rows lose a group of signals, as with clients that do not send it."""
-    for columns, rarity in zip(_GROUPS, _GROUP_RARITY, strict=True):
+    for columns, rarity in zip(GROUPS, GROUP_RARITY, strict=True):
         hidden = np.flatnonzero(rng.random(len(features)) < config.drop_body_share * rarity)
         features[np.ix_(hidden, columns)] = 0.0
     x = standardise(features, mean, scale)

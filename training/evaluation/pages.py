@@ -34,6 +34,8 @@ _LIMITS: Final = """\
   counts where it shows; the others are reported apart.
 - Real people belong to no family of the simulator. The families held out of training are nearer to that, and ours.
 - Nothing is said before the personal baseline stands, nor while no client is seen; that time is not monitored.
+- Why targets are missed, and how much of what is missed anybody could find in these signals: `docs/evaluation.md`,
+  "What could be found at all".
 - Crises take up about 5 % of the test's time. Where they are rarer, a smaller share of the alarms is right.
 - Some constants of the simulator (face noise, the lead of a neutral face, frame noise) were fitted on the very
   speakers' clips that serve as negative control here: that control is no independent evidence.
