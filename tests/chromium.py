@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.installing import by_apt, run_all
+
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _DOWNLOADED: Final = (
     "chromium-*/chrome-linux*/chrome",
@@ -23,7 +25,6 @@ _DOWNLOADED: Final = (
     "chromium-*/chrome-mac*/Google Chrome for Testing.app/Contents/MacOS/Google Chrome for Testing",
 )
 _CACHES: Final = (".cache/ms-playwright", "Library/Caches/ms-playwright")
-_INSTALL_S: Final = 600.0
 _START_S: Final = 60.0
 
 
@@ -39,7 +40,7 @@ def install_chromium() -> str:
     """Install one. Returns what went wrong, empty when nothing did."""
     problems = []
     for commands in _ways():
-        problem = _run(commands)
+        problem = run_all(commands)
         if not problem and find_chromium() is not None:
             return ""
         problems.append(problem or f"{' '.join(commands[-1])}: what it installed does not start")
@@ -47,21 +48,9 @@ def install_chromium() -> str:
 
 
 def _ways() -> Iterator[list[list[str]]]:
-    apt = shutil.which("apt-get")
-    if apt is not None and os.geteuid() == 0:
-        yield [[apt, "update", "-qq"], [apt, "install", "-qq", "-y", "--no-install-recommends", "chromium"]]
+    if package := by_apt("chromium"):
+        yield package
     yield [[sys.executable, "-m", "playwright", "install", "chromium"]]
-
-
-def _run(commands: list[list[str]]) -> str:
-    for command in commands:
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
-        except (OSError, subprocess.TimeoutExpired) as problem:
-            return f"{' '.join(command)}: {problem}"
-        if done.returncode != 0:
-            return f"{' '.join(command)}: {done.stderr.strip()[-300:]}"
-    return ""
 
 
 def _candidates() -> Iterator[Path]:

@@ -4,15 +4,14 @@
 ask `find_prometheus` and `find_promtool` alone, and skip where they find nothing.
 """
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
+from tests.installing import by_apt, run_all
+
 MISSING: Final = "Prometheus is not installed (Debian package `prometheus`): make test installs it for root"
-_INSTALL_S: Final = 600.0
 
 
 def find_prometheus() -> Path | None:
@@ -25,17 +24,8 @@ def find_promtool() -> Path | None:
 
 def install_prometheus() -> str:
     """Install it. Returns what went wrong, empty when nothing did."""
-    apt = shutil.which("apt-get")
-    if apt is None or os.geteuid() != 0:
-        return "it can be installed by root on Debian alone"
-    for command in ([apt, "update", "-qq"], [apt, "install", "-qq", "-y", "--no-install-recommends", "prometheus"]):
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
-        except (OSError, subprocess.TimeoutExpired) as problem:
-            return f"{' '.join(command)}: {problem}"
-        if done.returncode != 0:
-            return f"{' '.join(command)}: {done.stderr.strip()[-300:]}"
-    return ""
+    commands = by_apt("prometheus")
+    return run_all(commands) if commands else "it can be installed by root on Debian alone"
 
 
 def _found(name: str) -> Path | None:
