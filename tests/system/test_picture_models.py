@@ -15,7 +15,7 @@ import pytest
 from emdr_stream.endpoints.camera_desk import FRAME_MODEL
 from emdr_stream.endpoints.cameras import LANDMARKS_MODEL
 from emdr_stream.inference.choice import drawn
-from emdr_stream.inference.manifest import default_models_dir
+from emdr_stream.inference.manifest import current_versions, default_models_dir
 from tests.angry_reader import ANGER, SURE, write_angry_reader
 from tests.faces import landmarker_or_skip
 from tests.system.cameras import Webcam, camera_service, faces_part, webcam
@@ -23,6 +23,7 @@ from tests.system.plain_model import add_shipped, write_plain_model
 from tests.system.service import Service, eventually
 from tests.system.sockets import Message, beside
 from tests.system.test_model_life import models, until, versions
+from tests.tiny_model import write_manifest
 from tests.webcam import jpegs, round_and_round, video
 
 pytestmark = [pytest.mark.system, pytest.mark.anyio]
@@ -47,7 +48,16 @@ def folder(tmp_path: Path) -> Path:
     """The shipped model of pictures as version 1; version 2 sees anger in everybody."""
     landmarker_or_skip()
     write_plain_model(tmp_path)
-    add_shipped(tmp_path, default_models_dir(), FRAME_MODEL, LANDMARKS_MODEL)
+    add_shipped(tmp_path, default_models_dir(), LANDMARKS_MODEL)
+    shipped = default_models_dir() / FRAME_MODEL / current_versions(default_models_dir())[FRAME_MODEL]
+    first = tmp_path / FRAME_MODEL / "1"
+    shutil.copytree(shipped, first)
+    manifest = json.loads((first / "manifest.json").read_text())
+    # Without its figures and targets, which a model for tests could not reach: it is to be promoted by its own.
+    manifest = {key: value for key, value in manifest.items() if key not in {"metrics", "targets"}}
+    write_manifest(first, {**manifest, "version": "1"})
+    current = tmp_path / "current.json"
+    current.write_text(json.dumps(json.loads(current.read_text()) | {FRAME_MODEL: "1"}))
     write_angry_reader(tmp_path, "2")
     return tmp_path
 

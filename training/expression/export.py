@@ -33,7 +33,7 @@ from emdr_stream.vision.expression import (
 from emdr_stream.vision.geometry import N_BLENDSHAPES, N_FEATURES, N_POSE
 from training.expression.calibration import Calibration, Calibrations
 from training.expression.landmarks import Floats
-from training.expression.network import N_CLASSES, ExpressionNetwork
+from training.expression.network import FELT, MEANT, N_CLASSES, SEEN, THIRD, ExpressionNetwork
 from training.expression.plain import LandmarksNetwork
 from training.package import Json, put_in_use
 
@@ -61,15 +61,24 @@ class Corrected(nn.Module):
     def __init__(self, calibration: Calibration) -> None:
         super().__init__()
         self.intent = calibration.intent
+        self.seen = calibration.seen
+        self.third = calibration.third
         self.temperature = calibration.temperature
         self.hedge = calibration.hedge
-        self.register_buffer("log_prior", torch.tensor(calibration.log_prior) * calibration.prior_power)
+        self.register_buffer("log_prior", torch.from_numpy(calibration.correction()))
 
     def forward(self, said: Tensor) -> Tensor:
-        """[n, N_OUT] to [n, 7]."""
-        joined = (said[:, :N_CLASSES] + self.intent * said[:, N_CLASSES : 2 * N_CLASSES]) / (1 + self.intent)
-        chances = torch.softmax((joined - self.log_prior) / self.temperature, 1)
+        """[n, N_OUT], with the third answer where that counts, to [n, 7]."""
+        chances = torch.softmax(self.logits(said), 1)
         return chances * (1 - self.hedge) + self.hedge / N_CLASSES
+
+    def logits(self, said: Tensor) -> Tensor:
+        """[n, 7], of which the softmax is taken."""
+        joined = self.seen * said[:, SEEN] + self.intent * said[:, MEANT]
+        if self.third:
+            joined = joined + self.third * said[:, THIRD]
+        joined = joined / (self.seen + self.intent + self.third)
+        return (joined - self.log_prior) / self.temperature
 
 
 class Answered(nn.Module):
@@ -82,7 +91,7 @@ class Answered(nn.Module):
 
     def forward(self, said: Tensor) -> Said:
         """[n, N_OUT] to probabilities, affect [n, 2], and probabilities of a web face."""
-        return self.camera(said), torch.tanh(said[:, 2 * N_CLASSES :]), self.web(said)
+        return self.camera(said), torch.tanh(said[:, FELT]), self.web(said)
 
 
 class FaceGraph(nn.Module):
@@ -193,6 +202,10 @@ def _plain(calibration: Calibration) -> dict[str, Json]:
         "intent": calibration.intent,
         "prior_power": calibration.prior_power,
         "temperature": calibration.temperature,
+        "seen": calibration.seen,
+        "third": calibration.third,
+        "calm": calibration.calm,
+        "glad": calibration.glad,
         "hedge": calibration.hedge,
         "log_prior": list(calibration.log_prior),
     }

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from training.expression.config import Recipe
 from training.expression.dataset import Faces
-from training.expression.network import N_CLASSES
+from training.expression.network import FELT, MEANT, N_CLASSES, SEEN
 
 AFFECT_OF: Final = torch.tensor(
     [(0.40, 0.27), (-0.19, -0.14), (-0.42, 0.43), (-0.31, 0.15), (-0.17, 0.51), (-0.38, 0.18), (-0.01, 0.01)]
@@ -42,9 +42,9 @@ def of_head(recipe: Recipe, said: Tensor, wanted: Targets) -> Tensor:
     """The loss of one head's answers [k, N_OUT]."""
     votes, intent, affect, weight = wanted
     share = weight / weight.sum()
-    seen = (functional.cross_entropy(said[:, :N_CLASSES], votes, reduction="none") * share).sum()
-    meant = (functional.cross_entropy(said[:, N_CLASSES : 2 * N_CLASSES], intent, reduction="none") * share).sum()
-    felt = torch.tanh(said[:, 2 * N_CLASSES :])
+    seen = (functional.cross_entropy(said[:, SEEN], votes, reduction="none") * share).sum()
+    meant = (functional.cross_entropy(said[:, MEANT], intent, reduction="none") * share).sum()
+    felt = torch.tanh(said[:, FELT])
     distance = (felt - affect).square().mean() * 4 + (1 - _concordance(felt, affect)).mean() * 0.5
     return seen + recipe.intent * meant + recipe.affect * distance
 

@@ -90,11 +90,11 @@ def make(
     blind = train_landmarks(recipes[LANDMARKS], material.faces)
     hedged = _calibrated_landmarks(blind, material)
     export_landmarks(models, blind, hedged, made)
-    judged = {**_judged("valid", web, calibrations.web), **_judged("fold", other, calibrations.camera)}
+    judged = {**judged_on("valid", web, calibrations.web), **judged_on("fold", other, calibrations.camera)}
     return {
         **judged,
-        **_by_three("valid_meant", web, calibrations.camera),
-        **_by_three("fold", other, calibrations.camera),
+        **judged_by_three("valid_meant", web, calibrations.camera),
+        **judged_by_three("fold", other, calibrations.camera),
     }
 
 
@@ -109,10 +109,11 @@ def make_landmarks(
     calibrations = _calibrated_landmarks(network, material)
     export_landmarks(models, network, calibrations, made)
     found = material.web.take(material.web.found)
-    return _judged("valid", answers(landmarks_outputs(network, found.features), found), calibrations.web)
+    return judged_on("valid", answers(landmarks_outputs(network, found.features), found), calibrations.web)
 
 
-def _judged(name: str, faces: Answers, calibration: Calibration) -> dict[str, float]:
+def judged_on(name: str, faces: Answers, calibration: Calibration) -> dict[str, float]:
+    """How what raters saw is read."""
     clear = faces.label != UNSURE
     chances, label = calibration.chances(faces.said[clear]), faces.label[clear]
     return {
@@ -123,7 +124,7 @@ def _judged(name: str, faces: Answers, calibration: Calibration) -> dict[str, fl
     }
 
 
-def _by_three(name: str, faces: Answers, calibration: Calibration) -> dict[str, float]:
+def judged_by_three(name: str, faces: Answers, calibration: Calibration) -> dict[str, float]:
     """The recalls of joy, neutral and distress as they were meant."""
     known = faces.intent != UNSURE
     recalls = three_recalls(calibration.chances(faces.said[known]), faces.intent[known])

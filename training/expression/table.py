@@ -48,6 +48,22 @@ def reached(report: dict[str, Json], target: Target, reader: str) -> float | Non
     return None if part is None else float(part)
 
 
+def recorded(report: dict[str, Json]) -> tuple[dict[str, Json], list[Json]]:
+    """The figures of the model with pixels and their targets, as a manifest holds them."""
+    metrics: dict[str, Any] = {"test": {}}
+    targets: list[Json] = []
+    for target in TARGETS:
+        steps = [step for step in target.path if step != "{}"]
+        place = metrics["test"]
+        for step in steps[:-1]:
+            place = place.setdefault(step, {})
+        place[steps[-1]] = reached(report, target, "ours")
+        name = ".".join(("test", *steps))
+        bounds: dict[str, Json] = {"must": target.must, "ambitious": target.aim, "at_least": not target.least}
+        targets.append({"name": name, "what": target.what, **bounds})
+    return metrics, targets
+
+
 def targets_table(report: dict[str, Json]) -> Table:
     """The table of the data's README, filled."""
     table = Table(title="face_expression against its targets, each set measured through the service's own code")
