@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -100,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     """Play the scenario. Exit code 1 when the client could not stream."""
     scenario = SCENARIOS[args.scenario]
     _need_port(args.port)
-    with _folder() as folder, _service(folder, args.port, readings(args.scenario)) as address:
+    with _told_to_end(), _folder() as folder, _service(folder, args.port, readings(args.scenario)) as address:
         tokens = _tokens(folder / "data")
         console = f"http://{address}/console#token={tokens[Role.THERAPIST]}"
         client = f"http://{address}/client#token={tokens[Role.CLIENT]}"
@@ -169,6 +170,18 @@ def _tokens(folder: Path) -> dict[Role, str]:
         Role.CLIENT: authority.issue(Role.CLIENT, _CLIENT, now=now, lifetime_s=_TOKEN_S),
         Role.THERAPIST: authority.issue(Role.THERAPIST, _THERAPIST, now=now, lifetime_s=_TOKEN_S, clients=["*"]),
     }
+
+
+@contextlib.contextmanager
+def _told_to_end() -> Iterator[None]:
+    """A `kill` and a closed terminal end the demo as Ctrl-C does: its service and stores must not outlive it."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

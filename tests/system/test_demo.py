@@ -1,6 +1,7 @@
 """The demo, whole and in real time: what it tells in the terminal is also what its console's link shows."""
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from tests.system.browser import browser
 from tests.system.pages import opened
 from tests.system.service import environment, eventually, free_port
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 _WHOLE_S = 120.0
 """From the first line of the session to its last."""
@@ -36,6 +37,24 @@ def demo(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
         process.wait(30)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_told_to_end_leaves_neither_service_nor_folder(
+    demo: tuple["subprocess.Popen[bytes]", Path], number: signal.Signals
+) -> None:
+    process, told = demo
+    assert eventually(lambda: "listens on" in told.read_text(), 60), told.read_text()
+    (service,) = [pid for pid in children(process.pid) if "serve" in Path(f"/proc/{pid}/cmdline").read_text()]
+    folder = Path(re.findall(r"--data-dir\0([^\0]+)", Path(f"/proc/{service}/cmdline").read_text())[0]).parent
+    process.send_signal(number)
+    process.wait(60)
+    assert not Path(f"/proc/{service}").exists() and not folder.exists()
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.slow
 def test_a_newcomer_sees_an_escalation_a_pause_and_its_acknowledgement_within_two_minutes(
     demo: tuple["subprocess.Popen[bytes]", Path],
 ) -> None:
