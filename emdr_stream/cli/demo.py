@@ -176,6 +176,7 @@ def _tokens(folder: Path) -> dict[Role, str]:
 def _told_to_end() -> Iterator[None]:
     """A `kill` and a closed terminal end the demo as Ctrl-C does: its service and stores must not outlive it."""
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
     before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
         yield
