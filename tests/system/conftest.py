@@ -5,10 +5,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from emdr_stream.simulation import Family
 from tests.speakers import GROUPS
 from tests.system import scenes
+from tests.system.browser import browser
 from tests.system.faces import Mood
 from tests.system.plain_model import write_plain_model
 from tests.system.service import Service, service
@@ -69,3 +71,10 @@ def stage(shipped: Service, plain: Service, test_data: Path) -> scenes.Stage:
     for mood in MOODS:
         played[mood.value] = partial(scenes.cause, plain, mood)
     return scenes.play_all(played)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser for the tests of one file; its camera shows a test picture."""
+    with browser() as running:
+        yield running

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.system.browser import browser, keep_picture
+from tests.system.browser import keep_picture
 from tests.system.dropping_line import dropping_line
 from tests.system.pages import ClientPage, ConsolePage, opened
 from tests.system.service import Service, service
@@ -31,12 +31,6 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
 @pytest.fixture(scope="module")
 def clinic(plain_models: Path) -> Iterator[Service]:
     with service(model_dir=str(plain_models), baseline_s="5") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as running:
         yield running
 
 

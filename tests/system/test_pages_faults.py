@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.system.browser import browser, keep_picture
+from tests.system.browser import keep_picture
 from tests.system.dropping_line import dropping_line
 from tests.system.pages import ClientPage, ConsolePage, opened, until
 from tests.system.service import Service, service
@@ -28,12 +28,6 @@ _STOPPED_WITHIN_MS = 2_250
 def mortal(plain_models: Path) -> Iterator[Service]:
     """A service of this module's own: it is frozen and killed, and started again on the same folder."""
     with service(model_dir=str(plain_models)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as running:
         yield running
 
 

@@ -7,7 +7,6 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.system.browser import browser
 from tests.system.pages import ClientPage, ConsolePage, opened
 from tests.system.service import Service, service
 
@@ -38,12 +37,6 @@ document.addEventListener("securitypolicyviolation", ({ violatedDirective }) => 
 @pytest.fixture(scope="module")
 def clinic(plain_models: Path) -> Iterator[Service]:
     with service(model_dir=str(plain_models), baseline_s="5", token_leeway_s="0") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as running:
         yield running
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.system.browser import browser
 from tests.system.pages import ConsolePage, opened
 from tests.system.service import Service, service
 
@@ -16,12 +15,6 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 @pytest.fixture(scope="module")
 def clinic(plain_models: Path) -> Iterator[Service]:
     with service(model_dir=str(plain_models), baseline_s="5") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as running:
         yield running
 
 

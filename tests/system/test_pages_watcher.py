@@ -7,7 +7,6 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.system.browser import browser
 from tests.system.pages import ClientPage, ConsolePage, opened
 from tests.system.service import Service, eventually, service
 
@@ -20,12 +19,6 @@ _MOST_GROWTH_KIB: Final = 8 * 1024
 @pytest.fixture(scope="module")
 def clinic(plain_models: Path) -> Iterator[Service]:
     with service(model_dir=str(plain_models)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as running:
         yield running
 
 
