@@ -27,9 +27,10 @@ from training.expression.calibration import GRIEVED, JOY
 from training.expression.choice import KEPT
 from training.expression.config import Recipe
 from training.expression.dataset import Faces
+from training.expression.descent import Descent
 from training.expression.elders import Elders, Said
 from training.expression.landmarks import Floats
-from training.expression.losses import chances, schedule, weight_groups
+from training.expression.losses import chances
 from training.expression.network import FELT, MEANT, SEEN, THIRD, TaughtNetwork
 
 DEFAULT_PATH: Final = Path(__file__).with_name("distil.toml")
@@ -99,28 +100,17 @@ def distilled(taught: Class, start: TaughtNetwork, told: Told) -> list[TaughtNet
         if isinstance(module, nn.Dropout):
             module.p = recipe.dropout
     network.to(memory_format=torch.channels_last).train()
-    averaged = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
-    )
-    optimiser = torch.optim.AdamW(weight_groups(network, recipe.decay), lr=recipe.rate)
-    steps, total = recipe.epochs * recipe.steps, 0.0
-    ends = {round(part * steps) for part in KEPT}
+    descent = Descent(network, recipe)
+    total = 0.0
+    ends = {round(part * descent.steps) for part in KEPT}
     kept: list[TaughtNetwork] = []
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * schedule(step, steps)
-        loss = _loss(taught, network, views.next())
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
-        optimiser.step()
-        averaged.update_parameters(network)
-        total += float(loss.detach())
+    for step in range(descent.steps):
+        total += descent.step(_loss(taught, network, views.next()))
         if (step + 1) % recipe.steps == 0:
             told((step + 1) // recipe.steps, total / recipe.steps)
             total = 0.0
         if step + 1 in ends:
-            kept.append(copy.deepcopy(averaged.module).eval())
+            kept.append(copy.deepcopy(descent.averaged.module).eval())
     return kept
 
 

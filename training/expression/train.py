@@ -12,8 +12,9 @@ from emdr_stream.vision.geometry import mirrored
 from training.expression.augment import augmented, centred
 from training.expression.config import Recipe
 from training.expression.dataset import Faces
+from training.expression.descent import Descent
 from training.expression.landmarks import Floats
-from training.expression.losses import chances, of_head, schedule, targets, weight_groups
+from training.expression.losses import chances, of_head, targets
 from training.expression.network import ExpressionNetwork
 
 Told = Callable[[int, float], None]
@@ -33,28 +34,16 @@ def train(recipe: Recipe, faces: Faces, told: Told, start: ExpressionNetwork | N
     _fit_scale(network, faces)
     noise = (recipe.feature_noise / network.features.scale).numpy()
     network.to(memory_format=torch.channels_last)
-    averaged = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
-    )
-    optimiser = torch.optim.AdamW(weight_groups(network, recipe.decay), lr=recipe.rate)
-    steps = recipe.epochs * recipe.steps
+    descent = Descent(network, recipe)
     odds = chances(recipe, faces)
     total = 0.0
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * schedule(step, steps)
+    for step in range(descent.steps):
         rows = draw.choice(len(faces), recipe.batch, p=odds)
-        loss = _loss(recipe, network, faces, rows, noise, draw)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
-        optimiser.step()
-        averaged.update_parameters(network)
-        total += float(loss.detach())
+        total += descent.step(_loss(recipe, network, faces, rows, noise, draw))
         if (step + 1) % recipe.steps == 0:
             told((step + 1) // recipe.steps, total / recipe.steps)
             total = 0.0
-    trained: ExpressionNetwork = averaged.module
+    trained: ExpressionNetwork = descent.averaged.module
     return trained.eval()
 
 
