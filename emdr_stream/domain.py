@@ -201,14 +201,20 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
         return first == first or any(v == v for v in self.values[:_HEART_RATE])
 
 
+MEMORY_UNITS: Final = 96
+"""What a model with a memory keeps of a session from one step to the next: so many float32, all 0 at first."""
+
+
 class Scores(msgspec.Struct, frozen=True, gc=False):
     """What the models say of one feature row.
 
     `states`: probabilities in the order of MODEL_STATES. `risk`, `crisis`: calibrated probabilities, 0..1.
     `change`: expected change of valence, arousal and attention over the next 10 s, in their own units.
+    `memory`: what the model would remember after this row, float32; empty where it has no memory, or need not keep it.
     """
 
     states: tuple[float, ...]
     risk: float
     crisis: float
     change: tuple[float, float, float]
+    memory: bytes = b""

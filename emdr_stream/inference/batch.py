@@ -8,17 +8,25 @@ a row when the loop turns; a busy one lets a batch gather company for three mill
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from emdr_stream.domain import Scores
+from emdr_stream.domain import MEMORY_UNITS, Scores
 from emdr_stream.errors import ModelFailed
-from emdr_stream.pipeline.classify import Scored, to_scores
-from emdr_stream.pipeline.features import N_FEATURES, ROW_LENGTH, Array, Deriver
+from emdr_stream.pipeline.classify import Scored
+from emdr_stream.pipeline.features import (
+    MEMORY_AT,
+    N_FEATURES,
+    ROW_LENGTH,
+    STEP_AT,
+    Array,
+    Deriver,
+)
 
 BATCH_ROWS: Final = 16
 """Rows a run; more sessions than that take several runs, so that no step of the loop grows long."""
@@ -32,18 +40,41 @@ _LOG: Final = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float32]
 
 
+class Said(NamedTuple):
+    """What a model says of B rows: `states` [B, 5], `risk`, `crisis` [B], `change` [B, 3], and what is remembered
+    after them, `memory` [B, MEMORY_UNITS]; None of a model without one."""
+
+    states: Floats
+    risk: Floats
+    crisis: Floats
+    change: Floats
+    memory: Floats | None = None
+
+
 class Model(Protocol):
     """What is needed of a loaded model."""
 
-    def run(self, batch: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """States [B, 5], risk [B], crisis [B], change [B, 3] of a batch [B, N_FEATURES]; raises ModelFailed."""
+    def run(self, features: Floats, memory: Floats) -> Said:
+        """What it says of features [B, N_FEATURES] and memory [B, MEMORY_UNITS]; raises ModelFailed."""
+
+
+class Batch:
+    """BATCH_ROWS rows as models take them."""
+
+    __slots__ = ("features", "memory", "steps")
+
+    def __init__(self) -> None:
+        self.features: Floats = np.zeros((BATCH_ROWS, N_FEATURES), dtype=np.float32)
+        self.memory: Floats = np.zeros((BATCH_ROWS, MEMORY_UNITS), dtype=np.float32)
+        self.steps: list[float] = []
+        """Of each row, 1.0 where what is remembered after it is to be kept."""
 
 
 class Onlooker(Protocol):
     """Sees what was scored, after everybody has their answer."""
 
-    def see(self, batch: Floats, askers: Sequence[tuple[Scored, int]], scores: Sequence[Scores]) -> None:
-        """`batch`: features [BATCH_ROWS, N_FEATURES], valid within the call; its first rows are the askers'."""
+    def see(self, batch: Batch, askers: Sequence[tuple[Scored, int]], scores: Sequence[Scores]) -> None:
+        """`batch` is valid within the call; its first rows are the askers'."""
 
 
 class RowScorer:
@@ -54,13 +85,26 @@ class RowScorer:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._derive = Deriver(BATCH_ROWS)
-        self.batch: Floats = np.zeros((BATCH_ROWS, N_FEATURES), dtype=np.float32)
+        self.batch = Batch()
 
     def score(self, rows: Array) -> list[Scores]:
         """Scores of rows, float64 (n, ROW_LENGTH) with n <= BATCH_ROWS. Raises ModelFailed."""
-        count = len(rows)
-        self.batch[:count] = self._derive(rows)
-        return to_scores(*[out[:count].tolist() for out in self._model.run(self.batch)])
+        count, batch = len(rows), self.batch
+        batch.features[:count] = self._derive(rows)
+        batch.memory[:count] = rows[:, MEMORY_AT:]
+        batch.steps = rows[:, STEP_AT].tolist()
+        return said_of(batch, self._model.run(batch.features, batch.memory))
+
+
+def said_of(batch: Batch, said: Said) -> list[Scores]:
+    """Scores of the rows that count, with what is remembered after those where that is to be kept."""
+    steps, memory = batch.steps, said.memory
+    rows = slice(len(steps))
+    kept: Iterable[bytes] = repeat(b"")
+    if memory is not None and any(steps):
+        kept = [after.tobytes() if step else b"" for step, after in zip(steps, memory[rows], strict=True)]
+    states, risk, crisis, change = (each[rows].tolist() for each in said[:4])
+    return list(map(Scores, map(tuple, states), risk, crisis, map(tuple, change), kept))
 
 
 class _Page:

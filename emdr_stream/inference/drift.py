@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from emdr_stream.domain import DIMENSIONS, MODEL_STATES, Scores
 from emdr_stream.errors import ModelRefused
-from emdr_stream.inference.batch import Floats
+from emdr_stream.inference.batch import Batch, Floats
 from emdr_stream.pipeline.classify import Scored
 
 Counts: TypeAlias = npt.NDArray[np.float64]
@@ -159,13 +159,13 @@ class DriftWatch:
         self.sessions = 0.0
         """That were seen to begin, fading as the counts do."""
 
-    def see(self, batch: Floats, askers: Sequence[tuple[Scored, int]], scores: Sequence[Scores]) -> None:
+    def see(self, batch: Batch, askers: Sequence[tuple[Scored, int]], scores: Sequence[Scores]) -> None:
         """As an Onlooker: every tenth row of a session, until there are enough for this second."""
         for index, (_, ticket) in enumerate(askers):
             if ticket % EVERY == 0:
                 self.sessions += ticket == EVERY
                 if len(self._kept) < _ROWS_A_LOOK:
-                    self._kept.append(batch[index].copy())
+                    self._kept.append(batch.features[index].copy())
                     self._scores.append(scores[index])
 
     def count(self, passed_s: float) -> None:

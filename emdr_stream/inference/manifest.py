@@ -34,6 +34,8 @@ class Vectors(msgspec.Struct, frozen=True, kw_only=True):
     """Stored rows and what the model must say of them: `features` [R, F], null is NaN; `outputs` by name, R rows."""
 
     features: Annotated[tuple[tuple[float | None, ...], ...], Meta(min_length=1)]
+    memory: tuple[tuple[float, ...], ...] = ()
+    """What a model with a memory is told of the past of these rows, [R, M]; empty for one without."""
     outputs: dict[str, list[float | list[float]]]
     tolerance: Annotated[float, Meta(ge=0.0, le=1e-4)] = 1e-6
     """Largest absolute difference: processors sum in different orders."""

@@ -12,8 +12,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emdr_stream.domain import DIMENSIONS, MODEL_STATES
+from emdr_stream.domain import DIMENSIONS, MEMORY_UNITS, MODEL_STATES
 from emdr_stream.errors import ModelFailed, ModelRefused
+from emdr_stream.inference.batch import Said
 from emdr_stream.inference.graphs import load_graph
 from emdr_stream.inference.manifest import (
     CARD,
@@ -21,6 +22,7 @@ from emdr_stream.inference.manifest import (
     EMOTION_SAFETY,
     MANIFEST,
     Manifest,
+    Shape,
     Vectors,
     current_versions,
     read_manifest,
@@ -34,6 +36,9 @@ from emdr_stream.wire.values import ModelRef
 Rows: TypeAlias = npt.NDArray[np.float32]
 
 INPUT: Final = "features"
+MEMORY: Final = "memory"
+MEMORY_NEXT: Final = "memory_next"
+"""Of a model with a memory: what it is told that it remembered, and what it would remember after the row."""
 OUTPUTS: Final[Mapping[str, tuple[int, ...]]] = {
     "emotion_state": (len(MODEL_STATES),),
     "safety_risk": (),
@@ -42,64 +47,81 @@ OUTPUTS: Final[Mapping[str, tuple[int, ...]]] = {
 }
 """Names in order, and the shape of one row of each."""
 
-_OUTPUT_NAMES: Final = list(OUTPUTS)
+_OF_MEMORY: Final[Mapping[str, tuple[int, ...]]] = {MEMORY_NEXT: (MEMORY_UNITS,)}
+
+
+def outputs_of(remembers: bool) -> Mapping[str, tuple[int, ...]]:
+    """Names of what a model says, in order, with the shape of one row of each."""
+    return {**OUTPUTS, **_OF_MEMORY} if remembers else OUTPUTS
 
 
 class OnnxModel:
     """One graph, run on the calling thread."""
 
-    __slots__ = ("_run", "_session", "width")
+    __slots__ = ("_names", "_run", "_session", "remembers", "width")
 
-    def __init__(self, session: Any, width: int) -> None:
+    def __init__(self, session: Any, width: int, remembers: bool = False) -> None:
         self._session = session
         self._run = session.run
+        self._names = list(outputs_of(remembers))
         self.width = width
         """F: how many features a row has."""
+        self.remembers = remembers
+        """Whether it has a memory."""
 
-    def run(self, batch: Rows) -> tuple[Rows, Rows, Rows, Rows]:
-        """Scores of a batch [B, F], float32: states [B, 5], risk [B], crisis [B], change [B, 3].
+    def run(self, features: Rows, memory: Rows) -> Said:
+        """What it says of features [B, F] and memory [B, MEMORY_UNITS], float32; a model without memory ignores that.
 
         Probabilities are calibrated. NaN in, or a broken model, may give NaN out: the caller must look.
         Raises ModelFailed, also for a batch of another type or width.
         """
+        told = {INPUT: features, MEMORY: memory} if self.remembers else {INPUT: features}
         try:
-            states, risk, crisis, change = self._run(_OUTPUT_NAMES, {INPUT: batch})
+            return Said(*self._run(self._names, told))
         except Exception as problem:  # the runtime's exceptions share no other base
-            raise ModelFailed(f"the models failed on a batch of shape {batch.shape}, {batch.dtype}") from problem
-        return states, risk, crisis, change
+            raise _failed(features) from problem
 
     def bound(self, rows: int) -> "BoundModel":
         """The same graph for batches of one fixed size, in memory of its own."""
-        return BoundModel(self._session, rows, self.width)
+        return BoundModel(self._session, rows, self.width, self.remembers)
 
 
 class BoundModel:
     """One graph over batches of one fixed shape. Its memory is bound once: a run allocates little."""
 
-    __slots__ = ("_binding", "_input", "_outputs", "_run", "_values")
+    __slots__ = ("_binding", "_features", "_memory", "_outputs", "_run", "_values")
 
-    def __init__(self, session: Any, rows: int, width: int) -> None:
+    def __init__(self, session: Any, rows: int, width: int, remembers: bool = False) -> None:
         self._run = session.run_with_iobinding
-        self._input: Rows = np.zeros((rows, width), np.float32)
-        self._outputs = tuple(np.zeros((rows, *shape), np.float32) for shape in OUTPUTS.values())
+        self._features: Rows = np.zeros((rows, width), np.float32)
+        self._memory: Rows | None = np.zeros((rows, MEMORY_UNITS), np.float32) if remembers else None
+        outputs = {name: np.zeros((rows, *shape), np.float32) for name, shape in outputs_of(remembers).items()}
+        inputs = {INPUT: self._features} | ({} if self._memory is None else {MEMORY: self._memory})
         # On the CPU these values are views of our arrays, and must live as long as the binding.
-        self._values = [value_over(array) for array in (self._input, *self._outputs)]
+        self._values = {name: value_over(array) for name, array in (*inputs.items(), *outputs.items())}
         self._binding = session.io_binding()
-        self._binding.bind_ortvalue_input(INPUT, self._values[0])
-        for name, value in zip(OUTPUTS, self._values[1:], strict=True):
-            self._binding.bind_ortvalue_output(name, value)
+        for name in inputs:
+            self._binding.bind_ortvalue_input(name, self._values[name])
+        for name in outputs:
+            self._binding.bind_ortvalue_output(name, self._values[name])
+        self._outputs = Said(*outputs.values())
 
-    def run(self, batch: Rows) -> tuple[Rows, Rows, Rows, Rows]:
+    def run(self, features: Rows, memory: Rows) -> Said:
         """As OnnxModel.run, to the bit, for the one shape; what is returned is overwritten by the next run."""
-        if batch.shape != self._input.shape:
-            raise ModelFailed(f"the models take batches of shape {self._input.shape}, not {batch.shape}")
-        np.copyto(self._input, batch)
+        if features.shape != self._features.shape:
+            raise ModelFailed(f"the models take batches of shape {self._features.shape}, not {features.shape}")
+        np.copyto(self._features, features)
+        if self._memory is not None:
+            np.copyto(self._memory, memory)
         try:
             self._run(self._binding)
         except Exception as problem:  # the runtime's exceptions share no other base
-            raise ModelFailed(f"the models failed on a batch of shape {batch.shape}, {batch.dtype}") from problem
-        states, risk, crisis, change = self._outputs
-        return states, risk, crisis, change
+            raise _failed(features) from problem
+        return self._outputs
+
+
+def _failed(features: Rows) -> ModelFailed:
+    return ModelFailed(f"the models failed on a batch of shape {features.shape}, {features.dtype}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +170,12 @@ def load_model(version_dir: Path, *, feature_names: Sequence[str] | None = None,
     data = read_model(version_dir, manifest)
     refuse_forbidden(path, data)
     width = _promised_width(version_dir / MANIFEST, manifest, feature_names)
-    graph = OnnxModel(_session(path, data, width), width)
+    remembers = MEMORY in manifest.inputs
+    graph = OnnxModel(_session(path, data, width, remembers), width, remembers)
     vectors = read_vectors(version_dir, manifest)
     try:
         for rows in (1, batch_rows):
-            graph.run(np.zeros((rows, width), np.float32))
+            graph.run(np.zeros((rows, width), np.float32), np.zeros((rows, MEMORY_UNITS), np.float32))
         _try(version_dir / manifest.vectors, vectors, graph)
     except ModelFailed as problem:
         raise ModelRefused(f"{path} loads but cannot run ({problem}): export it anew") from problem
@@ -197,13 +220,18 @@ def _verdict(models_dir: Path, name: str, version: str, in_use: bool, feature_na
 
 
 def _promised_width(path: Path, manifest: Manifest, feature_names: Sequence[str] | None) -> int:
-    inputs = {INPUT: (None, *manifest.inputs.get(INPUT, ())[1:])}
-    outputs = {name: (None, *shape) for name, shape in OUTPUTS.items()}
+    """F. A model may have a memory: then an input and an output more, of MEMORY_UNITS each."""
+    remembers = MEMORY in manifest.inputs
+    inputs: dict[str, Shape] = {INPUT: (None, *manifest.inputs.get(INPUT, ())[1:])}
+    if remembers:
+        inputs[MEMORY] = (None, MEMORY_UNITS)
+    outputs = {name: (None, *shape) for name, shape in outputs_of(remembers).items()}
     width = inputs[INPUT][-1]
     if manifest.inputs != inputs or len(inputs[INPUT]) != 2 or width is None or manifest.outputs != outputs:
         raise ModelRefused(
             f"{path} promises inputs {manifest.inputs} and outputs {manifest.outputs}, but the service needs "
-            f"{{'{INPUT}': (None, F)}} and {outputs}: export the model with these"
+            f"{{'{INPUT}': (None, F)}}, with a memory also {{'{MEMORY}': (None, {MEMORY_UNITS})}}, and {outputs}: "
+            "export the model with these"
         )
     if feature_names is not None and tuple(feature_names) != manifest.feature_names:
         raise ModelRefused(
@@ -213,35 +241,53 @@ def _promised_width(path: Path, manifest: Manifest, feature_names: Sequence[str]
     return width
 
 
-def _session(path: Path, data: bytes, width: int) -> Any:
+def _session(path: Path, data: bytes, width: int, remembers: bool) -> Any:
     session = open_session(path, data)
-    inputs = [(node.name, node.type, tuple(node.shape[1:])) for node in session.get_inputs()]
+    inputs = {(node.name, node.type, tuple(node.shape[1:])) for node in session.get_inputs()}
     outputs = {(node.name, node.type) for node in session.get_outputs()}
-    if inputs != [(INPUT, "tensor(float)", (width,))] or not outputs >= {(name, "tensor(float)") for name in OUTPUTS}:
+    wanted = {(INPUT, "tensor(float)", (width,))} | (
+        {(MEMORY, "tensor(float)", (MEMORY_UNITS,))} if remembers else set()
+    )
+    if inputs != wanted or not outputs >= {(name, "tensor(float)") for name in outputs_of(remembers)}:
         raise ModelRefused(
-            f"{path} has inputs {inputs} and outputs {sorted(outputs)}, unlike its manifest: export it anew"
+            f"{path} has inputs {sorted(inputs)} and outputs {sorted(outputs)}, unlike its manifest: export it anew"
         )
     return session
 
 
 def _try(path: Path, vectors: Vectors, graph: OnnxModel) -> None:
     """Run the stored rows, alone and together, and compare. Raises ModelRefused."""
+    names = outputs_of(graph.remembers)
     try:
         features = np.array(vectors.features, np.float32)
-        expected = [np.array(vectors.outputs[name], np.float64) for name in OUTPUTS]
+        memory = np.array(vectors.memory, np.float32) if graph.remembers else np.zeros((len(features), 0), np.float32)
+        expected = [np.array(vectors.outputs[name], np.float64) for name in names]
     except (KeyError, ValueError):
-        raise ModelRefused(f"{path} is no table of rows with {', '.join(OUTPUTS)}: write it anew") from None
+        raise ModelRefused(f"{path} is no table of rows with {', '.join(names)}: write it anew") from None
     if features.ndim != 2 or features.shape[1] != graph.width:
         raise ModelRefused(f"{path} has rows of shape {features.shape[1:]}, not ({graph.width},): write it anew")
-    for batch, rows in [(features, slice(None)), (features[:1], slice(1))]:
-        for name, actual, wanted in zip(OUTPUTS, graph.run(batch), expected, strict=True):
-            _compare(path, name, actual, wanted[rows], vectors.tolerance)
+    if graph.remembers and memory.shape != (len(features), MEMORY_UNITS):
+        raise ModelRefused(
+            f"{path} needs a `memory` of ({len(features)}, {MEMORY_UNITS}) beside its rows: write it anew"
+        )
+    for rows in (slice(None), slice(1)):
+        said = graph.run(features[rows], memory[rows])
+        for (name, shape), actual, wanted in zip(names.items(), said, expected, strict=False):
+            _compare(path, name, actual, wanted[rows], (len(wanted[rows]), *shape), vectors.tolerance)
 
 
-def _compare(path: Path, name: str, actual: Rows, wanted: npt.NDArray[np.float64], tolerance: float) -> None:
-    shape = (len(wanted), *OUTPUTS[name])
-    if actual.shape != shape or wanted.shape != shape:
-        raise ModelRefused(f"{path}: `{name}` has shape {actual.shape}, stored is {wanted.shape}, needed is {shape}")
+def _compare(
+    path: Path,
+    name: str,
+    actual: Rows | None,
+    wanted: npt.NDArray[np.float64],
+    shape: tuple[int, ...],
+    tolerance: float,
+) -> None:
+    if actual is None or actual.shape != shape or wanted.shape != shape:
+        raise ModelRefused(
+            f"{path}: `{name}` has shape {getattr(actual, 'shape', None)}, stored is {wanted.shape}, needed is {shape}"
+        )
     if not np.isfinite(actual).all():
         raise ModelRefused(f"{path}: `{name}` is not finite on a stored row: the model is broken, train it anew")
     difference = float(np.abs(actual - wanted).max())

@@ -1,38 +1,58 @@
 """Batches that were just scored in, what another version says of the same rows out: after all have their answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from emdr_stream.domain import Scores
 from emdr_stream.errors import ModelFailed
-from emdr_stream.inference.batch import Floats, Model
-from emdr_stream.pipeline.classify import Scored, to_scores
+from emdr_stream.inference.batch import Batch, Floats, Model, said_of
+from emdr_stream.pipeline.classify import Scored
 
 Tell: TypeAlias = Callable[[Scored, Scores, Scores | None], None]
 """Is told who asked, what was answered, and what the shadow says; None where it failed."""
 
 
 class ShadowScorer:
-    """Runs the shadow over the batch as it lies there, in the same shape: features are derived once."""
+    """Runs the shadow over the batch as it lies there, in the same shape: features are derived once.
 
-    __slots__ = ("_model", "_tell", "failures")
+    What it remembers is its own, kept here at the session's own steps; it begins when the shadow does, and again where
+    a session is taken over.
+    """
+
+    __slots__ = ("_memories", "_model", "_own", "_tell", "failures")
 
     def __init__(self, model: Model, tell: Tell) -> None:
         self._model = model
         self._tell = tell
+        self._own = Batch()
+        self._memories: MutableMapping[Scored, bytes] = WeakKeyDictionary()
         self.failures = 0
 
-    def see(self, batch: Floats, askers: Sequence[tuple[Scored, int]], scores: Sequence[Scores]) -> None:
-        """`batch`: features [BATCH_ROWS, N_FEATURES], of which the first rows are the askers'."""
-        count = len(askers)
+    def see(self, batch: Batch, askers: Sequence[tuple[Scored, int]], scores: Sequence[Scores]) -> None:
+        """`batch`: of whose rows the first are the askers'."""
         others: Sequence[Scores | None]
         try:
-            others = [_sound(each) for each in to_scores(*[out[:count].tolist() for out in self._model.run(batch)])]
+            said = said_of(batch, self._model.run(batch.features, self._remembered(askers)))
+            others = [_sound(each) for each in said]
         except ModelFailed:
-            others = [None] * count
+            others = [None] * len(askers)
         for (asker, _), live, other in zip(askers, scores, others, strict=True):
             self.failures += other is None
+            if other is not None and other.memory:
+                self._memories[asker] = other.memory
             self._tell(asker, live, other)
+
+    def _remembered(self, askers: Sequence[tuple[Scored, int]]) -> Floats:
+        """The shadow's own memories of these sessions; the batch has those of the version that decides."""
+        memory = self._own.memory
+        memory.fill(0.0)
+        for row, (asker, _) in zip(memory, askers, strict=False):
+            if (kept := self._memories.get(asker)) is not None:
+                row[:] = np.frombuffer(kept, dtype="<f4")
+        return memory
 
 
 def _sound(scores: Scores) -> Scores | None:

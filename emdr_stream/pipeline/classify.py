@@ -1,6 +1,6 @@
-"""A feature row in, scores out: the ports between the sessions and the models, and the form that scores take."""
+"""A feature row in, scores out: the ports between the sessions and the models."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from emdr_stream.domain import Scores
 from emdr_stream.pipeline.features import Array
@@ -18,8 +18,3 @@ class Predictor(Protocol):
 
     def submit(self, row: Array, ticket: int, asker: Scored) -> None:
         """Copy `row` (float64, shape (ROW_LENGTH,)) and answer soon, never within this call."""
-
-
-def to_scores(states: Any, risk: Any, crisis: Any, change: Any) -> list[Scores]:
-    """Scores of each row from plain Python numbers, as the model's outputs give them with `tolist()`."""
-    return list(map(Scores, map(tuple, states), risk, crisis, map(tuple, change)))

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from emdr_stream.domain import N_SIGNALS, SIGNALS
+from emdr_stream.domain import MEMORY_UNITS, N_SIGNALS, SIGNALS
 from emdr_stream.pipeline.moments import CLOCK, COLUMNS, N_MOMENTS, ROWS, WINDOWS_S
 
 Array = npt.NDArray[np.float64]
@@ -32,12 +32,16 @@ _SUMS: Final = ROWS * COLUMNS
 _BASE: Final = _SUMS + 2 * COLUMNS
 _WINDOWS: Final = len(WINDOWS_S)
 _CONTEXT_AT: Final = N_FEATURES - len(CONTEXT)
-ROW_LENGTH: Final = _BASE + len(CONTEXT)
-"""A row is what a session hands to the predictor: its sums, its baseline, and the context."""
+STEP_AT: Final = _BASE + len(CONTEXT)
+MEMORY_AT: Final = STEP_AT + 1
+ROW_LENGTH: Final = MEMORY_AT + MEMORY_UNITS
+"""A row is what a session hands to the predictor: its sums, its baseline, the context, whether what the model then
+remembers is to be kept (1 or 0, at STEP_AT), and what it remembered before (from MEMORY_AT on)."""
 ROOM: Final = ROW_LENGTH - _SUMS
 """Floats behind the sums."""
-put_context: Final = Struct(f"{len(CONTEXT)}d").pack_into
-"""Context into a row's bytes, at CONTEXT_BYTES; a third of the price of an assignment."""
+MEMORY_IN_ROOM: Final = MEMORY_AT - _SUMS
+put_context: Final = Struct(f"{len(CONTEXT) + 1}d").pack_into
+"""Context and step into a row's bytes, at CONTEXT_BYTES; a third of the price of an assignment."""
 CONTEXT_BYTES: Final = 8 * _BASE
 """Where in a row's bytes the context stands."""
 
@@ -86,7 +90,7 @@ class Row:
         self.vector: Array = np.zeros(ROW_LENGTH)
         self._sums = self.vector[:_SUMS].reshape(ROWS, COLUMNS)
         self._baseline = self.vector[_SUMS:_BASE]
-        self._context = self.vector[_BASE:]
+        self._context = self.vector[_BASE:STEP_AT]
         self._context_now = (0.0, 0.0, 0.0)
 
     def fill(self, sums: Array, context: tuple[float, float, float]) -> Array:
@@ -197,5 +201,5 @@ class Deriver:
         np.subtract(at.short_level, at.long_level, out=at.slope_out, casting="same_kind")
         at.variability_out[...] = at.long_variance
         at.presence_out[...] = at.long_presence
-        at.context_out[...] = rows[:, _BASE:]
+        at.context_out[...] = rows[:, _BASE:STEP_AT]
         return at.features

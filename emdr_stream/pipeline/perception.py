@@ -5,6 +5,7 @@ observation ─▶ timeline (client time → session time) ─▶ gate (late, du
 """
 
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -12,7 +13,8 @@ import numpy as np
 
 from emdr_stream.domain import N_SIGNALS, Observation
 from emdr_stream.pipeline.baseline import Baseline, BaselinePrior, BaselineState
-from emdr_stream.pipeline.features import CONTEXT_BYTES, ROOM, Array, baseline_part, put_context
+from emdr_stream.pipeline.features import CONTEXT_BYTES, MEMORY_IN_ROOM, ROOM, Array, baseline_part, put_context
+from emdr_stream.pipeline.memory import Memory, MemoryState
 from emdr_stream.pipeline.moments import COLUMNS, ROWS, TICK_S, Moments
 from emdr_stream.pipeline.sight import Sight, SightState
 from emdr_stream.pipeline.timeline import Timeline
@@ -53,6 +55,7 @@ class PerceptionState(msgspec.Struct):
     baseline: BaselineState
     recent: bytes = b""
     """Which of the newest ticks a sample was taken for; see `Perception`."""
+    memory: MemoryState = msgspec.field(default_factory=MemoryState)
 
 
 class Perception:
@@ -61,7 +64,17 @@ class Perception:
     A bit for each recent tick tells whether a sample was taken for it, so that a late one sent twice counts once.
     """
 
-    __slots__ = ("_hold_s", "_late_ticks", "_moments", "_recent", "_settings", "baseline", "sight", "timeline")
+    __slots__ = (
+        "_hold_s",
+        "_late_ticks",
+        "_moments",
+        "_recent",
+        "_settings",
+        "baseline",
+        "memory",
+        "sight",
+        "timeline",
+    )
 
     def __init__(
         self, settings: SessionSettings, prior: BaselinePrior | None = None, state: PerceptionState | None = None
@@ -74,6 +87,8 @@ class Perception:
         self.timeline = state.timeline if state else Timeline(jump_ms=settings.signal.clock_jump_ms)
         self.sight = Sight(settings.signal, state.sight if state else None)
         self.baseline = Baseline(settings.baseline, prior, state.baseline if state else None)
+        put = partial(self._moments.keep_behind, MEMORY_IN_ROOM)
+        self.memory = Memory(put, state.memory if state else None)
         if state and len(state.sums) == _SUMS_BYTES:
             sums = np.frombuffer(state.sums, dtype=np.float64).reshape(ROWS, COLUMNS)
             self._moments.restore(sums, state.tick)
@@ -126,13 +141,17 @@ class Perception:
             self._recent = self._recent << min(tick - newest, 8 * _RECENT_BYTES) & _RECENT_MASK
             self._moments.pass_time(tick)
 
-    def fill_row(self, set_ms: int | None) -> Array:
-        """The row as it stands, until the next sample. `set_ms`: how long the present set has run, None between."""
+    def fill_row(self, set_ms: int | None, step: bool = True) -> Array:
+        """The row as it stands, until the next sample. `set_ms`: how long the present set has run, None between.
+
+        `step`: whether what the model then remembers will be kept.
+        """
         moments, sureness = self._moments, self.baseline.sureness
         if set_ms is None:
-            put_context(moments.row_bytes, CONTEXT_BYTES, 0.0, 0.0, sureness)
+            put_context(moments.row_bytes, CONTEXT_BYTES, 0.0, 0.0, sureness, step)
         else:
-            put_context(moments.row_bytes, CONTEXT_BYTES, 1.0, min(1.0, set_ms / 1_000 / _SET_TIME_FULL_S), sureness)
+            in_set = min(1.0, set_ms / 1_000 / _SET_TIME_FULL_S)
+            put_context(moments.row_bytes, CONTEXT_BYTES, 1.0, in_set, sureness, step)
         return moments.row
 
     def current_row(self) -> Array:
@@ -152,6 +171,7 @@ class Perception:
             sight=self.sight.state,
             baseline=self.baseline.state,
             recent=self._recent.to_bytes(_RECENT_BYTES, "little"),
+            memory=self.memory.state,
         )
 
     def _keep_baseline(self) -> None:

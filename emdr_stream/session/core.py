@@ -183,6 +183,8 @@ class SessionCore:
         at_ms = self._reach(at_ms)
         former = self.care.models
         if self._state.status is not Status.ENDED and models != former:
+            if models[:1] != former[:1]:
+                self.perception.memory.forget()
             self._state.models = models
             told = {"models": msgspec.to_builtins(models), "former": msgspec.to_builtins(former)}
             self._ledger.out.append(Send(Models(models=models)))

@@ -201,19 +201,24 @@ class Seeing:
         if deadline_ms < ledger.wake_ms:
             ledger.wake_ms = deadline_ms
         started = self._state.set_started_ms
-        row = self._perception.fill_row(None if started is None else at_ms - started)
+        perception = self._perception
+        row = perception.fill_row(None if started is None else at_ms - started, perception.memory.due(at_ms))
         ledger.out.append(Analyse(view.ticket, row))
         return True
 
     def scored(self, ticket: int, scores: Scores, at_ms: int, timing: Timing | None) -> None:
         """Take the answer to a row; one that is late, superseded or for nobody is ignored."""
         view = self._view
-        if view.asked_ms is None or ticket != view.ticket:
+        asked_ms = view.asked_ms
+        if asked_ms is None or ticket != view.ticket:
             return
         view.asked_ms = None
         if not _sound(scores):
             self._fail("the model gave a number that is none", at_ms)
         else:
+            memory = self._perception.memory
+            if memory.due(asked_ms):
+                memory.step(scores.memory, asked_ms)
             if self._state.model_down:
                 self._state.model_down = False
                 self._resolve_degraded(at_ms)
