@@ -10,20 +10,39 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from emdr_stream.domain import MEMORY_UNITS
+
+Answers = dict[str, np.ndarray]
 NAME = "emotion_safety"
 HEADS = {"emotion_state": 5, "safety_risk": 0, "safety_crisis": 0, "predicted_change": 3}
 OPSET = 17
 IR_VERSION = 9
+TOLERANCE = 1e-5
+"""Wide rows are summed in single precision."""
 
 
-def tiny_model(width: int = 6, seed: int = 0) -> onnx.ModelProto:
-    """features [B, width] → the four heads, each one matrix and a squashing."""
+def tiny_model(width: int = 6, seed: int = 0, remembers: bool = False) -> onnx.ModelProto:
+    """features [B, width] → the four heads, each one matrix and a squashing; with a memory [B, MEMORY_UNITS], what is
+    remembered after a row is half of what was before and all of the row, squashed, and the heads hear that instead."""
     rng = np.random.default_rng(seed)
     nodes, weights, outputs = [], [], []
+    inputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["rows", width])]
+    heard, hears = "features", width
+    if remembers:
+        weights.append(numpy_helper.from_array(np.float32(0.5), "half"))
+        matrix = rng.normal(0, 0.3, (width, MEMORY_UNITS)).astype(np.float32)
+        weights.append(numpy_helper.from_array(matrix, "memory_w"))
+        nodes.append(helper.make_node("Mul", ["memory", "half"], ["faded"]))
+        nodes.append(helper.make_node("MatMul", ["features", "memory_w"], ["memory_x"]))
+        nodes.append(helper.make_node("Add", ["faded", "memory_x"], ["memory_sum"]))
+        nodes.append(helper.make_node("Tanh", ["memory_sum"], ["memory_next"]))
+        inputs.append(helper.make_tensor_value_info("memory", TensorProto.FLOAT, ["rows", MEMORY_UNITS]))
+        outputs.append(helper.make_tensor_value_info("memory_next", TensorProto.FLOAT, ["rows", MEMORY_UNITS]))
+        heard, hears = "memory_next", MEMORY_UNITS
     for head, size in HEADS.items():
-        matrix = rng.normal(0, 0.3, (width, max(size, 1))).astype(np.float32)
+        matrix = rng.normal(0, 0.3, (hears, max(size, 1))).astype(np.float32)
         weights.append(numpy_helper.from_array(matrix, f"{head}_w"))
-        nodes.append(helper.make_node("MatMul", ["features", f"{head}_w"], [f"{head}_x"]))
+        nodes.append(helper.make_node("MatMul", [heard, f"{head}_w"], [f"{head}_x"]))
         if head == "emotion_state":
             nodes.append(helper.make_node("Softmax", [f"{head}_x"], [head], axis=1))
         elif size:
@@ -34,21 +53,25 @@ def tiny_model(width: int = 6, seed: int = 0) -> onnx.ModelProto:
         shape = ["rows", size] if size else ["rows"]
         outputs.append(helper.make_tensor_value_info(head, TensorProto.FLOAT, shape))
     weights.append(numpy_helper.from_array(np.array([1], np.int64), "axis"))
-    inputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["rows", width])]
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 
-def tiny_answers(model: onnx.ModelProto, features: np.ndarray) -> dict[str, np.ndarray]:
-    """What the model must say, by numpy."""
+def tiny_answers(model: onnx.ModelProto, features: np.ndarray, memory: np.ndarray | None = None) -> Answers:
+    """What the model must say, by numpy; `memory`: of a model that has one."""
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    raw = {head: features.astype(np.float64) @ weights[f"{head}_w"] for head in HEADS}
+    heard, kept = features.astype(np.float64), {}
+    if memory is not None:
+        heard = np.tanh(memory / 2 + heard @ weights["memory_w"])
+        kept = {"memory_next": heard}
+    raw = {head: heard @ weights[f"{head}_w"] for head in HEADS}
     exp = np.exp(raw["emotion_state"] - raw["emotion_state"].max(axis=1, keepdims=True))
     sigmoid = {head: 1 / (1 + np.exp(-raw[head][:, 0])) for head in ("safety_risk", "safety_crisis")}
     return {
         "emotion_state": exp / exp.sum(axis=1, keepdims=True),
         **sigmoid,
         "predicted_change": np.tanh(raw["predicted_change"]),
+        **kept,
     }
 
 
@@ -58,17 +81,24 @@ def write_release(
     version: str = "1",
     width: int = 6,
     feature_names: list[str] | None = None,
+    remembers: bool = False,
     model_bytes: Callable[[onnx.ModelProto], bytes] = lambda model: model.SerializeToString(),
     **changes: Any,
 ) -> Path:
     """Write model, vectors, card, manifest (with `changes`) and current.json; gives the version's folder."""
     folder = models_dir / NAME / version
     folder.mkdir(parents=True, exist_ok=True)
-    model = tiny_model(width)
-    rows = np.random.default_rng(1).normal(size=(4, width)).astype(np.float32)
-    answers = {head: values.tolist() for head, values in tiny_answers(model, rows).items()}
+    model = tiny_model(width, remembers=remembers)
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(4, width)).astype(np.float32)
+    memory = rng.uniform(-1, 1, (4, MEMORY_UNITS)).astype(np.float32) if remembers else None
+    answers = {head: values.tolist() for head, values in tiny_answers(model, rows, memory).items()}
+    told = {"features": rows.tolist()} | ({} if memory is None else {"memory": memory.tolist()})
     data = model_bytes(model)
-    vectors = json.dumps({"features": rows.tolist(), "outputs": answers}).encode()
+    vectors = json.dumps({**told, "outputs": answers, "tolerance": TOLERANCE}).encode()
+    inputs = {"features": [None, width]} | ({"memory": [None, MEMORY_UNITS]} if remembers else {})
+    outputs = {head: [None, size] if size else [None] for head, size in HEADS.items()}
+    outputs |= {"memory_next": [None, MEMORY_UNITS]} if remembers else {}
     (folder / "model.onnx").write_bytes(data)
     (folder / "vectors.json").write_bytes(vectors)
     (folder / "CARD.md").write_text("# A model for tests\n")
@@ -79,8 +109,8 @@ def write_release(
             "version": version,
             "file": "model.onnx",
             "sha256": hashlib.sha256(data).hexdigest(),
-            "inputs": {"features": [None, width]},
-            "outputs": {head: [None, size] if size else [None] for head, size in HEADS.items()},
+            "inputs": inputs,
+            "outputs": outputs,
             "vectors": "vectors.json",
             "vectors_sha256": hashlib.sha256(vectors).hexdigest(),
             "feature_names": feature_names or [f"f{number}" for number in range(width)],

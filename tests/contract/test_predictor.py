@@ -7,12 +7,12 @@ from typing import cast
 import numpy as np
 import pytest
 
-from emdr_stream.domain import Scores
+from emdr_stream.domain import MEMORY_UNITS, Scores
 from emdr_stream.errors import ModelFailed
-from emdr_stream.inference.batch import BATCH_ROWS, LINGER_S, BatchPredictor, Floats, RowScorer
+from emdr_stream.inference.batch import BATCH_ROWS, LINGER_S, BatchPredictor, Floats, RowScorer, Said
 from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.inference.models import BoundModel, OnnxModel, load_current
-from emdr_stream.pipeline.features import FEATURE_NAMES, Array, Row
+from emdr_stream.pipeline.features import FEATURE_NAMES, MEMORY_AT, STEP_AT, Array, Row
 from emdr_stream.pipeline.moments import Moments
 
 
@@ -91,7 +91,10 @@ def rows() -> Array:
             values[rng.random(14) < 0.1] = np.nan
             moments.add(tick, tuple(values.tolist()), 0.1, 0.1)
         row.set_baseline(center, np.full(14, 0.1))
-        made.append(row.fill(moments.sums, (float(person % 2), 0.3, 1.0)).copy())
+        vector = row.fill(moments.sums, (float(person % 2), 0.3, 1.0)).copy()
+        vector[STEP_AT] = person % 3 == 0
+        vector[MEMORY_AT:] = rng.uniform(-1.0, 1.0, MEMORY_UNITS).astype(np.float32)
+        made.append(vector)
     return np.array(made)
 
 
@@ -119,7 +122,7 @@ def test_the_bound_model_says_the_same_as_the_unbound_one_to_the_bit(
 def test_the_bound_model_refuses_a_batch_of_another_shape(model: BoundModel, unbound: OnnxModel) -> None:
     for shape in ((1, unbound.width), (BATCH_ROWS, 1), (BATCH_ROWS + 1, unbound.width)):
         with pytest.raises(ModelFailed, match="shape"):
-            model.run(np.zeros(shape, np.float32))
+            model.run(np.zeros(shape, np.float32), np.zeros((BATCH_ROWS, MEMORY_UNITS), np.float32))
 
 
 def test_rows_of_different_people_get_different_scores(model: BoundModel, rows: Array) -> None:
@@ -170,10 +173,10 @@ def test_a_failing_model_is_told_to_everybody_who_asked_and_the_next_batch_is_tr
     class Failing:
         broken = True
 
-        def run(self, batch: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        def run(self, features: Floats, memory: Floats) -> Said:
             if self.broken:
                 raise ModelFailed("planted")
-            return model.run(batch)
+            return model.run(features, memory)
 
     turns, asker, failing = Turns(), Asker(), Failing()
     predictor = BatchPredictor(failing, turns, lambda: turns.now)
@@ -189,7 +192,7 @@ def test_a_failing_model_is_told_to_everybody_who_asked_and_the_next_batch_is_tr
 
 def test_who_waits_is_answered_before_another_model_is_used(model: BoundModel, rows: Array) -> None:
     class Silent:
-        def run(self, batch: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        def run(self, features: Floats, memory: Floats) -> Said:
             raise ModelFailed("planted")
 
     turns, asker = Turns(), Asker()

@@ -8,6 +8,7 @@ import pytest
 
 from emdr_stream.domain import Scores
 from emdr_stream.errors import ModelRefused
+from emdr_stream.inference.batch import Batch
 from emdr_stream.inference.drift import (
     EVERY,
     OUTPUTS,
@@ -51,8 +52,8 @@ def watched(shift: float, sessions: int = 4, rows: int = 400) -> DriftWatch:
     watch, rng = DriftWatch(reference(), NAMES), np.random.default_rng(2)
     for _ in range(sessions):
         for number in range(rows):
-            batch = np.zeros((16, 3), np.float32)
-            batch[0] = rng.normal(shift, 1.0, 3)
+            batch = Batch()
+            batch.features[0, :3] = rng.normal(shift, 1.0, 3)
             watch.see(batch, [(ASKER, EVERY * (number + 1))], [scores(rng, shift)])
             watch.count(1.0)
     return watch
@@ -79,7 +80,7 @@ def test_too_few_sessions_say_nothing() -> None:
 
 
 def test_a_row_a_second_counts_and_no_more_than_a_look_can_bear() -> None:
-    watch, batch = DriftWatch(reference(), NAMES), np.zeros((16, 3), np.float32)
+    watch, batch = DriftWatch(reference(), NAMES), Batch()
     for ticket in range(1, 101):
         watch.see(batch, [(ASKER, ticket)], [CALM])
     watch.count(1.0)

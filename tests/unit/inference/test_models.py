@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from emdr_stream.domain import MEMORY_UNITS
 from emdr_stream.errors import ConfigurationError, ModelFailed, ModelRefused
 from emdr_stream.inference.models import load_current, load_model, verify_models
 from emdr_stream.inference.onnx_file import MalformedModel, forbidden_parts
@@ -68,24 +69,80 @@ def with_function(model: onnx.ModelProto) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def test_a_loaded_model_says_what_numpy_says(tmp_path: Path) -> None:
-    write_release(tmp_path)
+NO_MEMORY = np.zeros((7, MEMORY_UNITS), np.float32)
+
+
+@pytest.mark.parametrize("remembers", [False, True])
+def test_a_loaded_model_says_what_numpy_says(tmp_path: Path, remembers: bool) -> None:
+    write_release(tmp_path, remembers=remembers)
     model = load_current(tmp_path, feature_names=[f"f{number}" for number in range(6)])
-    rows = np.random.default_rng(5).normal(size=(7, 6)).astype(np.float32)
-    states, risk, crisis, change = model.graph.run(rows)
-    wanted = tiny_answers(tiny_model(), rows)
-    assert [part.shape for part in (states, risk, crisis, change)] == [(7, 5), (7,), (7,), (7, 3)]
-    assert {part.dtype for part in (states, risk, crisis, change)} == {np.dtype(np.float32)}
-    for actual, name in zip((states, risk, crisis, change), wanted, strict=True):
-        np.testing.assert_allclose(actual, wanted[name], atol=1e-6)
+    rng = np.random.default_rng(5)
+    rows = rng.normal(size=(7, 6)).astype(np.float32)
+    memory = rng.uniform(-1, 1, (7, MEMORY_UNITS)).astype(np.float32)
+    wanted = tiny_answers(tiny_model(remembers=remembers), rows, memory if remembers else None)
+    for graph in (model.graph, model.graph.bound(7)):
+        said = graph.run(rows, memory)
+        parts = [part for part in said if part is not None]
+        assert [part.shape for part in parts[:4]] == [(7, 5), (7,), (7,), (7, 3)]
+        assert {part.dtype for part in parts} == {np.dtype(np.float32)}
+        for actual, name in zip(parts, wanted, strict=True):
+            np.testing.assert_allclose(actual, wanted[name], atol=1e-6)
+        assert (said.memory is not None) == remembers
     assert (model.name, model.version, len(model.sha256), model.graph.width) == ("emotion_safety", "1", 64, 6)
+    assert model.graph.remembers == remembers
 
 
 @pytest.mark.parametrize("batch", [np.zeros((2, 5), np.float32), np.zeros((2, 6), np.float64), np.zeros(6, np.float32)])
 def test_a_batch_of_another_kind_is_a_failure_of_the_model(tmp_path: Path, batch: Any) -> None:
     predictor = load_model(write_release(tmp_path)).graph
     with pytest.raises(ModelFailed, match="shape"):
-        predictor.run(batch)
+        predictor.run(batch, NO_MEMORY)
+
+
+def _narrower(manifest: dict[str, Any]) -> dict[str, Any]:
+    return manifest | {"inputs": {**manifest["inputs"], "memory": [None, 8]}}
+
+
+def _secretive(manifest: dict[str, Any]) -> dict[str, Any]:
+    return manifest | {"outputs": {name: each for name, each in manifest["outputs"].items() if name != "memory_next"}}
+
+
+def _forgetful(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Promises none, where the graph has one."""
+    inputs = {"features": manifest["inputs"]["features"]}
+    return _secretive(manifest) | {"inputs": inputs}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (_narrower, "'memory': (None, 96)"),
+        (_secretive, "memory_next"),
+        (_forgetful, "unlike its manifest"),
+    ],
+)
+def test_a_memory_of_another_form_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], named: str
+) -> None:
+    folder = write_release(tmp_path, remembers=True)
+    write_manifest(folder, change(json.loads((folder / "manifest.json").read_text())))
+    assert named in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda vectors: vectors.pop("memory"), "needs a `memory` of (4, 96)"),
+        (lambda vectors: vectors["memory"].pop(), "needs a `memory`"),
+        (lambda vectors: vectors["outputs"].pop("memory_next"), "memory_next"),
+        (lambda vectors: vectors["outputs"]["memory_next"][0].__setitem__(3, 0.123), "`memory_next` differs"),
+        (lambda vectors: vectors["memory"][0].__setitem__(3, 0.5), "differs from what is stored"),
+    ],
+)
+def test_what_is_stored_of_a_memory_is_tried_too(tmp_path: Path, change: Callable[[Any], Any], named: str) -> None:
+    folder = write_release(tmp_path, remembers=True)
+    rewrite_vectors(folder, change)
+    assert named in refusal(folder)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from emdr_stream.domain import MISSING, N_SIGNALS, Observation
-from emdr_stream.pipeline.features import Deriver
+from emdr_stream.domain import MEMORY_UNITS, MISSING, N_SIGNALS, Observation
+from emdr_stream.pipeline.features import MEMORY_AT, STEP_AT, Deriver
 from emdr_stream.pipeline.perception import Intake, Perception, PerceptionState
 from emdr_stream.settings import BaselineSettings, SessionSettings
 
@@ -113,21 +113,41 @@ def test_partial_samples_lower_the_quality_and_body_signals_are_a_bonus() -> Non
 
 
 def test_the_row_knows_the_set() -> None:
+    perception, context = watched(), slice(STEP_AT - 3, STEP_AT)
+    assert list(perception.fill_row(None)[context]) == [0.0, 0.0, 1.0]
+    assert list(perception.fill_row(30_000)[context]) == [1.0, 0.5, 1.0]
+    assert list(perception.fill_row(10**9)[context]) == [1.0, 1.0, 1.0]
+
+
+def test_the_row_knows_whether_it_is_a_step_and_what_was_remembered_at_the_last() -> None:
     perception = watched()
-    assert list(perception.fill_row(None)[-3:]) == [0.0, 0.0, 1.0]
-    assert list(perception.fill_row(30_000)[-3:]) == [1.0, 0.5, 1.0]
-    assert list(perception.fill_row(10**9)[-3:]) == [1.0, 1.0, 1.0]
+    assert perception.fill_row(None, True)[STEP_AT] == 1.0
+    row = perception.fill_row(None, False)
+    assert row[STEP_AT] == 0.0 and not row[MEMORY_AT:].any()
+    remembered = np.linspace(-1, 1, MEMORY_UNITS).astype("<f4")
+    perception.memory.step(remembered.tobytes(), 5_000)
+    np.testing.assert_array_equal(perception.fill_row(None)[MEMORY_AT:], remembered)
+    for ms in (5_100, 5_200, 5_300):
+        perception.observe(observed(ms), ms, True)
+        np.testing.assert_array_equal(perception.fill_row(None)[MEMORY_AT:], remembered, "it stays from row to row")
+    perception.memory.forget()
+    for ms in (5_400, 5_500):
+        perception.observe(observed(ms), ms, True)
+        assert not perception.fill_row(None)[MEMORY_AT:].any()
 
 
 def test_it_goes_on_from_its_snapshot_to_the_bit() -> None:
     one = watched()
     one.observe(observed(4_950, 0.9), 5_050, True)
+    one.memory.step(np.linspace(-1, 1, MEMORY_UNITS).astype("<f4").tobytes(), 5_050)
     payload = msgspec.msgpack.encode(one.snapshot())
     other = Perception(SETTINGS, None, msgspec.msgpack.decode(payload, type=PerceptionState))
     for perception in (one, other):
         assert perception.observe(observed(4_950, 0.9), 5_060, True) is Intake.DUPLICATE
         perception.observe(observed(5_300, 0.2), 5_300, True)
     assert one.fill_row(None).tobytes() == other.fill_row(None).tobytes()
+    assert one.fill_row(None)[MEMORY_AT:].any()
+    assert one.memory.due(7_050) == other.memory.due(7_050) is True and not other.memory.due(7_049)
     assert one.present() == other.present()
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emdr_stream.domain import Source
+from emdr_stream.domain import MEMORY_UNITS, Source
 from emdr_stream.errors import ModelFailed, ProtocolError
-from emdr_stream.inference.batch import Model, RowScorer
+from emdr_stream.inference.batch import Model, RowScorer, Said
 from emdr_stream.recording.recorder import SessionRecord
 from emdr_stream.session.core import SessionCore
 from emdr_stream.session.effects import Analyse, Effect
@@ -25,12 +25,15 @@ Step = Callable[["LiveSession", int], None]
 
 
 class SumModel:
-    """A model of no meaning that hears its input: each output depends on some feature."""
+    """A model of no meaning that hears its input and remembers it: each output depends on some feature, and on all
+    steps before."""
 
-    def run(self, batch: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        squashed = np.tanh(batch[:, :9]) * np.float32(0.5) + np.float32(0.5)
+    def run(self, features: Floats, memory: Floats) -> Said:
+        after = (memory * 0.9 + np.tanh(features[:, :MEMORY_UNITS]) * 0.1).astype(np.float32)
+        squashed = np.tanh(features[:, :9] + after[:, :9]) * np.float32(0.5) + np.float32(0.5)
         states = squashed[:, :5] + np.float32(0.01)
-        return states / states.sum(axis=1, keepdims=True), squashed[:, 5], squashed[:, 6], squashed[:, 6:9]
+        share = states / states.sum(axis=1, keepdims=True)
+        return Said(share, squashed[:, 5], squashed[:, 6], squashed[:, 6:9], after)
 
 
 class FixedModel:
@@ -39,13 +42,13 @@ class FixedModel:
     def __init__(self, risk: float = 0.1, crisis: float = 0.05, states: tuple[float, ...] = (0.6, 0.1, 0.1, 0.1, 0.1)):
         self.said = np.array([[*states, risk, crisis, 0.0, 0.0, 0.0]], np.float32)
 
-    def run(self, batch: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        rows = np.repeat(self.said, len(batch), axis=0)
-        return rows[:, :5], rows[:, 5], rows[:, 6], rows[:, 7:]
+    def run(self, features: Floats, memory: Floats) -> Said:
+        rows = np.repeat(self.said, len(features), axis=0)
+        return Said(rows[:, :5], rows[:, 5], rows[:, 6], rows[:, 7:])
 
 
 class BrokenModel:
-    def run(self, batch: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    def run(self, features: Floats, memory: Floats) -> Said:
         raise ModelFailed("made to fail")
 
 

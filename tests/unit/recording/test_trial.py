@@ -14,6 +14,7 @@ import pytest
 from emdr_stream.domain import MODEL_STATES, Scores, Thresholds
 from emdr_stream.errors import ModelRefused
 from emdr_stream.evaluation.labels import Truth
+from emdr_stream.inference.batch import Said as BatchSaid
 from emdr_stream.inference.manifest import EMOTION_SAFETY, current_versions
 from emdr_stream.pipeline.features import Array
 from emdr_stream.recording.format import RecordingError, encode
@@ -68,17 +69,17 @@ def test_the_alarms_are_those_of_the_replayed_lines() -> None:
         def __init__(self) -> None:
             self._said = Said(200, 230)
 
-        def run(self, batch: np.ndarray) -> tuple[np.ndarray, ...]:
-            [scores] = self._said.score(batch[:1].astype(np.float64))
-            repeated = np.ones(len(batch), np.float32)
-            return (
-                np.tile(np.array(scores.states, np.float32), (len(batch), 1)),
+        def run(self, features: np.ndarray, memory: np.ndarray) -> BatchSaid:
+            [scores] = self._said.score(features[:1].astype(np.float64))
+            repeated = np.ones(len(features), np.float32)
+            return BatchSaid(
+                np.tile(np.array(scores.states, np.float32), (len(features), 1)),
                 repeated * np.float32(scores.risk),
                 repeated * np.float32(scores.crisis),
-                np.zeros((len(batch), 3), np.float32),
+                np.zeros((len(features), 3), np.float32),
             )
 
-    lines = [json.loads(line) for line in replay_recording(recording(), model=Model(), resume_after_s=20)]  # type: ignore[arg-type]
+    lines = [json.loads(line) for line in replay_recording(recording(), model=Model(), resume_after_s=20)]
     told = [line["at_ms"] for line in lines if line["msg"].get("reason") == "crisis"]
     course = course_of(recording(), TRUTH, Said(200, 230), resume_after_s=20)
     assert course.pauses_ms == tuple(told[:1]) and told

@@ -1,11 +1,12 @@
 """The session machine under any order of events: what must hold whatever the client, the watchers and time do."""
 
 import msgspec
+import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from emdr_stream.domain import PauseMode, Scores
+from emdr_stream.domain import MEMORY_UNITS, PauseMode, Scores
 from emdr_stream.errors import ProtocolError
 from emdr_stream.session.effects import Analyse, Effect, Send
 from emdr_stream.wire.stream import (
@@ -19,7 +20,7 @@ from emdr_stream.wire.stream import (
     SetMark,
     Stop,
 )
-from emdr_stream.wire.values import SessionConfig
+from emdr_stream.wire.values import ModelRef, SessionConfig
 from emdr_stream.wire.watch import ConfigSet, EndCommand, PauseCommand, ResumeCommand
 from tests.unit.session.live import CALM, CLIENT_CLOCK, CRISIS, NUMB, RISKY, WORST, Live, neutral_sample
 
@@ -118,7 +119,8 @@ class Sessions(RuleBasedStateMachine):
         self.each("client", neutral_sample(CLIENT_CLOCK + self.at_ms, re=1, face=face), self.at_ms)
         ticket = self.lives[0].core._view.ticket
         if scores is not None:
-            self.each("scored", ticket, scores, self.at_ms)
+            remembered = np.full(MEMORY_UNITS, self.at_ms % 1_000 / 1_000, "<f4").tobytes()
+            self.each("scored", ticket, msgspec.structs.replace(scores, memory=remembered), self.at_ms)
 
     @rule()
     def model_fails(self) -> None:
@@ -192,6 +194,10 @@ class Sessions(RuleBasedStateMachine):
             self.each("client", Bye(), self.at_ms)
         else:
             self.each("command", EndCommand(session_id="s1", reason="x"), "dr", self.at_ms)
+
+    @rule(version=st.sampled_from(["1", "2"]))
+    def another_model_decides(self, version: str) -> None:
+        self.each("models_changed", (ModelRef(name="emotion_safety", version=version, sha256="0" * 64),), self.at_ms)
 
     @rule()
     def another_worker_takes_over(self) -> None:

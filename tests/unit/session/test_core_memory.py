@@ -1,0 +1,114 @@
+"""What the model remembers of a session: the session keeps it, step by step, for the model that said it."""
+
+import msgspec
+import numpy as np
+
+from emdr_stream.domain import MEMORY_UNITS
+from emdr_stream.pipeline.features import MEMORY_AT, STEP_AT, Array
+from emdr_stream.session.effects import Analyse
+from emdr_stream.wire.values import ModelRef
+from tests.unit.session.live import CALM, CLIENT_CLOCK, Live, neutral_sample
+
+ONE, OTHER, EYES = (
+    ModelRef(name=name, version=version, sha256="0" * 64)
+    for name, version in (("emotion_safety", "1"), ("emotion_safety", "2"), ("face_expression", "1"))
+)
+
+
+def remembering(value: float) -> bytes:
+    return np.full(MEMORY_UNITS, value, "<f4").tobytes()
+
+
+def ask(live: Live, later_ms: int = 100) -> Analyse:
+    """The row of the next sample."""
+    live.now += later_ms
+    effects = live.core.client(neutral_sample(CLIENT_CLOCK + live.now), live.now)
+    [asked] = [effect for effect in effects if isinstance(effect, Analyse)]
+    return asked
+
+
+def answer(live: Live, asked: Analyse, value: float) -> None:
+    live.core.scored(asked.ticket, msgspec.structs.replace(CALM, memory=remembering(value)), live.now)
+
+
+def memory_of(row: Array) -> float:
+    [value] = set(row[MEMORY_AT:].tolist())
+    return float(value)
+
+
+def opened() -> Live:
+    live = Live()
+    live.settle()
+    live.core.models_changed((ONE,), live.now)
+    return live
+
+
+def test_what_a_step_remembered_is_in_every_row_until_the_next_step() -> None:
+    live = opened()
+    first = ask(live)
+    assert first.row[STEP_AT] == 1.0 and memory_of(first.row) == 0.0
+    answer(live, first, 0.25)
+    seen = []
+    for number in range(1, 25):
+        asked = ask(live)
+        seen.append((asked.row[STEP_AT], memory_of(asked.row)))
+        answer(live, asked, number)
+    assert seen[:19] == [(0.0, 0.25)] * 19
+    assert seen[19] == (1.0, 0.25), "two seconds after the first"
+    assert seen[20:] == [(0.0, 20.0)] * 4
+
+
+def test_an_answer_that_is_none_is_no_step() -> None:
+    live = opened()
+    answer(live, ask(live), 0.5)
+    asked = ask(live, 2_000)
+    live.core.model_failed(asked.ticket, live.now)
+    again = ask(live)
+    assert again.row[STEP_AT] == 1.0 and memory_of(again.row) == 0.5
+    broken = msgspec.structs.replace(CALM, risk=float("nan"), memory=remembering(0.75))
+    live.core.scored(again.ticket, broken, live.now)
+    third = ask(live)
+    assert third.row[STEP_AT] == 1.0 and memory_of(third.row) == 0.5
+
+
+def test_a_late_answer_is_not_remembered() -> None:
+    live = opened()
+    answer(live, ask(live), 0.5)
+    asked = ask(live, 2_000)
+    live.now += 5_000
+    live.core.advance(live.now)  # its deadline is over
+    answer(live, asked, 0.75)
+    assert memory_of(ask(live).row) == 0.5
+
+
+def test_another_version_begins_with_nothing_and_another_reader_of_pictures_changes_nothing() -> None:
+    live = opened()
+    answer(live, ask(live), 0.5)
+    live.core.models_changed((ONE, EYES), live.now)
+    assert memory_of(ask(live).row) == 0.5
+    live.core.scored(live.core._view.ticket, CALM, live.now)
+    live.core.models_changed((OTHER, EYES), live.now)
+    asked = ask(live)
+    assert (memory_of(asked.row), asked.row[STEP_AT]) == (0.0, 1.0)
+
+
+def test_another_worker_goes_on_with_it() -> None:
+    live = opened()
+    answer(live, ask(live), 0.5)
+    moved = live.restored()
+    asked = ask(moved)
+    assert (memory_of(asked.row), asked.row[STEP_AT]) == (0.5, 0.0)
+
+
+def test_a_client_who_was_away_for_long_is_met_anew() -> None:
+    live = opened()
+    answer(live, ask(live), 0.5)
+    live.disconnect()
+    live.now += 100_000
+    live.reconnect()
+    assert memory_of(ask(live).row) == 0.5
+    live.core.scored(live.core._view.ticket, CALM, live.now)
+    live.disconnect()
+    live.now += 181_000
+    live.reconnect()
+    assert memory_of(ask(live).row) == 0.0
