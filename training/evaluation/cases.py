@@ -2,7 +2,8 @@
 
 Persons, families and sensors of the test sets: `iid` has other persons than training and nothing else new; `shifted`
 other persons and sensors than training draws or randomises; `held_out` families that training never saw;
-`held_out_shifted` all of it at once; `unobservable` panics that do not show, which nobody should be tuned to.
+`held_out_shifted` all of it at once; `unobservable` panics that do not show, which nobody should be tuned to;
+`long` the families of `iid` over 50 minutes, ten times what training has: what a model remembers must not go astray.
 """
 
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ from training.heldout.cohorts import HeldOut, heldout_cohort
 ENDLESS: Final = 1_000_000
 _IID_STREAM: Final = 5_003
 """Keeps the persons of the test apart from those of training, whose seeds are ten times a configuration's."""
+_LONG_STREAM: Final = 5_009
+_OTHERS: Final = (_IID_STREAM, TEST_DURATION_S)
 _heard: Any = Heard
 
 
@@ -43,6 +46,7 @@ class Cohort(StrEnum):
     HELD_OUT = "held_out"
     HELD_OUT_SHIFTED = "held_out_shifted"
     UNOBSERVABLE = "unobservable"
+    LONG = "long"
     VARIED = "varied"
 
 
@@ -52,7 +56,9 @@ TEST_SETS: Final = (
     Cohort.HELD_OUT,
     Cohort.HELD_OUT_SHIFTED,
     Cohort.UNOBSERVABLE,
+    Cohort.LONG,
 )
+LONG_DURATION_S: Final = (2_880.0, 3_120.0)
 _HELD: Final = {
     Cohort.SHIFTED: HeldOut.SHIFTED,
     Cohort.HELD_OUT: HeldOut.UNSEEN,
@@ -88,8 +94,9 @@ class Draw:
         if held is not None:
             return heldout_cohort(self.seed, ENDLESS, held, parameters=p)
         mixture = VARIED_MIXTURE if self.cohort is Cohort.VARIED else TEST_MIXTURE
-        seed = _IID_STREAM * ENDLESS + self.seed
-        return simulate_cohort(seed, ENDLESS, mixture, duration_s=TEST_DURATION_S, stop_presses=False, parameters=p)
+        stream, length_s = (_LONG_STREAM, LONG_DURATION_S) if self.cohort is Cohort.LONG else _OTHERS
+        seed = stream * ENDLESS + self.seed
+        return simulate_cohort(seed, ENDLESS, mixture, duration_s=length_s, stop_presses=False, parameters=p)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,22 @@
 from dataclasses import dataclass
 from typing import Final
 
-RELEASE_SEED: Final = 77_002
+RELEASE_SEED: Final = 77_003
 """Of the test sets. Whoever looks at them while tuning has spent them: choose another for the release. 77,001 was that
-of version 2, whose figures led to version 3."""
+of version 2, whose figures led to version 3, and 77,002 that of version 3, whose figures led to version 4."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Sessions of each test set, each ablation, each variation of the generator's constants; 0 leaves it out.
+    """Sessions of each test set, each ablation, each variation of the generator's constants; 0 leaves those two out.
 
+    `long_sessions`: of the test set whose sessions are five times as long.
     `hearts`: how many of the real heart rates are replayed, None for all.
     """
 
     seed: int = RELEASE_SEED
     sessions: int = 200
+    long_sessions: int = 40
     ablation_sessions: int = 80
     constant_sessions: int = 40
     hearts: int | None = None
@@ -24,7 +26,7 @@ class Plan:
     resume_after_s: float = 30.0
 
 
-BRIEF: Final = Plan(sessions=80, ablation_sessions=0, constant_sessions=0, hearts=8)
+BRIEF: Final = Plan(sessions=80, long_sessions=8, ablation_sessions=0, constant_sessions=0, hearts=8)
 """For a training that is to be held against an earlier one: five minutes on two cores."""
-QUICK: Final = Plan(sessions=24, ablation_sessions=0, constant_sessions=0, hearts=3)
+QUICK: Final = Plan(sessions=24, long_sessions=2, ablation_sessions=0, constant_sessions=0, hearts=3)
 """For trying things: minutes become seconds, and the intervals say how little that shows."""

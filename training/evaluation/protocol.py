@@ -72,7 +72,8 @@ class Protocol:
         return Evaluated(evaluation, courses)
 
     def _test(self, cohort: Cohort) -> list[Course]:
-        cases = cases_of(Draw(cohort, self._plan.seed), self._plan.sessions)
+        count = self._plan.long_sessions if cohort is Cohort.LONG else self._plan.sessions
+        cases = cases_of(Draw(cohort, self._plan.seed), count)
         return self._replay(f"test set {cohort}", cases)
 
     def _rule(self) -> dict[str, Outcome]:

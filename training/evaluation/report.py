@@ -17,6 +17,7 @@ TITLES: Final = {
     "held_out": "families held out of training",
     "held_out_shifted": "families held out, persons and sensors shifted",
     "unobservable": "panics that do not show (reported, no target)",
+    "long": "as the first, sessions of 50 minutes (reported, no target)",
 }
 HEADLINES: Final = (
     "test set",

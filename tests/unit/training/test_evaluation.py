@@ -226,7 +226,7 @@ def shipped(repository: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def evaluated(shipped: Path) -> Evaluated:
-    plan = Plan(sessions=1, ablation_sessions=1, constant_sessions=0, processes=1)
+    plan = Plan(sessions=1, long_sessions=1, ablation_sessions=1, constant_sessions=0, processes=1)
     return Protocol(shipped, plan).run()
 
 
