@@ -46,6 +46,24 @@ test("steps may come twice and in any order: an alert never goes back", () => {
   assert.equal(wantsAcknowledgement(alerts.find("s1.a1")), false);
 });
 
+test("an advice that led to a crisis is one occasion with it, until one of both is answered", () => {
+  const alerts = new Alerts();
+  const advice = named("a1", { kind: "high_risk", severity: "medium", raised_ts: 10_000 });
+  const crisis = named("a2", { kind: "crisis", raised_ts: 12_000 });
+  const ids = (list) => list.map(({ alert_id }) => alert_id.slice(3));
+  alerts.take(advice);
+  assert.deepEqual(ids(alerts.waiting()), ["a1"]);
+  alerts.take(crisis);
+  alerts.take(alert({ alert_id: "s2.a1", session_id: "s2", kind: "high_risk", severity: "medium", raised_ts: 12_000 }));
+  alerts.take(named("a3", { kind: "high_risk", severity: "medium", raised_ts: 80_000 }));
+  assert.deepEqual(alerts.waiting("s1").map(({ alert_id }) => alert_id), ["s1.a2", "s1.a3"], "what came a minute later is another");
+  assert.deepEqual(alerts.waiting("s2").map(({ alert_id }) => alert_id), ["s2.a1"], "nor is another client's");
+  assert.deepEqual(ids(alerts.leads(alerts.find("s1.a2"))), ["a1"]);
+  assert.equal(alerts.list("s1").length, 3, "nothing is lost");
+  alerts.take({ ...crisis, state: "acknowledged", by: "dr" });
+  assert.ok(ids(alerts.waiting("s1")).includes("a1"), "acknowledged elsewhere without it, it waits by itself");
+});
+
 test("what rises before anybody has acknowledged it is told anew, in its place and by its own deadline", () => {
   const alerts = new Alerts();
   const first = alert({ ts: 1_000, raised_ts: 1_000, probability: 0.75, threshold: 0.7 });

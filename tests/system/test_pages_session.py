@@ -75,8 +75,12 @@ def test_a_crisis_before_the_camera_stops_the_light_and_a_therapist_and_then_the
         keep_picture(one, "client-crisis")
         assert one.evaluate("lightProbe.moves()") == 0
 
+        # What rose before it is the same occasion: one look answers both, and each is in the log.
+        expect(card.locator(".alert-before")).to_contain_text("Before it: High risk")
+        expect(other.locator("#alerts > li")).to_have_count(1)
         card.locator("[data-do=ack]").click()
         expect(card).to_contain_text("Acknowledged by t-film")
+        expect(other.locator("#alerts-title")).to_have_text("Alerts")
         film.show(Mood.CALM)
         other.locator("[data-key=r]").click()
         other.locator("#resume-spoken").check()

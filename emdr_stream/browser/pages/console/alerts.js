@@ -4,6 +4,9 @@ const WEIGHT = { critical: 3, high: 2, medium: 1, low: 0 };
 /** How far an alert has come: a step that is older than what is known changes nothing. */
 const STAGE = { raised: 0, escalated: 1, acknowledged: 2, resolved: 3 };
 const KEPT = 200;
+/** What a rising risk leads to, and how far apart both may be raised to be one occasion. */
+const LED_TO = new Set(["crisis", "dissociation"]);
+const ONE_OCCASION_MS = 60_000;
 
 /** @typedef {any} Alert as the message `alert` */
 
@@ -38,9 +41,29 @@ export class Alerts {
     return all.filter((alert) => sessionId === null || alert.session_id === sessionId).sort(byUrgency);
   }
 
-  /** Those that still want an acknowledgement. @param {string | null} [sessionId] @returns {Alert[]} */
+  /**
+   * Those that still want an acknowledgement, each occasion once.
+   * @param {string | null} [sessionId]
+   * @returns {Alert[]}
+   */
   waiting(sessionId = null) {
-    return this.list(sessionId).filter(wantsAcknowledgement);
+    return this.list(sessionId).filter((alert) => wantsAcknowledgement(alert) && !this.ledTo(alert));
+  }
+
+  /**
+   * The crisis that an advice of high risk led to, while both wait: one occasion, which one look answers.
+   * @param {Alert} alert
+   * @returns {Alert | null}
+   */
+  ledTo(alert) {
+    if (alert.kind !== "high_risk" || !wantsAcknowledgement(alert)) return null;
+    const near = (/** @type {Alert} */ other) => Math.abs(other.raised_ts - alert.raised_ts) <= ONE_OCCASION_MS;
+    return this.list(alert.session_id).find((other) => LED_TO.has(other.kind) && wantsAcknowledgement(other) && near(other)) ?? null;
+  }
+
+  /** The advices that led to it, see `ledTo`. @param {Alert} alert @returns {Alert[]} */
+  leads(alert) {
+    return this.list(alert.session_id).filter((other) => this.ledTo(other)?.alert_id === alert.alert_id);
   }
 
   /** What the list of sessions says of one: its most pressing alert that waits, else the newest. @param {string} sessionId @returns {Alert | null} */

@@ -31,7 +31,7 @@ export class AlertsView {
   render() {
     const { model, words } = this.#desk;
     const all = model.alerts.list();
-    const open = all.filter(isOpen);
+    const open = all.filter((alert) => isOpen(alert) && !model.alerts.ledTo(alert));
     const past = all.filter((alert) => !isOpen(alert)).slice(0, PAST_SHOWN);
     const waiting = open.filter(wantsAcknowledgement).length;
     setText(this.#title, waiting ? words.t("alerts.waiting", { count: waiting }) : words.t("alerts.title"));
@@ -58,6 +58,7 @@ export class AlertsView {
       h("div.alert-top", {}, h("span.severity", {}), h("h3.alert-kind", { id: `${id}-kind` }), h("span.alert-age")),
       h("p.alert-who", { id: `${id}-who` }),
       h("p.alert-state"),
+      h("p.alert-before"),
       h("ul.alert-reasons"),
       h("p.alert-model"),
       h("p.alert-note"),
@@ -80,6 +81,7 @@ export class AlertsView {
     setText(part(".alert-age"), words.t("alerts.age", { age: age(words, this.#desk.now() - alert.raised_ts) }));
     setText(part(".alert-who"), this.#name(alert.session_id));
     setText(part(".alert-state"), this.#stateOf(alert));
+    setText(part(".alert-before"), model.alerts.leads(alert).map((lead) => this.#before(lead)).join(" "));
     texts(part(".alert-reasons"), reasons(words, alert, model.find(alert.session_id)?.levels));
     setText(part(".alert-model"), decider(words, alert));
     setText(part(".alert-note"), alert.note ? words.t("alerts.note", { note: alert.note }) : "");
@@ -114,6 +116,12 @@ export class AlertsView {
     return words.t("alerts.resolved", { time: clock(words, alert.ts ?? alert.raised_ts), by });
   }
 
+  /** An advice that is answered with the crisis it led to. @param {any} lead */
+  #before(lead) {
+    const { words } = this.#desk;
+    return words.t("alerts.before", { kind: named(words, "kind", lead.kind), time: clock(words, lead.raised_ts) });
+  }
+
   /** @param {string} sessionId */
   #name(sessionId) {
     const view = this.#desk.model.find(sessionId);
@@ -139,9 +147,13 @@ export class AlertsView {
     this.#asked.add(alertId);
     this.#problems.delete(alertId);
     this.render();
-    const answer = await this.#desk.acknowledge(alertId, note);
-    this.#asked.delete(alertId);
     const { words, model } = this.#desk;
+    const leads = model.alerts.leads(model.alerts.find(alertId));
+    const answers = await Promise.all([
+      this.#desk.acknowledge(alertId, note), ...leads.map((lead) => this.#desk.acknowledge(lead.alert_id)),
+    ]);
+    const answer = answers.find(({ ok }) => !ok) ?? answers[0];
+    this.#asked.delete(alertId);
     const said = { kind: named(words, "kind", model.alerts.find(alertId)?.kind), name: this.#name(alertId.replace(/\.a\d+$/, "")) };
     if (answer.ok) this.#desk.announce.now(words.t("say.acknowledged", said));
     else this.#problems.set(alertId, words.t("alerts.failed", { why: problemOf(words, answer) }));
