@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.dataset import Dataset
-from training.network import CHANGE, CRISIS, N_STATES, RISK, Network
+from training.network import CHANGE, CRISIS, N_STATES, RISK, Network, Some
 
 Floats = NDArray[np.float64]
 
@@ -27,9 +27,9 @@ class Calibration:
     moved: tuple[float, float] = (0.0, 0.0)
 
 
-def calibrate(network: Network, data: Dataset) -> Calibration:
-    """Fit on the rows of `data`, weighted as in training."""
-    z = network.outputs(data.features).astype(np.float64)
+def calibrate(said: Some, data: Dataset) -> Calibration:
+    """Fit on the raw outputs (n, N_OUTPUTS) that a network gave for the rows of `data`, weighted as in training."""
+    z = said.astype(np.float64)
     return Calibration(
         temperature=fit_temperature(z[:, :N_STATES], data.state, data.state_weight.astype(np.float64)),
         risk=fit_platt(z[:, RISK], data.risk.astype(np.float64), data.safety_weight.astype(np.float64)),

@@ -4,6 +4,7 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from emdr_stream.domain import MEMORY_UNITS
 from emdr_stream.simulation import Family
 
 DEFAULT_PATH = Path(__file__).with_name("config.toml")
@@ -28,7 +29,12 @@ class CohortConfig:
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """Shape of the network and how it learns; shares in 0..1, `input_noise` in standardised units."""
+    """Shape of the network and how it learns; shares in 0..1, `input_noise` in standardised units.
+
+    `memory`: how many numbers it remembers, MEMORY_UNITS or none; `narrow`: of how many the memory is told. `batch`
+    counts sessions. `between_share`: of the rows between two steps of the memory, how many are learned from in a pass.
+    `longest_step`: slopes that are longer, all together, are cut to it.
+    """
 
     hidden: tuple[int, ...]
     epochs: int
@@ -38,6 +44,14 @@ class NetworkConfig:
     input_noise: float
     drop_body_share: float
     drop_sets_share: float
+    narrow: int = 64
+    memory: int = MEMORY_UNITS
+    between_share: float = 1.0
+    longest_step: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.memory not in (0, MEMORY_UNITS):
+            raise ValueError(f"memory: the service keeps {MEMORY_UNITS} numbers of a session, or none")
 
 
 @dataclass(frozen=True, slots=True)

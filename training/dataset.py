@@ -1,4 +1,4 @@
-"""In: cohorts of simulated sessions. Out: arrays of feature rows and their targets, row by row."""
+"""In: cohorts of simulated sessions. Out: of each session its feature rows in their order, and their targets."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from emdr_stream.pipeline.features import N_FEATURES, Features
 from emdr_stream.simulation import (
     TEST_DURATION_S,
     TEST_MIXTURE,
@@ -22,12 +21,15 @@ from emdr_stream.simulation import (
 )
 from emdr_stream.simulation.scenario import Course
 from training.config import CohortConfig
+from training.network import compressed
 from training.rows import SessionRows
 from training.swift import swift_rows
 from training.targets import targets_of
 from training.wandering import WANDERING
 
 Floats = NDArray[np.float32]
+Halves = NDArray[np.float16]
+"""Half the room: what is lost is a hundredth of the noise that training adds."""
 
 Made = TypeVar("Made")
 
@@ -41,9 +43,14 @@ TRAINING, VALIDATION = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """n rows: `features` (n, N_FEATURES); the targets as in `Targets`; `change` (n, 3) over 10 s with its weight."""
+    """n rows of a session in their order, or of several: `times_ms` (n,); `inputs` (n, N_FEATURES), the features as the
+    network compresses them; the targets as in `Targets`; `change` (n, 3) over 10 s with its weight.
 
-    features: Features
+    What counts nothing is there all the same, with weights of 0: it is remembered like the rest.
+    """
+
+    times_ms: NDArray[np.int64]
+    inputs: Halves
     state: NDArray[np.int64]
     state_weight: Floats
     soft_risk: Floats
@@ -54,7 +61,7 @@ class Dataset:
     change_weight: Floats
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.times_ms)
 
 
 def cohort_seed(seed: int, cohort: int) -> int:
@@ -150,24 +157,25 @@ def joined(parts: Sequence[Dataset]) -> Dataset:
 
 
 def session_dataset(session: SimulatedSession, rows: SessionRows) -> Dataset:
-    """Targets joined to the rows of one session by their second; rows without any use are left out."""
+    """Targets joined to the rows of one session by their second."""
     targets = targets_of(session)
     second = np.minimum(rows.times_ms // 1_000, len(targets.state) - 1)
     change, change_weight = changes(rows)
-    counted = targets.state_weight[second] > 0.0
+    state_weight = targets.state_weight[second].astype(np.float32)
+    change_weight[state_weight == 0.0] = 0.0
     if session.stop_press_ms is not None:
         change_weight[rows.times_ms + CHANGE_AFTER_MS > session.stop_press_ms] = 0.0
-    second = second[counted]
     return Dataset(
-        features=rows.features[counted].reshape(-1, N_FEATURES),
-        state=targets.state[second],
-        state_weight=targets.state_weight[second].astype(np.float32),
+        times_ms=rows.times_ms,
+        inputs=compressed(rows.features).astype(np.float16),
+        state=np.maximum(targets.state[second], 0),
+        state_weight=state_weight,
         soft_risk=targets.soft_risk[second].astype(np.float32),
         risk=targets.risk[second].astype(np.float32),
         crisis=targets.crisis[second].astype(np.float32),
         safety_weight=targets.safety_weight[second].astype(np.float32),
-        change=change[counted].astype(np.float32),
-        change_weight=change_weight[counted].astype(np.float32),
+        change=change.astype(np.float32),
+        change_weight=change_weight.astype(np.float32),
     )
 
 

@@ -5,7 +5,7 @@ Everything written depends on the arguments alone: the same training gives the s
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,16 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emdr_stream.domain import Thresholds
+from emdr_stream.inference.models import INPUT, MEMORY, MEMORY_NEXT, outputs_of
 from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES
 from training.calibration import Calibration
-from training.graph import BATCH, INPUT, OUTPUTS, build_graph
-from training.network import CHANGE, CRISIS, N_STATES, RISK, Network, activated
+from training.graph import BATCH, build_graph
+from training.network import CHANGE, CRISIS, N_STATES, RISK, Network, activated, in_double, taken_in
+from training.passes import outputs
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Features = NDArray[np.float32]
 
 NAME: Final = "emotion_safety"
 TOLERANCE: Final = 1e-5
+_EDGES: Final = (0.0, 1.0, -1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +43,56 @@ class Record:
     validation: dict[str, Json] = field(default_factory=dict)
 
 
-def expected_outputs(network: Network, features: Features) -> dict[str, Features]:
-    """What the graph of a calibrated network must say of `features` (n, N_FEATURES), by output name."""
-    said = activated(network.outputs(features))
-    return {
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Rows to ask a model about: `features` (n, N_FEATURES), and what is remembered `before` each (n, units)."""
+
+    features: Features
+    before: Features
+
+
+def expected_outputs(network: Network, asked: Asked) -> dict[str, Features]:
+    """What the graph of a calibrated network must say of these rows, by output name: computed in double precision."""
+    network = in_double(taken_in(network))
+    raw, after = outputs(network, asked.features.astype(np.float64), asked.before.astype(np.float64))
+    said = activated(raw)
+    found = {
         "emotion_state": said[:, :N_STATES],
         "safety_risk": said[:, RISK],
         "safety_crisis": said[:, CRISIS],
         "predicted_change": said[:, CHANGE],
     }
+    kept = found if network.cell is None else {**found, MEMORY_NEXT: after}
+    return {name: part.astype(np.float32) for name, part in kept.items()}
 
 
-def stored_vectors(features: Features) -> Features:
-    """A batch to remember (BATCH, N_FEATURES): real rows, zeros, and a row beyond the clipping on either side."""
-    spread = np.linspace(0, len(features) - 1, BATCH - 3).astype(np.int64)
-    edges = np.stack([np.zeros(N_FEATURES), np.full(N_FEATURES, 50.0), np.full(N_FEATURES, -50.0)])
-    return np.concatenate([features[spread], edges.astype(np.float32)])
+def asked_of(features: Sequence[Features], before: Sequence[Features]) -> Asked:
+    """A batch to store, of sessions' rows and what was remembered before each: real ones, zeros, and on either side a
+    row of high features with a memory as full as it can be."""
+    rows, remembered = np.concatenate(features), np.concatenate(before)
+    spread = np.linspace(0, len(rows) - 1, BATCH - len(_EDGES)).astype(np.int64)
+    edges = np.array(_EDGES, dtype=np.float32)[:, None]
+    far, full = np.repeat(50.0 * edges, N_FEATURES, axis=1), np.repeat(edges, remembered.shape[1], axis=1)
+    return Asked(np.concatenate([rows[spread], far]), np.concatenate([remembered[spread], full]))
 
 
-def write_version(models: Path, network: Network, calibration: Calibration, features: Features, record: Record) -> Path:
-    """Write `models/emotion_safety/<version>/`, all but the card, and return it; `features` are rows to choose from."""
+def write_version(models: Path, network: Network, calibration: Calibration, asked: Asked, record: Record) -> Path:
+    """Write `models/emotion_safety/<version>/`, all but the card, and return it; its answers to `asked` are stored."""
     folder = models / NAME / record.version
     folder.mkdir(parents=True, exist_ok=True)
     graph = build_graph(network)
     (folder / "model.onnx").write_bytes(graph)
-    rows = stored_vectors(features)
-    outputs = {name: _listed(values) for name, values in expected_outputs(network, rows).items()}
-    vectors: dict[str, Json] = {"features": _listed(rows), "outputs": dict(outputs), "tolerance": TOLERANCE}
+    answers = {name: _listed(values) for name, values in expected_outputs(network, asked).items()}
+    remembered: dict[str, Json] = {} if network.cell is None else {MEMORY: _listed(asked.before)}
+    vectors: dict[str, Json] = {
+        "features": _listed(asked.features),
+        **remembered,
+        "outputs": dict(answers),
+        "tolerance": TOLERANCE,
+    }
     vector_bytes = encoded(vectors, indent=None)
     (folder / "vectors.json").write_bytes(vector_bytes)
-    manifest = _manifest(record, calibration, graph, vector_bytes)
+    manifest = _manifest(record, calibration, graph, vector_bytes, network.units)
     (folder / "manifest.json").write_bytes(encoded(manifest))
     return folder
 
@@ -81,8 +104,9 @@ def put_in_use(models: Path, version: str, name: str = NAME) -> None:
     path.write_bytes(encoded({**current, name: version}))
 
 
-def _manifest(record: Record, calibration: Calibration, graph: bytes, vectors: bytes) -> dict[str, Json]:
+def _manifest(record: Record, calibration: Calibration, graph: bytes, vectors: bytes, units: int) -> dict[str, Json]:
     limits = Thresholds()
+    remembered: dict[str, Json] = {MEMORY: [None, units]} if units else {}
     manifest: dict[str, Json] = {
         "name": NAME,
         "version": record.version,
@@ -90,8 +114,8 @@ def _manifest(record: Record, calibration: Calibration, graph: bytes, vectors: b
         "sha256": hashlib.sha256(graph).hexdigest(),
         "vectors": "vectors.json",
         "vectors_sha256": hashlib.sha256(vectors).hexdigest(),
-        "inputs": {INPUT: [None, N_FEATURES]},
-        "outputs": {name: [None, *shape] for name, shape in OUTPUTS.items()},
+        "inputs": {INPUT: [None, N_FEATURES], **remembered},
+        "outputs": {name: [None, *shape] for name, shape in outputs_of(units > 0).items()},
         "feature_names": list(FEATURE_NAMES),
         "thresholds": {
             "risk": limits.risk,

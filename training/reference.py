@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from emdr_stream.inference.drift import OUTPUTS, Binned, Bins, Limits, Reference, bins_of
 from emdr_stream.inference.manifest import MANIFEST
-from emdr_stream.pipeline.features import FEATURE_NAMES, Features
+from emdr_stream.pipeline.features import FEATURE_NAMES
 from training.config import TrainingConfig
 from training.dataset import VALIDATION, training_cohort
-from training.replay import Model
+from training.replay import Model, Rows, run_sessions
 from training.swift import swift_rows
 
 Table = NDArray[np.float64]
@@ -32,21 +32,20 @@ SESSIONS: Final = 30
 """A service says nothing of drift before it has seen so many begin."""
 _GROUPS: Final = 200
 _CHANCE: Final = 95.0
-_BATCH: Final = 512
 
 
 def make_reference(
     model: Model, config: TrainingConfig, command: str, progress: Callable[[int], None] | None = None
 ) -> Reference:
     """Simulate, score and bin. Raises ValueError when there are too few sessions to draw groups from."""
-    sessions = [
-        swift_rows(session, ROW_EVERY_MS).features
+    rows = [
+        swift_rows(session, ROW_EVERY_MS)
         for session in training_cohort(config.cohort, config.seed, VALIDATION, progress)
     ]
-    sessions = [rows for rows in sessions if len(rows)]
+    sessions = [each.features for each in rows if len(each.features)]
     if len(sessions) < 4:
         raise ValueError("fewer than 4 sessions have rows: raise `validation_sessions`")
-    outputs = [outputs_of(model, rows) for rows in sessions]
+    outputs = outputs_of(model, [(each.times_ms, each.features) for each in rows if len(each.features)])
     half = len(sessions) // 2
     inputs = _bins(np.concatenate(sessions[:half]), FEATURE_NAMES)
     said = _bins(np.concatenate(outputs[:half]), OUTPUTS)
@@ -76,13 +75,10 @@ def write_reference(version_dir: Path, reference: Reference) -> None:
     path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def outputs_of(model: Model, features: Features) -> Table:
-    """What the model says of rows, [n, len(OUTPUTS)] in their order."""
-    parts = []
-    for first in range(0, len(features), _BATCH):
-        states, risk, crisis, change = model(features[first : first + _BATCH])
-        parts.append(np.column_stack([risk, crisis, states, change]))
-    return np.concatenate(parts).astype(np.float64)
+def outputs_of(model: Model, sessions: Sequence[Rows]) -> list[Table]:
+    """What the model says along sessions, of each [n, len(OUTPUTS)] in their order."""
+    said = run_sessions(model, sessions)
+    return [np.column_stack([one.risk, one.crisis, one.states, one.change]).astype(np.float64) for one in said]
 
 
 def _bins(rows: NDArray[np.floating], names: Sequence[str]) -> dict[str, Bins]:

@@ -4,15 +4,18 @@ For choosing thresholds on validation, where a thousand of them are tried on the
 comes from the whole service (`training/evaluation/`). After a pause somebody looks, and resumes 30 s later.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emdr_stream.domain import MODEL_STATES, AlertKind, StateLabel, Thresholds
+from emdr_stream.domain import MEMORY_UNITS, MODEL_STATES, AlertKind, StateLabel, Thresholds
+from emdr_stream.inference.batch import Said
 from emdr_stream.pipeline.features import Features
+from emdr_stream.pipeline.memory import Memory
 from emdr_stream.pipeline.safety import SafetyMonitor
 from emdr_stream.settings import SafetySettings
 from training.graph import BATCH
@@ -20,9 +23,10 @@ from training.graph import BATCH
 RESUME_AFTER_MS: Final = 30_000
 HYPOAROUSAL: Final = MODEL_STATES.index(StateLabel.HYPOAROUSAL)
 
-Outputs = tuple[Features, Features, Features, Features]
-Model = Callable[[Features], Outputs]
-"""Batch (BATCH, N_FEATURES) to states (BATCH, 5), risk (BATCH,), crisis (BATCH,), change (BATCH, 3)."""
+Model = Callable[[Features, Features], Said]
+"""Features (BATCH, N_FEATURES) and what is remembered (BATCH, MEMORY_UNITS) to what it says of them."""
+Rows = tuple[NDArray[np.int64], Features]
+"""Of a session: times (n,) and features (n, N_FEATURES)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +48,41 @@ class Alarms:
 
 
 def run_model(model: Model, times_ms: NDArray[np.int64], features: Features) -> Scored:
-    """Score any number of rows (n, N_FEATURES) in batches filled up with zeros, as the service does."""
-    n = len(features)
-    padded = np.zeros((-(-max(n, 1) // BATCH) * BATCH, features.shape[1]), dtype=np.float32)
-    padded[:n] = features
-    results = [model(padded[start : start + BATCH]) for start in range(0, len(padded), BATCH)]
-    states, risk, crisis, _ = (np.concatenate(parts)[:n] for parts in zip(*results, strict=True))
-    return Scored(times_ms, states, risk, crisis)
+    """Score the rows (n, N_FEATURES) of one session."""
+    (said,) = run_sessions(model, [(times_ms, features)])
+    return Scored(times_ms, said.states, said.risk, said.crisis)
+
+
+def run_sessions(model: Model, sessions: Sequence[Rows]) -> list[Said]:
+    """What a model says along sessions, without what it remembers, which is kept as the service keeps it.
+
+    The sessions go side by side, in batches filled up with zeros.
+    """
+    found: list[Said] = []
+    for start in range(0, len(sessions), BATCH):
+        found += _side_by_side(model, sessions[start : start + BATCH])
+    return found
+
+
+def _side_by_side(model: Model, sessions: Sequence[Rows]) -> list[Said]:
+    """At most BATCH sessions."""
+    longest = max(len(times_ms) for times_ms, _ in sessions)
+    features = np.zeros((longest, BATCH, sessions[0][1].shape[1]), dtype=np.float32)
+    for place, (_, rows) in enumerate(sessions):
+        features[: len(rows), place] = rows
+    remembered = np.zeros((BATCH, MEMORY_UNITS), dtype=np.float32)
+    memories = [Memory(partial(np.copyto, remembered[place], casting="same_kind")) for place in range(len(sessions))]
+    times = [times_ms.tolist() for times_ms, _ in sessions]
+    said: list[Said] = []
+    for number in range(longest):
+        due = [(place, at[number]) for place, at in enumerate(times) if number < len(at)]
+        due = [(place, at_ms) for place, at_ms in due if memories[place].due(at_ms)]
+        one = model(features[number], remembered)
+        for place, at_ms in due:
+            memories[place].step(b"" if one.memory is None else one.memory[place].tobytes(), at_ms)
+        said.append(Said(*(part.copy() for part in one[:4])))
+    together = [np.stack(parts) for parts in zip(*(each[:4] for each in said), strict=True)] if said else []
+    return [Said(*(part[: len(at), place] for part in together)) for place, at in enumerate(times)]
 
 
 def monitor(scored: Scored, settings: SafetySettings | None = None, thresholds: Thresholds | None = None) -> Alarms:

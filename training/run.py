@@ -5,12 +5,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from emdr_stream.domain import Thresholds
 from training.calibration import Calibration, calibrate, fold
 from training.config import TrainingConfig
 from training.dataset import TRAINING, VALIDATION, Dataset, joined, run_tasks, tasks_of
-from training.network import CRISIS, N_STATES, RISK, Network, activated, fit_network
-from training.package import Record, put_in_use, write_version
+from training.fitting import fit_network
+from training.network import CRISIS, N_STATES, RISK, Network, Some, activated
+from training.package import Asked, Record, asked_of, put_in_use, write_version
+from training.passes import Along, outputs_along
 from training.reference import make_reference, write_reference
 from training.replay import Scored
 from training.served import serve
@@ -54,37 +58,45 @@ def counted(progress: Progress, what: str) -> Callable[[int, int], None]:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A calibrated network whose thresholds are the service's own, what was chosen, and the data it is from."""
+    """A calibrated network whose thresholds are the service's own, what was chosen, and what it is from.
+
+    `asked`: rows of validation that the version's stored answers are about.
+    """
 
     network: Network
     calibration: Calibration
     choice: Choice
     states: StateFigures
     training_rows: int
-    validation: Dataset
+    validation_rows: int
+    asked: Asked
 
 
 def train_network(
-    config: TrainingConfig, progress: Progress, extra: Dataset | None = None, processes: int = 1
+    config: TrainingConfig, progress: Progress, extra: Sequence[Dataset] = (), processes: int = 1
 ) -> Trained:
     """Simulate, fit, calibrate and choose the thresholds. The number of processes changes the time alone.
 
-    `extra`: rows to fit on beside the simulated ones.
+    `extra`: sessions to fit on beside the simulated ones.
     """
     cohort = config.cohort
     progress.begin("simulating clients to train on", cohort.training_sessions)
     tasks = tasks_of(cohort, config.seed, TRAINING, config.network.drop_sets_share)
-    training = joined([*run_tasks(tasks, processes, progress.reach), *([] if extra is None else [extra])])
+    training = [*run_tasks(tasks, processes, progress.reach), *extra]
     progress.begin("simulating clients to validate on", cohort.validation_sessions)
     watched = [ValidationTask(task) for task in tasks_of(cohort, config.seed, VALIDATION)]
     sessions = run_tasks(watched, processes, progress.reach)
-    return fitted(config, training, sessions, progress)
+    return fitted(config, training, sessions, progress, processes)
 
 
 def fitted(
-    config: TrainingConfig, training: Dataset, sessions: Sequence[ValidationSession], progress: Progress
+    config: TrainingConfig,
+    training: Sequence[Dataset],
+    sessions: Sequence[ValidationSession],
+    progress: Progress,
+    threads: int = 1,
 ) -> Trained:
-    """A network for these rows, calibrated on these sessions, with the thresholds chosen there."""
+    """A network for these sessions, calibrated on those of validation, with the thresholds chosen there."""
     validation = joined([session.data for session in sessions])
     progress.begin("fitting the network", config.network.epochs)
     losses: list[float] = []
@@ -93,13 +105,27 @@ def fitted(
         losses.append(loss)
         progress.reach(len(losses))
 
-    network = fit_network(training, config.network, config.seed, passed)
-    calibration = calibrate(network, validation)
+    network = fit_network(training, config.network, config.seed, passed, threads)
+    said = along(network, sessions)
+    calibration = calibrate(raw(said), validation)
     progress.begin("choosing the thresholds", len(TRIED))
     choice = choose(fold(network, calibration), sessions, config, progress)
     calibration = settled(calibration, choice)
-    states = state_figures(network, fit_logistic(training, config), validation)
-    return Trained(fold(network, calibration), calibration, choice, states, len(training), validation)
+    plain = along(fit_logistic(training, config), sessions)
+    states = state_figures(raw(said), raw(plain), validation)
+    asked = asked_of([each.features for each in sessions], [each.before for each in said])
+    rows = sum(map(len, training))
+    return Trained(fold(network, calibration), calibration, choice, states, rows, len(validation), asked)
+
+
+def along(network: Network, sessions: Sequence[ValidationSession]) -> list[Along]:
+    """What a network says along each session, remembering as the service does."""
+    return outputs_along(network, [(each.times_ms, each.features) for each in sessions])
+
+
+def raw(said: Sequence[Along]) -> Some:
+    """The raw outputs for all rows (n, N_OUTPUTS)."""
+    return np.concatenate([each.outputs for each in said])
 
 
 def choose(
@@ -112,8 +138,8 @@ def choose(
 def scored_by(network: Network, sessions: Sequence[ValidationSession]) -> list[Scored]:
     """What a calibrated network says along each session."""
     scored = []
-    for session in sessions:
-        said = activated(network.outputs(session.features))
+    for session, one in zip(sessions, along(network, sessions), strict=True):
+        said = activated(one.outputs)
         scored.append(Scored(session.times_ms, said[:, :N_STATES], said[:, RISK], said[:, CRISIS]))
     return scored
 
@@ -133,19 +159,19 @@ def train(
     record: Record,
     progress: Progress | None = None,
     *,
-    extra: Dataset | None = None,
+    extra: Sequence[Dataset] = (),
     use: bool = True,
     processes: int = 1,
 ) -> Path:
     """Train, write `models/emotion_safety/<version>/` without card and metrics, and put it in use, unless told not to.
 
-    Gives the version's folder; `training.evaluation` measures it and writes what is missing. `extra`: rows of labelled
-    recordings to train on, beside those of the simulator.
+    Gives the version's folder; `training.evaluation` measures it and writes what is missing. `extra`: labelled
+    recordings to train on, beside the sessions of the simulator.
     """
     trained = train_network(config, progress or Silence(), extra, processes)
-    about = describe_data(config, trained.training_rows, len(trained.validation))
-    if extra is not None:
-        about += f" Among the rows trained on are {len(extra)} of labelled recordings of consenting clients."
+    about = describe_data(config, trained.training_rows, trained.validation_rows)
+    if extra:
+        about += f" Among the rows trained on are {sum(map(len, extra))} of labelled recordings of consenting clients."
     return ship(trained, models, replace(record, data=about), config, progress, use=use)
 
 
@@ -161,7 +187,7 @@ def ship(
     """Write the version with what drift is told against, and put it in use unless told not to."""
     progress = progress or Silence()
     record = replace(record, validation={"thresholds": asdict(trained.choice), "states": asdict(trained.states)})
-    folder = write_version(models, trained.network, trained.calibration, trained.validation.features, record)
+    folder = write_version(models, trained.network, trained.calibration, trained.asked, record)
     progress.begin("simulating clients to tell drift from", config.cohort.validation_sessions)
     model = serve((folder / "model.onnx").read_bytes())
     write_reference(folder, make_reference(model, config, record.command, progress.reach))

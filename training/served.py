@@ -4,21 +4,15 @@ from typing import Any
 
 import onnxruntime
 
-from emdr_stream.pipeline.features import Features
-from training.graph import INPUT, OUTPUTS
-from training.replay import Model, Outputs
+from emdr_stream.inference.models import INPUT, MEMORY, OnnxModel
+from training.replay import Model
 
 
 def serve(graph: bytes) -> Model:
-    """A model from the bytes of its ONNX file."""
+    """A model from the bytes of its ONNX file, with a memory or without."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     session: Any = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    names = list(OUTPUTS)
-
-    def run(batch: Features) -> Outputs:
-        states, risk, crisis, change = session.run(names, {INPUT: batch})
-        return states, risk, crisis, change
-
-    return run
+    inputs = {each.name: each.shape for each in session.get_inputs()}
+    return OnnxModel(session, inputs[INPUT][-1], MEMORY in inputs).run

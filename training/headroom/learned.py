@@ -2,7 +2,7 @@
 
 The head is the shipped network's (256 and 96 rectified units). With a memory, a gated recurrent unit (Cho et al. 2014)
 goes along the session beside the features. All learn alike: the same losses, the same hidden signals, whole sessions at
-a time. Torch, and so this, is for the study alone; the service knows no recurrent model.
+a time. Torch, and so this, is for the study alone: what is shipped is trained by `training.fitting`, in numpy.
 """
 
 from collections.abc import Callable, Sequence

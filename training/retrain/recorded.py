@@ -22,7 +22,8 @@ from emdr_stream.pipeline.features import ROW_LENGTH
 from emdr_stream.recording.reading import read_recording
 from emdr_stream.recording.replay import watch_recording
 from emdr_stream.session.effects import Analyse, Effect
-from training.dataset import Dataset, changes, joined
+from training.dataset import Dataset, changes
+from training.network import compressed
 from training.rows import SessionRows, derive, levels
 from training.targets import MARGINAL_WEIGHT, UNOBSERVABLE_WEIGHT
 
@@ -64,17 +65,17 @@ def consented(folder: Path) -> list[Truth]:
     return [truth for truth in truths if truth.recording in agreed and (folder / truth.recording).is_file()]
 
 
-def recorded_dataset(
+def recorded_datasets(
     folder: Path, truths: Sequence[Truth], progress: Callable[[int], None] = lambda done: None
-) -> Dataset | None:
-    """Rows of these recordings with their targets; None where there are none. Raises RecordingError."""
+) -> list[Dataset]:
+    """Of each recording its rows with their targets; those without a row are left out. Raises RecordingError."""
     parts = []
     for done, truth in enumerate(truths, start=1):
         rows = recorded_rows(folder / truth.recording)
         if len(rows.times_ms):
             parts.append(labelled(rows, truth))
         progress(done)
-    return joined(parts) if parts else None
+    return parts
 
 
 def recorded_rows(path: Path) -> SessionRows:
@@ -116,7 +117,8 @@ def labelled(rows: SessionRows, truth: Truth) -> Dataset:
     change, change_weight = changes(rows)
     risk = ahead.astype(np.float32)
     return Dataset(
-        features=rows.features,
+        times_ms=times,
+        inputs=compressed(rows.features).astype(np.float16),
         state=state,
         state_weight=weight * known,
         soft_risk=risk,

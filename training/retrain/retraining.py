@@ -21,6 +21,7 @@ from emdr_stream.inference.manifest import MANIFEST, current_versions, default_m
 from emdr_stream.inference.promotion import Deviation, PromotionRefused, is_safety, wanted_of
 from emdr_stream.lines import open_own, try_lock
 from training.config import DEFAULT_PATH, load_config
+from training.dataset import Dataset
 from training.evaluation.command import write_beside
 from training.evaluation.pages import card
 from training.evaluation.plan import QUICK, Plan
@@ -28,7 +29,7 @@ from training.evaluation.protocol import Protocol
 from training.package import NAME, Record
 from training.retrain.config import RetrainConfig
 from training.retrain.improvement import improvement
-from training.retrain.recorded import consented, recorded_dataset
+from training.retrain.recorded import consented, recorded_datasets
 from training.retrain.trigger import Remembered, Seen, read_remembered, reasons, write_remembered
 from training.run import Progress, Silence, train
 
@@ -97,11 +98,11 @@ class EmotionSafety:
 
     def train(self, workplace: Workplace, version: str, progress: Progress) -> None:
         config = load_config(workplace.training_config, quick=workplace.quick)
-        extra = None
+        extra: list[Dataset] = []
         if workplace.recordings is not None:
             truths = consented(workplace.recordings)
             progress.begin("replaying recordings", len(truths))
-            extra = recorded_dataset(workplace.recordings, truths, progress.reach)
+            extra = recorded_datasets(workplace.recordings, truths, progress.reach)
         record = Record(version, "python -m training retrain", config.seed, "")
         folder = train(config, workplace.models_dir, record, progress, extra=extra, use=False)
         self._evaluate(workplace, folder, progress)

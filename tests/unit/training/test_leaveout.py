@@ -23,7 +23,7 @@ def test_the_family_and_all_that_may_hold_it_are_hidden_and_then_asked_for(monke
     monkeypatch.setattr(leaveout, "train_network", watched)
     config = load_config()
     cohort = replace(config.cohort, training_sessions=12, validation_sessions=4, duration_s=(200.0, 220.0))
-    config = replace(config, cohort=cohort, network=replace(config.network, hidden=(8,), epochs=1, batch=64))
+    config = replace(config, cohort=cohort, network=replace(config.network, hidden=(8,), epochs=1, batch=4))
     asked = leave_out(config, Family.PANIC, 3, Silence(), 1)
     hidden = {Family.PANIC, *CONTAINED[Family.PANIC]}
     assert [hidden & set(each.cohort.weights) for each in seen] == [set(), set(), hidden]

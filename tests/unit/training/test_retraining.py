@@ -19,7 +19,7 @@ from tests.unit.training.recorded_clients import write_clients
 from training.retrain.app import celery_url
 from training.retrain.config import DEFAULT_PATH, RetrainConfig, load_retrain_config
 from training.retrain.improvement import improvement
-from training.retrain.recorded import ConsentError, consented, labelled, recorded_dataset, recorded_rows
+from training.retrain.recorded import ConsentError, consented, labelled, recorded_datasets, recorded_rows
 from training.retrain.retraining import Outcome, Workplace, look
 from training.retrain.trigger import Remembered, Seen, reasons
 from training.rows import SessionRows
@@ -89,9 +89,9 @@ def test_a_recording_gives_the_rows_that_the_service_would_ask_about(tmp_path: P
     assert 80 < len(rows.times_ms) < 126  # a row a second after the calm minute
     assert np.diff(rows.times_ms).min() >= 1_000
     assert np.isfinite(rows.features).all()
-    dataset = recorded_dataset(tmp_path, [truth])
-    assert dataset is not None and len(dataset) == len(rows.times_ms)
-    assert recorded_dataset(tmp_path, []) is None
+    (dataset,) = recorded_datasets(tmp_path, [truth])
+    assert np.array_equal(dataset.times_ms, rows.times_ms)
+    assert recorded_datasets(tmp_path, []) == []
 
 
 def test_targets_follow_the_labels_and_what_nobody_knows_weighs_nothing() -> None:

@@ -32,7 +32,8 @@ def watched(crisis: bool) -> ValidationSession:
     times = np.arange(60, LENGTH_S) * 1_000
     nothing = np.zeros((0, 1), dtype=np.float32)
     none = nothing[:, 0]
-    empty = Dataset(nothing, np.zeros(0, np.int64), none, none, none, none, none, nothing, none)
+    ints = np.zeros(0, np.int64)
+    empty = Dataset(ints, nothing.astype(np.float16), ints, none, none, none, none, none, nothing, none)
     return ValidationSession(times, np.zeros((len(times), 1), np.float32), empty, truth)
 
 

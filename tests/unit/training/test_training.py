@@ -11,16 +11,17 @@ import pytest
 
 from emdr_stream.evaluation.probabilities import HORIZON_S, calibration_error
 from emdr_stream.inference.models import OnnxModel, load_current
-from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES
+from emdr_stream.pipeline.features import FEATURE_NAMES
 from emdr_stream.simulation import CRISES, Family, Parameters, SimulatedSession, draw_sensor, simulate_session
+from tests.unit.training.small_networks import small_network, some_features, some_memory
 from training.__main__ import main
 from training.calibration import Calibration, fit_platt, fit_temperature, fold
 from training.config import CohortConfig, TrainingConfig, load_config
 from training.dataset import TRAINING, VALIDATION, Dataset, joined, run_tasks, tasks_of, training_cohort
 from training.graph import BATCH, build_graph
-from training.network import CHANGE, CRISIS, N_OUTPUTS, N_STATES, RISK, Network, activated, loss_and_gradients
-from training.network import BatchTargets as Wanted
-from training.package import NAME, Record, expected_outputs, put_in_use, write_version
+from training.network import CHANGE, CRISIS, N_OUTPUTS, N_STATES, RISK, activated
+from training.package import NAME, Asked, Record, expected_outputs, put_in_use, write_version
+from training.passes import outputs
 from training.replay import Scored, monitor
 from training.rows import SetClock, rows_of
 from training.run import train
@@ -37,21 +38,6 @@ TINY = CohortConfig(
     row_every_ms=2_000,
     weights={Family.PANIC: 1.0, Family.CALM: 1.0},
 )
-
-
-def small_network(seed: int = 1) -> Network:
-    rng = np.random.default_rng(seed)
-    widths = [(N_FEATURES, 20), (20, 12), (12, N_OUTPUTS)]
-    layers = tuple(
-        (rng.normal(0.0, 0.2, size).astype(np.float32), rng.normal(0.0, 0.2, size[1]).astype(np.float32))
-        for size in widths
-    )
-    scale = rng.uniform(0.5, 2.0, N_FEATURES).astype(np.float32)
-    return Network(rng.normal(0.0, 0.3, N_FEATURES).astype(np.float32), scale, layers, np.ones(3, dtype=np.float32))
-
-
-def some_features(rows: int, seed: int = 2) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0.0, 4.0, (rows, N_FEATURES)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +106,7 @@ def test_training_and_validation_share_no_person_and_each_session_has_its_own() 
 def test_any_number_of_processes_gives_the_same_rows() -> None:
     tasks = tasks_of(replace(TINY, training_sessions=40), 1, TRAINING, 0.5)[:36]
     alone, together = (joined(run_tasks(tasks, processes, lambda done: None)) for processes in (1, 2))
-    assert len(alone) > 0 and np.array_equal(alone.features, together.features)
+    assert len(alone) > 0 and np.array_equal(alone.inputs, together.inputs)
 
 
 def test_the_monitor_pauses_on_a_lasting_crisis_and_not_on_a_short_one() -> None:
@@ -131,25 +117,6 @@ def test_the_monitor_pauses_on_a_lasting_crisis_and_not_on_a_short_one() -> None
     short[50:55], lasting[50:80] = 0.75, 0.75
     assert monitor(Scored(times, states, low, short)).pauses_s == ()
     assert monitor(Scored(times, states, low, lasting)).pauses_s == pytest.approx((11.8,))
-
-
-def test_gradients_are_those_of_the_loss() -> None:
-    rng = np.random.default_rng(3)
-    layers = [(w.copy(), b.copy()) for w, b in small_network().layers]
-    x = rng.normal(size=(32, N_FEATURES)).astype(np.float32)
-    wanted = activated(rng.normal(size=(32, N_OUTPUTS)).astype(np.float32))
-    # Weights differ by output, but are equal within the five states, as in training.
-    weight = np.repeat(rng.uniform(0.5, 1.0, (32, 4)).astype(np.float32), (N_STATES, 1, 1, 3), axis=1)
-    targets = Wanted(wanted, weight)
-    _, gradients = loss_and_gradients(layers, x, targets)
-    for layer in range(3):
-        at = (4, 5)
-        losses = []
-        for step in (1e-2, -1e-2):
-            layers[layer][0][at] += step
-            losses.append(loss_and_gradients(layers, x, targets)[0])
-            layers[layer][0][at] -= step
-        assert gradients[layer][0][at] == pytest.approx((losses[0] - losses[1]) / 2e-2, abs=2e-3)
 
 
 def test_platt_finds_the_line_that_made_the_outcomes_even_far_off() -> None:
@@ -175,9 +142,9 @@ def test_temperature_undoes_overconfidence() -> None:
 def test_the_fused_graph_says_what_its_parts_say() -> None:
     network = replace(small_network(), change_sd=np.array([0.1, 0.2, 0.3], dtype=np.float32))
     calibration = Calibration(temperature=2.0, risk=(0.5, 0.1), crisis=(2.0, -1.0))
-    features = some_features(BATCH)
-    states, risk, crisis, change = serve(build_graph(fold(network, calibration)))(features)
-    z = network.outputs(features)
+    features, memory = some_features(BATCH), some_memory(BATCH)
+    states, risk, crisis, change, remembered = serve(build_graph(fold(network, calibration)))(features, memory)
+    z, after = outputs(network, features, memory)
     by_hand = z.copy()
     by_hand[:, :N_STATES] /= 2.0
     by_hand[:, RISK] = 0.5 * z[:, RISK] + 0.1
@@ -188,28 +155,33 @@ def test_the_fused_graph_says_what_its_parts_say() -> None:
         (risk, said[:, RISK]),
         (crisis, said[:, CRISIS]),
         (change, z[:, CHANGE] * network.change_sd),
+        (remembered, after),
     ]:
+        assert part is not None
         assert part.shape == wanted.shape
         assert np.allclose(part, wanted, atol=1e-5)
 
 
 def places_differ(predictor: OnnxModel, row: np.ndarray) -> Iterator[bool]:
     """Whether the row's results differ from those of a batch of its own, at each place among random neighbours."""
-    alone = [part[0].tobytes() for part in predictor.run(np.repeat(row[None], BATCH, axis=0))]
+    remembered = some_memory(1)[0]
+    said = predictor.run(np.repeat(row[None], BATCH, axis=0), np.repeat(remembered[None], BATCH, axis=0))
+    alone = [part[0].tobytes() for part in said if part is not None]
     for place in range(BATCH):
         for seed in range(4):
-            batch = some_features(BATCH, seed)
-            batch[place] = row
-            yield [part[place].tobytes() for part in predictor.run(batch)] != alone
+            batch, memory = some_features(BATCH, seed), some_memory(BATCH, seed + 4)
+            batch[place], memory[place] = row, remembered
+            said = predictor.run(batch, memory)
+            yield [part[place].tobytes() for part in said if part is not None] != alone
 
 
 def test_a_tiny_run_gives_a_model_that_the_service_loads(tmp_path: Path) -> None:
     config = load_config(quick=True)
-    config = TrainingConfig(3, TINY, replace(config.network, hidden=(16, 8), epochs=2, batch=64), config.budget)
+    config = TrainingConfig(3, TINY, replace(config.network, hidden=(16, 8), epochs=2, batch=4), config.budget)
     folder = train(config, tmp_path, Record("7", "python -m training train", 3, ""))
     assert folder == tmp_path / NAME / "7"
     model = load_current(tmp_path, feature_names=FEATURE_NAMES)
-    assert (model.name, model.version) == (NAME, "7")
+    assert (model.name, model.version, model.graph.remembers) == (NAME, "7", True)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["training"]["data"].startswith("Simulated throughout") and manifest["metrics"] == {}
     assert not any(places_differ(model.graph, some_features(1, 9)[0]))
@@ -227,7 +199,7 @@ panic = 1.0
 [network]
 hidden = [12]
 epochs = 2
-batch = 64
+batch = 4
 learning_rate = 0.002
 weight_decay = 0.1
 input_noise = 0.1
@@ -271,27 +243,29 @@ def test_one_command_trains_records_and_says_what_it_left_out(
 
 def test_states_are_judged_where_they_show_and_everywhere() -> None:
     rng = np.random.default_rng(6)
-    rows, network, plain = some_features(400), small_network(), small_network(8)
-    said = network.outputs(rows)[:, :N_STATES].argmax(axis=1)
-    shows = rng.random(len(rows)) < 0.5
-    weight = np.where(shows, 1.0, 0.2).astype(np.float32)
+    network, plain = (rng.normal(size=(400, N_OUTPUTS)) for _ in range(2))
+    said = network[:, :N_STATES].argmax(axis=1)
+    shows, away = rng.random(400) < 0.5, rng.random(400) < 0.1
+    shows &= ~away
+    weight = np.where(shows, 1.0, np.where(away, 0.0, 0.2)).astype(np.float32)
     state = np.where(shows, said, (said + 1) % N_STATES)
-    none = np.zeros(len(rows), dtype=np.float32)
-    data = Dataset(rows, state, weight, none, none, none, none, np.zeros((len(rows), 3), np.float32), none)
+    none, times = np.zeros(400, dtype=np.float32), 1_000 * np.arange(400)
+    inputs, change = np.zeros((400, 1), np.float16), np.zeros((400, 3), np.float32)
+    data = Dataset(times, inputs, state, weight, none, none, none, none, change, none)
     figures = state_figures(network, plain, data)
     assert (figures.accuracy, figures.seconds) == (1.0, int(shows.sum()))
-    assert figures.accuracy_all == pytest.approx(shows.mean())
-    assert figures.logistic == pytest.approx((plain.outputs(rows)[:, :N_STATES].argmax(axis=1) == state)[shows].mean())
+    assert figures.accuracy_all == pytest.approx(shows[~away].mean()), "who is away is in no state"
+    assert figures.logistic == pytest.approx((plain[:, :N_STATES].argmax(axis=1) == state)[shows].mean())
     assert np.trace(np.array(figures.confusion)) == figures.seconds
 
 
 def test_the_same_network_gives_the_same_bytes_and_leaves_other_models_alone(tmp_path: Path) -> None:
-    record = Record("1", "command", 1, "data", {})
+    record, calibration = Record("1", "command", 1, "data", {}), Calibration(1.0, (1.0, 0.0), (1.0, 0.0))
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:
         folder.mkdir()
         (folder / "current.json").write_text('{"other": "4"}', encoding="utf-8")
-        write_version(folder, small_network(), Calibration(1.0, (1.0, 0.0), (1.0, 0.0)), some_features(40), record)
+        write_version(folder, small_network(), calibration, Asked(some_features(BATCH), some_memory(BATCH)), record)
         put_in_use(folder, "1")
     for name in ("model.onnx", "manifest.json", "vectors.json"):
         first, second = ((folder / NAME / "1" / name).read_bytes() for folder in folders)
@@ -320,7 +294,7 @@ def test_the_shipped_model_holds_what_its_manifest_promises(repository: Path) ->
 
 
 def test_expected_outputs_are_probabilities() -> None:
-    said = expected_outputs(small_network(), some_features(10))
+    said = expected_outputs(small_network(), Asked(some_features(10), some_memory(10)))
     assert np.allclose(said["emotion_state"].sum(axis=1), 1.0, atol=1e-5)
     for name in ("safety_risk", "safety_crisis"):
         assert said[name].shape == (10,) and said[name].min() >= 0.0 and said[name].max() <= 1.0
