@@ -17,7 +17,10 @@ from training.fitting import fit_network
 from training.network import N_STATES, Network, Some
 
 LOGISTIC_SESSIONS: Final = 2_000
-LOGISTIC_EPOCHS: Final = 4
+LOGISTIC_EPOCHS: Final = 8
+LOGISTIC_BATCH: Final = 4
+"""Sessions. With these a regression comes to what it can: with half as many passes it says the true state in 0.005 less
+of the seconds of validation, with twice as many in 0.002 more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class StateFigures:
 def fit_logistic(sessions: Sequence[Dataset], config: TrainingConfig) -> Network:
     """Multinomial logistic regression: the network without memory and hidden layer, on a share of the sessions."""
     some = sessions[:: max(len(sessions) // LOGISTIC_SESSIONS, 1)]
-    plain = replace(config.network, hidden=(), memory=0, epochs=LOGISTIC_EPOCHS)
+    plain = replace(config.network, hidden=(), memory=0, epochs=LOGISTIC_EPOCHS, batch=LOGISTIC_BATCH)
     return fit_network(some, plain, config.seed, _unheard)
 
 
