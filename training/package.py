@@ -25,7 +25,7 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Features = NDArray[np.float32]
 
 NAME: Final = "emotion_safety"
-TOLERANCE: Final = 1e-5
+TOLERANCE: Final = 5e-5
 _EDGES: Final = (0.0, 1.0, -1.0)
 
 
