@@ -66,7 +66,8 @@ def run_sessions(model: Model, sessions: Sequence[Rows]) -> list[Said]:
 
 def _side_by_side(model: Model, sessions: Sequence[Rows]) -> list[Said]:
     """At most BATCH sessions."""
-    longest = max(len(times_ms) for times_ms, _ in sessions)
+    # One step at least: its answers have the shapes where no session has a row.
+    longest = max(1, *(len(times_ms) for times_ms, _ in sessions))
     features = np.zeros((longest, BATCH, sessions[0][1].shape[1]), dtype=np.float32)
     for place, (_, rows) in enumerate(sessions):
         features[: len(rows), place] = rows
@@ -81,7 +82,7 @@ def _side_by_side(model: Model, sessions: Sequence[Rows]) -> list[Said]:
         for place, at_ms in due:
             memories[place].step(b"" if one.memory is None else one.memory[place].tobytes(), at_ms)
         said.append(Said(*(part.copy() for part in one[:4])))
-    together = [np.stack(parts) for parts in zip(*(each[:4] for each in said), strict=True)] if said else []
+    together = [np.stack(parts) for parts in zip(*(each[:4] for each in said), strict=True)]
     return [Said(*(part[: len(at), place] for part in together)) for place, at in enumerate(times)]
 
 

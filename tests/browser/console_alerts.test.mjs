@@ -7,6 +7,7 @@ import { Chime, due, VOLUME } from "../../emdr_stream/browser/pages/console/chim
 import { decider, distance, reasons, signInWords } from "../../emdr_stream/browser/pages/console/evidence.js";
 import { alert, dictionaries, english, russian } from "./console_world.mjs";
 
+const MODEL = { name: "emotion_safety", version: "1", sha256: "0".repeat(64) };
 const named = (name, fields) => alert({ alert_id: `s1.${name}`, ...fields });
 
 test("what nobody has acknowledged comes first, by severity, then the newest; then what is open; then the past", () => {
@@ -48,20 +49,36 @@ test("steps may come twice and in any order: an alert never goes back", () => {
 
 test("an advice that led to a crisis is one occasion with it, until one of both is answered", () => {
   const alerts = new Alerts();
-  const advice = named("a1", { kind: "high_risk", severity: "medium", raised_ts: 10_000 });
+  const advice = named("a1", { kind: "high_risk", severity: "medium", model: MODEL, raised_ts: 10_000 });
   const crisis = named("a2", { kind: "crisis", raised_ts: 12_000 });
   const ids = (list) => list.map(({ alert_id }) => alert_id.slice(3));
   alerts.take(advice);
   assert.deepEqual(ids(alerts.waiting()), ["a1"]);
   alerts.take(crisis);
-  alerts.take(alert({ alert_id: "s2.a1", session_id: "s2", kind: "high_risk", severity: "medium", raised_ts: 12_000 }));
-  alerts.take(named("a3", { kind: "high_risk", severity: "medium", raised_ts: 80_000 }));
+  alerts.take(alert({ alert_id: "s2.a1", session_id: "s2", kind: "high_risk", severity: "medium", model: MODEL, raised_ts: 12_000 }));
+  alerts.take(named("a3", { kind: "high_risk", severity: "medium", model: MODEL, raised_ts: 80_000 }));
   assert.deepEqual(alerts.waiting("s1").map(({ alert_id }) => alert_id), ["s1.a2", "s1.a3"], "what came a minute later is another");
   assert.deepEqual(alerts.waiting("s2").map(({ alert_id }) => alert_id), ["s2.a1"], "nor is another client's");
   assert.deepEqual(ids(alerts.leads(alerts.find("s1.a2"))), ["a1"]);
   assert.equal(alerts.list("s1").length, 3, "nothing is lost");
   alerts.take({ ...crisis, state: "acknowledged", by: "dr" });
   assert.ok(ids(alerts.waiting("s1")).includes("a1"), "acknowledged elsewhere without it, it waits by itself");
+});
+
+test("an advice stands by itself where the crisis does not tell it: of a rule, or raised when the crisis was long on", () => {
+  const advice = (fields) => named("a2", { kind: "high_risk", severity: "medium", model: MODEL, ...fields });
+  const beside = (fields) => {
+    const alerts = new Alerts();
+    alerts.take(named("a1", { kind: "crisis", raised_ts: 100_000 }));
+    alerts.take(advice(fields));
+    return alerts.waiting().length;
+  };
+  assert.equal(beside({ raised_ts: 98_000 }), 1);
+  assert.equal(beside({ raised_ts: 40_000 }), 1);
+  assert.equal(beside({ raised_ts: 39_000 }), 2, "another rise");
+  assert.equal(beside({ raised_ts: 102_000 }), 1, "a steep rise pauses before it advises");
+  assert.equal(beside({ raised_ts: 106_000 }), 2, "what rises anew is heard");
+  assert.equal(beside({ raised_ts: 98_000, model: null }), 2, "ratings that rise");
 });
 
 test("what rises before anybody has acknowledged it is told anew, in its place and by its own deadline", () => {

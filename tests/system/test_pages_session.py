@@ -75,8 +75,8 @@ def test_a_crisis_before_the_camera_stops_the_light_and_a_therapist_and_then_the
         keep_picture(one, "client-crisis")
         assert one.evaluate("lightProbe.moves()") == 0
 
-        # What rose before it is the same occasion: one look answers both, and each is in the log.
-        expect(card.locator(".alert-before")).to_contain_text("Before it: High risk")
+        # The advice is of the same occasion: one look answers both, and each is in the log.
+        expect(card.locator(".alert-before")).to_contain_text("Same occasion: High risk")
         expect(other.locator("#alerts > li")).to_have_count(1)
         card.locator("[data-do=ack]").click()
         expect(card).to_contain_text("Acknowledged by t-film")

@@ -3,7 +3,7 @@
 Persons, families and sensors of the test sets: `iid` has other persons than training and nothing else new; `shifted`
 other persons and sensors than training draws or randomises; `held_out` families that training never saw;
 `held_out_shifted` all of it at once; `unobservable` panics that do not show, which nobody should be tuned to;
-`long` the families of `iid` over 50 minutes, ten times what training has: what a model remembers must not go astray.
+`long` the families of `iid` over 50 minutes, five times as long: what a model remembers must not go astray.
 """
 
 from collections.abc import Iterator

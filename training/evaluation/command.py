@@ -77,7 +77,7 @@ def plan_of(args: argparse.Namespace) -> Plan:
         return plan
     if not 2 <= args.sessions <= 100_000:
         raise ConfigurationError("--sessions: choose between 2 and 100000")
-    return replace(plan, sessions=args.sessions)
+    return plan.of(args.sessions)
 
 
 def write_beside(version_dir: Path, manifest: dict[str, Any], evaluation: Evaluation, text: str) -> None:

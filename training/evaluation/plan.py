@@ -1,6 +1,6 @@
 """In: how thorough to be. Out: how many sessions of what are replayed, and from which seed they are drawn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 RELEASE_SEED: Final = 77_003
@@ -24,6 +24,10 @@ class Plan:
     hearts: int | None = None
     processes: int = 2
     resume_after_s: float = 30.0
+
+    def of(self, sessions: int) -> "Plan":
+        """The same with so many sessions of each test set, of the long ones not more than a fifth: of as many hours."""
+        return replace(self, sessions=sessions, long_sessions=min(self.long_sessions, max(sessions // 5, 1)))
 
 
 BRIEF: Final = Plan(sessions=80, long_sessions=8, ablation_sessions=0, constant_sessions=0, hearts=8)

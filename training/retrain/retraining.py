@@ -7,7 +7,7 @@ it is better by more than 5 % on the same people, surely not worse.
 import json
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,11 +109,13 @@ class EmotionSafety:
 
     def _evaluate(self, workplace: Workplace, folder: Path, progress: Progress) -> None:
         """On the test sets of the release, in this process: a worker's own may have no children."""
-        count = QUICK.sessions if workplace.quick else workplace.config.test_sessions
-        plan = Plan(sessions=count, ablation_sessions=0, constant_sessions=0, processes=1)
+        count = workplace.config.test_sessions
+        plan = QUICK if workplace.quick else Plan(ablation_sessions=0, constant_sessions=0).of(count)
+        plan = replace(plan, processes=1)
         evaluation = Protocol(folder, plan, progress).run(workplace.data).evaluation
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        command = f"python -m training evaluate --version {folder.name} --sessions {count}"
+        how = "--quick" if workplace.quick else f"--sessions {count}"
+        command = f"python -m training evaluate --version {folder.name} {how}"
         write_beside(folder, manifest, evaluation, card(manifest, evaluation, command, plan.resume_after_s))
 
     def by_person(self, workplace: Workplace, version: str) -> Mapping[str, float]:

@@ -26,7 +26,7 @@ from training.evaluation import baselines, controls
 from training.evaluation.cases import SILENCED, TEST_SETS, Cohort, Draw, SessionCase, cases_of, recording_of
 from training.evaluation.constants import KIN, LEFT_OUT, unsourced, variations, varied
 from training.evaluation.pages import card
-from training.evaluation.plan import Plan
+from training.evaluation.plan import QUICK, Plan
 from training.evaluation.protocol import Evaluated, Protocol, chance
 from training.evaluation.report import metrics, results_of
 from training.evaluation.shape import Evaluation, Outcome, Varied, worst
@@ -278,6 +278,14 @@ def test_a_wrong_argument_is_told(arguments: Sequence[str], said: str, capsys: p
     pytest.importorskip("matplotlib", reason="the report needs the extra `training`")
     assert run_training("evaluate", *arguments) == 2
     assert said in capsys.readouterr().out.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("plan", "sessions", "long"),
+    [(Plan(), 200, 40), (Plan(), 300, 40), (Plan(), 50, 10), (QUICK, 24, 2), (QUICK, 2, 1)],
+)
+def test_a_smaller_test_has_fewer_long_sessions_too(plan: Plan, sessions: int, long: int) -> None:
+    assert (plan.of(sessions).sessions, plan.of(sessions).long_sessions) == (sessions, long)
 
 
 @pytest.mark.timeout(300)

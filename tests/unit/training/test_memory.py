@@ -34,7 +34,7 @@ from training.network import (
 )
 from training.package import Asked, Record, asked_of, expected_outputs, write_version
 from training.passes import BatchTargets, loss_and_slopes, outputs, outputs_along
-from training.replay import run_sessions
+from training.replay import run_model, run_sessions
 from training.rows import derive
 from training.served import serve
 from training.unrolled import Packed, packed, runs_of
@@ -268,6 +268,11 @@ def test_sessions_scored_side_by_side_are_those_of_training(memory: int) -> None
         assert one.crisis.shape == other.outputs[:, CRISIS].shape
         assert one.crisis == pytest.approx(activated(other.outputs)[:, CRISIS], abs=1e-5)
         assert one.change == pytest.approx(other.outputs[:, CHANGE], abs=1e-4)
+
+
+def test_a_session_without_a_row_is_told_nothing() -> None:
+    scored = run_model(serve(build_graph(small_network())), np.zeros(0, np.int64), some_features(0))
+    assert (scored.states.shape, scored.risk.shape, scored.crisis.shape) == ((0, N_STATES), (0,), (0,))
 
 
 class _Listening:

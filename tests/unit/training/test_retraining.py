@@ -14,6 +14,7 @@ from emdr_stream.environment import Environment
 from emdr_stream.evaluation.labels import Event, Truth
 from emdr_stream.inference.lives import read_history
 from emdr_stream.inference.manifest import current_versions
+from emdr_stream.pipeline.features import N_FEATURES
 from tests.tiny_graph import write_graph
 from tests.unit.training.recorded_clients import write_clients
 from training.retrain.app import celery_url
@@ -96,7 +97,7 @@ def test_a_recording_gives_the_rows_that_the_service_would_ask_about(tmp_path: P
 
 def test_targets_follow_the_labels_and_what_nobody_knows_weighs_nothing() -> None:
     times = np.arange(0, 120_000, 1_000, dtype=np.int64)
-    rows = SessionRows(times, np.zeros((120, 171), np.float32), np.zeros((120, 3)))
+    rows = SessionRows(times, np.zeros((120, N_FEATURES), np.float32), np.zeros((120, 3)))
     events = (
         Event(kind="hyperarousal", onset_ms=60_000, end_ms=80_000),
         Event(kind="hypoarousal", onset_ms=100_000, end_ms=112_000, observable=False),

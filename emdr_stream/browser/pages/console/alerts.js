@@ -4,9 +4,11 @@ const WEIGHT = { critical: 3, high: 2, medium: 1, low: 0 };
 /** How far an alert has come: a step that is older than what is known changes nothing. */
 const STAGE = { raised: 0, escalated: 1, acknowledged: 2, resolved: 3 };
 const KEPT = 200;
-/** What a rising risk leads to, and how far apart both may be raised to be one occasion. */
+/** What a rising risk leads to, and how long before it an advice may be raised to be the same occasion. */
 const LED_TO = new Set(["crisis", "dissociation"]);
 const ONE_OCCASION_MS = 60_000;
+/** A steep rise pauses after one second and advises after three: so much later an advice is still of the same rise. */
+const SAME_RISE_MS = 5_000;
 
 /** @typedef {any} Alert as the message `alert` */
 
@@ -51,13 +53,17 @@ export class Alerts {
   }
 
   /**
-   * The crisis that an advice of high risk led to, while both wait: one occasion, which one look answers.
+   * The crisis that the models' advice of high risk led to, while both wait: one occasion, which one look answers.
+   * What a rule advises (rising ratings) has reasons of its own, which the crisis does not show: it stands by itself.
    * @param {Alert} alert
    * @returns {Alert | null}
    */
   ledTo(alert) {
-    if (alert.kind !== "high_risk" || !wantsAcknowledgement(alert)) return null;
-    const near = (/** @type {Alert} */ other) => Math.abs(other.raised_ts - alert.raised_ts) <= ONE_OCCASION_MS;
+    if (alert.kind !== "high_risk" || !alert.model || !wantsAcknowledgement(alert)) return null;
+    const near = (/** @type {Alert} */ other) => {
+      const later = other.raised_ts - alert.raised_ts;
+      return -SAME_RISE_MS <= later && later <= ONE_OCCASION_MS;
+    };
     return this.list(alert.session_id).find((other) => LED_TO.has(other.kind) && wantsAcknowledgement(other) && near(other)) ?? null;
   }
 

@@ -116,7 +116,7 @@ export class AlertsView {
     return words.t("alerts.resolved", { time: clock(words, alert.ts ?? alert.raised_ts), by });
   }
 
-  /** An advice that is answered with the crisis it led to. @param {any} lead */
+  /** An advice that is answered with the crisis of the same occasion. @param {any} lead */
   #before(lead) {
     const { words } = this.#desk;
     return words.t("alerts.before", { kind: named(words, "kind", lead.kind), time: clock(words, lead.raised_ts) });
@@ -142,21 +142,31 @@ export class AlertsView {
     });
   }
 
-  /** @param {string} alertId @param {string} [note] */
+  /**
+   * With an alert, the advices that stand in its place: these first, or they would come out from under it for a moment.
+   * @param {string} alertId @param {string} [note]
+   */
   async #acknowledge(alertId, note) {
+    const { words, model } = this.#desk;
+    const alert = model.alerts.find(alertId);
+    const leads = alert ? model.alerts.leads(alert) : [];
+    const answers = leads.map((lead) => this.#ask(lead.alert_id));
+    const ok = await this.#ask(alertId, note);
+    const said = { kind: named(words, "kind", alert?.kind), name: this.#name(alertId.replace(/\.a\d+$/, "")) };
+    if (ok) this.#desk.announce.now(words.t("say.acknowledged", said));
+    await Promise.all(answers);
+  }
+
+  /** What goes wrong is told where it belongs. @param {string} alertId @param {string} [note] @returns {Promise<boolean>} */
+  async #ask(alertId, note) {
     this.#asked.add(alertId);
     this.#problems.delete(alertId);
     this.render();
-    const { words, model } = this.#desk;
-    const leads = model.alerts.leads(model.alerts.find(alertId));
-    const answers = await Promise.all([
-      this.#desk.acknowledge(alertId, note), ...leads.map((lead) => this.#desk.acknowledge(lead.alert_id)),
-    ]);
-    const answer = answers.find(({ ok }) => !ok) ?? answers[0];
+    const answer = await this.#desk.acknowledge(alertId, note);
     this.#asked.delete(alertId);
-    const said = { kind: named(words, "kind", model.alerts.find(alertId)?.kind), name: this.#name(alertId.replace(/\.a\d+$/, "")) };
-    if (answer.ok) this.#desk.announce.now(words.t("say.acknowledged", said));
-    else this.#problems.set(alertId, words.t("alerts.failed", { why: problemOf(words, answer) }));
+    const { words } = this.#desk;
+    if (!answer.ok) this.#problems.set(alertId, words.t("alerts.failed", { why: problemOf(words, answer) }));
     this.render();
+    return answer.ok;
   }
 }

@@ -104,7 +104,7 @@ export const en = {
   "alerts.acknowledged": "Acknowledged {by}. What caused it may still hold.",
   "alerts.resolved": "Over since {time} {by}",
   "alerts.by": "by {by}",
-  "alerts.before": "Before it: {kind}, {time}. Acknowledged together.",
+  "alerts.before": "Same occasion: {kind}, {time}. Acknowledged together.",
   "alerts.note": "Note: {note}",
   "alerts.failed": "Not acknowledged: {why}",
   "ack.title": "Acknowledge with a note",

@@ -104,7 +104,7 @@ export const ru = {
   "alerts.acknowledged": "Принято {by}. Причина может ещё действовать.",
   "alerts.resolved": "Снято в {time} {by}",
   "alerts.by": "({by})",
-  "alerts.before": "До этого: {kind}, {time}. Принимается вместе.",
+  "alerts.before": "Тот же случай: {kind}, {time}. Принимается вместе.",
   "alerts.note": "Заметка: {note}",
   "alerts.failed": "Не принято: {why}",
   "ack.title": "Принять с заметкой",
