@@ -203,6 +203,8 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
 
 MEMORY_UNITS: Final = 96
 """What a model with a memory keeps of a session from one step to the next: so many float32, all 0 at first."""
+BETWEEN, STEP, ANEW = 0.0, 1.0, 2.0
+"""What a row is to the memory: nothing, for it lies between two steps; a step; the first step, with nothing before."""
 
 
 class Scores(msgspec.Struct, frozen=True, gc=False):

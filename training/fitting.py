@@ -13,8 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from emdr_stream.pipeline.memory import STEP_MS
 from training.config import NetworkConfig
-from training.dataset import Dataset
+from training.dataset import VALIDATION_ROW_EVERY_MS, Dataset
 from training.network import (
     CHANGE,
     CHANGE_SHARE,
@@ -35,8 +36,8 @@ from training.network import (
 from training.passes import BatchTargets, loss_and_slopes
 from training.unrolled import Packed, Run, packed, runs_of
 
-PHASES: Final = 2
-"""Rows that a pass may begin with: as many as there are in a step of the memory."""
+PHASES: Final = STEP_MS // VALIDATION_ROW_EVERY_MS
+"""Rows that a pass may begin with: as many as there are in a step of the memory, at a row a second."""
 _HALVES: Final = 2
 _LEAST_SD: Final = 1e-3
 _LEAST_SPREAD: Final = 0.05

@@ -77,7 +77,7 @@ def _side_by_side(model: Model, sessions: Sequence[Rows]) -> list[Said]:
     said: list[Said] = []
     for number in range(longest):
         due = [(place, at[number]) for place, at in enumerate(times) if number < len(at)]
-        due = [(place, at_ms) for place, at_ms in due if memories[place].due(at_ms)]
+        due = [(place, at_ms) for place, at_ms in due if memories[place].mark(at_ms)]
         one = model(features[number], remembered)
         for place, at_ms in due:
             memories[place].step(b"" if one.memory is None else one.memory[place].tobytes(), at_ms)

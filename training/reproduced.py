@@ -18,8 +18,9 @@ from rich.table import Table
 from emdr_stream.inference.manifest import MANIFEST, current_versions
 
 ANSWERS_TOLERANCE: Final = 1e-3
-"""Of each number of the stored answers, relative where it is beyond 1: other processors add in another order, and what
-a training makes of that shows in the fourth place of a probability."""
+"""Of each number of the stored answers, relative where it is beyond 1. On one kind of processor a training gives the
+same bytes. Another kind adds in another order, and a long training makes another model of that, as another seed would:
+then the answers differ, and what the other lines say counts."""
 VALIDATION_TOLERANCE: Final = 0.02
 """Relative where a figure is beyond 1: an alarm that sits on its threshold may go either way."""
 

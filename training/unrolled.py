@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from emdr_stream.domain import ANEW, BETWEEN
 from emdr_stream.pipeline.memory import Memory
 
 Indices = npt.NDArray[np.int64]
@@ -35,11 +36,11 @@ def runs_of(times_ms: npt.NDArray[np.int64]) -> list[Run]:
     seen: list[tuple[int, int]] = []
     runs: list[Run] = []
     for row, at_ms in enumerate(times_ms.tolist()):
-        due = memory.due(at_ms)
-        if memory.state.stepped_ms is None and steps:
+        mark = memory.mark(at_ms)
+        if mark == ANEW and steps:
             runs.append(_run(steps, seen))
             steps, seen = [], []
-        if due:
+        if mark != BETWEEN:
             memory.step(b"", at_ms)
             steps.append(row)
         else:

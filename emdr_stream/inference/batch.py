@@ -67,7 +67,7 @@ class Batch:
         self.features: Floats = np.zeros((BATCH_ROWS, N_FEATURES), dtype=np.float32)
         self.memory: Floats = np.zeros((BATCH_ROWS, MEMORY_UNITS), dtype=np.float32)
         self.steps: list[float] = []
-        """Of each row, 1.0 where what is remembered after it is to be kept."""
+        """What each row is to the memory: what is remembered after a row BETWEEN is not kept."""
 
 
 class Onlooker(Protocol):

@@ -6,10 +6,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from emdr_stream.domain import Scores
+from emdr_stream.domain import ANEW, Scores
 from emdr_stream.errors import ModelFailed
 from emdr_stream.inference.batch import Batch, Floats, Model, said_of
-from emdr_stream.pipeline.classify import Scored
+from emdr_stream.pipeline.classify import Scored, is_sound
 
 Tell: TypeAlias = Callable[[Scored, Scores, Scores | None], None]
 """Is told who asked, what was answered, and what the shadow says; None where it failed."""
@@ -18,8 +18,8 @@ Tell: TypeAlias = Callable[[Scored, Scores, Scores | None], None]
 class ShadowScorer:
     """Runs the shadow over the batch as it lies there, in the same shape: features are derived once.
 
-    What it remembers is its own, kept here at the session's own steps; it begins when the shadow does, and again where
-    a session is taken over.
+    What it remembers is its own, kept here at the session's own steps, and forgotten where the session begins anew; it
+    begins when the shadow does, and again where a session is taken over.
     """
 
     __slots__ = ("_memories", "_model", "_own", "_tell", "failures")
@@ -35,8 +35,8 @@ class ShadowScorer:
         """`batch`: of whose rows the first are the askers'."""
         others: Sequence[Scores | None]
         try:
-            said = said_of(batch, self._model.run(batch.features, self._remembered(askers)))
-            others = [_sound(each) for each in said]
+            said = said_of(batch, self._model.run(batch.features, self._remembered(batch, askers)))
+            others = [each if is_sound(each) else None for each in said]
         except ModelFailed:
             others = [None] * len(askers)
         for (asker, _), live, other in zip(askers, scores, others, strict=True):
@@ -45,18 +45,13 @@ class ShadowScorer:
                 self._memories[asker] = other.memory
             self._tell(asker, live, other)
 
-    def _remembered(self, askers: Sequence[tuple[Scored, int]]) -> Floats:
+    def _remembered(self, batch: Batch, askers: Sequence[tuple[Scored, int]]) -> Floats:
         """The shadow's own memories of these sessions; the batch has those of the version that decides."""
         memory = self._own.memory
         memory.fill(0.0)
-        for row, (asker, _) in zip(memory, askers, strict=False):
-            if (kept := self._memories.get(asker)) is not None:
+        for row, step, (asker, _) in zip(memory, batch.steps, askers, strict=False):
+            if step == ANEW:
+                self._memories.pop(asker, None)
+            elif (kept := self._memories.get(asker)) is not None:
                 row[:] = np.frombuffer(kept, dtype="<f4")
         return memory
-
-
-def _sound(scores: Scores) -> Scores | None:
-    """None where a number is none, or no probability: a failure."""
-    total = sum(scores.states, sum(scores.change))
-    sound = 0.0 <= scores.risk <= 1.0 and 0.0 <= scores.crisis <= 1.0 and total - total == 0.0
-    return scores if sound else None

@@ -35,8 +35,8 @@ _CONTEXT_AT: Final = N_FEATURES - len(CONTEXT)
 STEP_AT: Final = _BASE + len(CONTEXT)
 MEMORY_AT: Final = STEP_AT + 1
 ROW_LENGTH: Final = MEMORY_AT + MEMORY_UNITS
-"""A row is what a session hands to the predictor: its sums, its baseline, the context, whether what the model then
-remembers is to be kept (1 or 0, at STEP_AT), and what it remembered before (from MEMORY_AT on)."""
+"""A row is what a session hands to the predictor: its sums, its baseline, the context, what it is to the memory
+(BETWEEN, STEP or ANEW, at STEP_AT), and what was remembered before (from MEMORY_AT on)."""
 ROOM: Final = ROW_LENGTH - _SUMS
 """Floats behind the sums."""
 MEMORY_IN_ROOM: Final = MEMORY_AT - _SUMS

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from emdr_stream.domain import MEMORY_UNITS
+from emdr_stream.domain import ANEW, BETWEEN, MEMORY_UNITS, STEP
 
 Put: TypeAlias = Callable[[npt.NDArray[np.float64]], None]
 """Is given what is remembered, shape (MEMORY_UNITS,), for the rows to come."""
@@ -43,18 +43,22 @@ class Memory:
         values, self.state.values = self.state.values, b""
         self._keep(values)
 
-    def due(self, at_ms: int) -> bool:
-        """Whether what a model says of a row of this time is to be remembered. Forgets what has become too old."""
+    def mark(self, at_ms: int) -> float:
+        """What a row of this time is: BETWEEN, STEP or ANEW. Forgets what has become too old."""
         stepped_ms = self.state.stepped_ms
         if stepped_ms is None:
-            return True
+            return ANEW
         since_ms = at_ms - stepped_ms
-        if since_ms >= FORGOTTEN_MS:
-            self.forget()
-        return since_ms >= STEP_MS
+        if since_ms < STEP_MS:
+            return BETWEEN
+        if since_ms < FORGOTTEN_MS:
+            return STEP
+        self.forget()
+        return ANEW
 
     def step(self, values: bytes, at_ms: int) -> None:
-        """Keep what a model remembered after the row of `at_ms`; empty where it has no memory."""
+        """Keep what a model remembered after the row of `at_ms`, which was no row between; empty where it has no
+        memory."""
         self.state.stepped_ms = at_ms
         self._keep(values)
 
@@ -65,10 +69,12 @@ class Memory:
         self.state.values, self.state.stepped_ms = b"", None
 
     def _keep(self, values: bytes) -> None:
-        """What is no memory, or holds what is no number, leaves the one before."""
-        if len(values) != len(_NOTHING):
-            return
-        floats = np.frombuffer(values, dtype="<f4").astype(np.float64)
-        if np.isfinite(floats).all():
+        """What is no memory leaves the one before."""
+        if is_memory(values):
             self.state.values = values
-            self._put(floats)
+            self._put(np.frombuffer(values, dtype="<f4").astype(np.float64))
+
+
+def is_memory(values: bytes) -> bool:
+    """Whether it has the length of one, and holds numbers alone."""
+    return len(values) == len(_NOTHING) and bool(np.isfinite(np.frombuffer(values, dtype="<f4")).all())

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from emdr_stream.domain import N_SIGNALS, Observation
+from emdr_stream.domain import ANEW, N_SIGNALS, Observation
 from emdr_stream.pipeline.baseline import Baseline, BaselinePrior, BaselineState
 from emdr_stream.pipeline.features import CONTEXT_BYTES, MEMORY_IN_ROOM, ROOM, Array, baseline_part, put_context
 from emdr_stream.pipeline.memory import Memory, MemoryState
@@ -141,10 +141,10 @@ class Perception:
             self._recent = self._recent << min(tick - newest, 8 * _RECENT_BYTES) & _RECENT_MASK
             self._moments.pass_time(tick)
 
-    def fill_row(self, set_ms: int | None, step: bool = True) -> Array:
+    def fill_row(self, set_ms: int | None, step: float = ANEW) -> Array:
         """The row as it stands, until the next sample. `set_ms`: how long the present set has run, None between.
 
-        `step`: whether what the model then remembers will be kept.
+        `step`: what the row is to the memory, BETWEEN, STEP or ANEW.
         """
         moments, sureness = self._moments, self.baseline.sureness
         if set_ms is None:

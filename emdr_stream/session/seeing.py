@@ -5,7 +5,18 @@ observation ─▶ perception ─▶ row ─▶ (scores) ─▶ judging ─▶ t
 
 from typing import Final
 
-from emdr_stream.domain import AlertKind, Observation, PauseCause, Scores, Severity, SignalStatus, Source, Status
+from emdr_stream.domain import (
+    BETWEEN,
+    AlertKind,
+    Observation,
+    PauseCause,
+    Scores,
+    Severity,
+    SignalStatus,
+    Source,
+    Status,
+)
+from emdr_stream.pipeline.classify import is_sound
 from emdr_stream.pipeline.perception import Intake, Perception
 from emdr_stream.session.care import Care
 from emdr_stream.session.effects import Analyse, Send
@@ -202,7 +213,7 @@ class Seeing:
             ledger.wake_ms = deadline_ms
         started = self._state.set_started_ms
         perception = self._perception
-        row = perception.fill_row(None if started is None else at_ms - started, perception.memory.due(at_ms))
+        row = perception.fill_row(None if started is None else at_ms - started, perception.memory.mark(at_ms))
         ledger.out.append(Analyse(view.ticket, row))
         return True
 
@@ -213,11 +224,11 @@ class Seeing:
         if asked_ms is None or ticket != view.ticket:
             return
         view.asked_ms = None
-        if not _sound(scores):
+        if not is_sound(scores):
             self._fail("the model gave a number that is none", at_ms)
         else:
             memory = self._perception.memory
-            if memory.due(asked_ms):
+            if memory.mark(asked_ms) != BETWEEN:
                 memory.step(scores.memory, asked_ms)
             if self._state.model_down:
                 self._state.model_down = False
@@ -279,9 +290,3 @@ class Seeing:
             self._fail("the model missed its deadline", at_ms)
         if view.asked_ms is None:
             self._telling.report(at_ms, None)
-
-
-def _sound(scores: Scores) -> bool:
-    """False when any number is NaN or infinite, or no probability: a model failure, never a reading."""
-    total = sum(scores.states, sum(scores.change))
-    return 0.0 <= scores.risk <= 1.0 and 0.0 <= scores.crisis <= 1.0 and total - total == 0.0

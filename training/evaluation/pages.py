@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from emdr_stream.cli.evaluation_plots import draw
+from emdr_stream.domain import MEMORY_UNITS
+from emdr_stream.inference.models import MEMORY
+from emdr_stream.pipeline.memory import STEP_MS
 from training.evaluation import report
 from training.evaluation.protocol import Evaluated
 from training.evaluation.shape import Evaluation, worst
@@ -16,6 +19,11 @@ features of one client, relative to that client's own calm minute, and says: the
 hypoarousal, drowsy), a risk, the probability of a crisis now or within 15 s, and the expected change of valence,
 arousal and attention over 10 s. It is no medical device, no diagnosis, and no substitute for the stop button or the
 therapist.
+"""
+
+_REMEMBERS: Final = f"""
+It remembers: {MEMORY_UNITS} numbers of each session, which nobody can read, kept every {STEP_MS // 1_000} seconds, for
+as long as the session lasts. It begins with none when it is put in use, and after three minutes without a step.
 """
 
 _HOW: Final = """\
@@ -53,7 +61,7 @@ def card(manifest: dict[str, Any], evaluation: Evaluation, command: str, resume_
         f"# Model card: {evaluation.model} {evaluation.version}",
         f"Trained by `{training.get('command', 'unknown')}` (seed {training.get('seed', 'unknown')}). Every figure "
         f"below is the output of `{command}` (test seed {evaluation.seed}).",
-        _USE,
+        _USE + (_REMEMBERS if MEMORY in manifest.get("inputs", {}) else ""),
         "## Data",
         str(training.get("data", "Not recorded.")),
         how,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emdr_stream.domain import MEMORY_UNITS, Scores
+from emdr_stream.domain import ANEW, BETWEEN, MEMORY_UNITS, STEP, Scores
 from emdr_stream.errors import ModelFailed
 from emdr_stream.inference.batch import Batch, Floats, Model, RowScorer, Said
 from emdr_stream.inference.models import load_model
@@ -32,7 +32,7 @@ def model(tmp_path: Path) -> Model:
 def row(number: int, step: bool) -> Array:
     """Sums of a clock that ran, so that features are numbers; another one for each `number`."""
     made = np.random.default_rng(number).uniform(0.5, 1.0, ROW_LENGTH)
-    made[STEP_AT], made[MEMORY_AT:] = step, 0.9
+    made[STEP_AT], made[MEMORY_AT:] = STEP if step else BETWEEN, 0.9
     return made
 
 
@@ -72,6 +72,18 @@ def test_a_session_that_is_gone_leaves_nothing(model: Model) -> None:
     del session
     gc.collect()
     assert len(shadow._memories) == 0
+
+
+def test_a_session_that_begins_anew_is_met_anew(model: Model) -> None:
+    told: list[Scores | None] = []
+    shadow = ShadowScorer(model, lambda asker, live, other: told.append(other))
+    live, session = RowScorer(model), Session()
+    rows = [row(number, step=True) for number in range(4)]
+    rows[3][STEP_AT] = ANEW
+    for each in rows:
+        shadow.see(live.batch, [(session, 1)], live.score(each[None]))
+    [afresh] = alone(model, rows[3:])
+    assert told[3] == afresh != alone(model, rows)[3]
 
 
 class Broken:

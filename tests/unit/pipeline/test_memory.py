@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emdr_stream.domain import MEMORY_UNITS
+from emdr_stream.domain import ANEW, BETWEEN, MEMORY_UNITS, STEP
 from emdr_stream.pipeline.memory import FORGOTTEN_MS, STEP_MS, Memory, MemoryState
 from emdr_stream.pipeline.moments import WINDOWS_S
 
@@ -26,9 +26,10 @@ def remembered(value: float) -> bytes:
 def test_steps_are_two_seconds_apart_at_least() -> None:
     room = Room()
     memory = Memory(room.put)
-    assert memory.due(700), "the first row is a step"
+    assert memory.mark(700) == ANEW, "the first row is a step"
     memory.step(remembered(0.25), 700)
-    assert [memory.due(at) for at in (700, 701, 700 + STEP_MS - 1, 700 + STEP_MS)] == [False, False, False, True]
+    assert [memory.mark(at) for at in (700, 701, 700 + STEP_MS - 1)] == [BETWEEN] * 3
+    assert memory.mark(700 + STEP_MS) == STEP
     assert room.values[0] == 0.25
     memory.step(remembered(0.5), 700 + STEP_MS)
     assert room.values[-1] == 0.5
@@ -39,8 +40,8 @@ def test_what_is_older_than_every_window_is_forgotten() -> None:
     room = Room()
     memory = Memory(room.put)
     memory.step(remembered(0.5), 0)
-    assert memory.due(FORGOTTEN_MS - 1) and room.values.all()
-    assert memory.due(FORGOTTEN_MS)
+    assert memory.mark(FORGOTTEN_MS - 1) == STEP and room.values.all()
+    assert memory.mark(FORGOTTEN_MS) == ANEW
     assert not room.values.any() and memory.state == MemoryState()
 
 
@@ -51,7 +52,7 @@ def test_what_is_no_memory_leaves_the_one_before(bad: bytes) -> None:
     memory.step(remembered(0.5), 0)
     memory.step(bad, STEP_MS)
     assert room.values.all() and memory.state.values == remembered(0.5)
-    assert not memory.due(STEP_MS + 1), "its time has passed all the same"
+    assert memory.mark(STEP_MS + 1) == BETWEEN, "its time has passed all the same"
     assert Memory(room.put, MemoryState(values=bad, stepped_ms=0)).state.values == b""
 
 
@@ -59,5 +60,5 @@ def test_a_model_without_memory_keeps_the_pace_for_one_that_looks_on() -> None:
     room = Room()
     memory = Memory(room.put)
     memory.step(b"", 0)
-    assert not memory.due(1_000) and memory.due(STEP_MS)
+    assert (memory.mark(1_000), memory.mark(STEP_MS)) == (BETWEEN, STEP)
     assert memory.state.values == b""

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from emdr_stream.domain import MEMORY_UNITS, MISSING, N_SIGNALS, Observation
+from emdr_stream.domain import ANEW, BETWEEN, MEMORY_UNITS, MISSING, N_SIGNALS, STEP, Observation
 from emdr_stream.pipeline.features import MEMORY_AT, STEP_AT, Deriver
 from emdr_stream.pipeline.perception import Intake, Perception, PerceptionState
 from emdr_stream.settings import BaselineSettings, SessionSettings
@@ -121,9 +121,9 @@ def test_the_row_knows_the_set() -> None:
 
 def test_the_row_knows_whether_it_is_a_step_and_what_was_remembered_at_the_last() -> None:
     perception = watched()
-    assert perception.fill_row(None, True)[STEP_AT] == 1.0
-    row = perception.fill_row(None, False)
-    assert row[STEP_AT] == 0.0 and not row[MEMORY_AT:].any()
+    assert [perception.fill_row(None, mark)[STEP_AT] for mark in (ANEW, STEP)] == [ANEW, STEP]
+    row = perception.fill_row(None, BETWEEN)
+    assert row[STEP_AT] == BETWEEN and not row[MEMORY_AT:].any()
     remembered = np.linspace(-1, 1, MEMORY_UNITS).astype("<f4")
     perception.memory.step(remembered.tobytes(), 5_000)
     np.testing.assert_array_equal(perception.fill_row(None)[MEMORY_AT:], remembered)
@@ -147,7 +147,8 @@ def test_it_goes_on_from_its_snapshot_to_the_bit() -> None:
         perception.observe(observed(5_300, 0.2), 5_300, True)
     assert one.fill_row(None).tobytes() == other.fill_row(None).tobytes()
     assert one.fill_row(None)[MEMORY_AT:].any()
-    assert one.memory.due(7_050) == other.memory.due(7_050) is True and not other.memory.due(7_049)
+    for perception in (one, other):
+        assert (perception.memory.mark(7_049), perception.memory.mark(7_050)) == (BETWEEN, STEP)
     assert one.present() == other.present()
 
 

@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from emdr_stream.domain import MEMORY_UNITS
+from emdr_stream.domain import ANEW, BETWEEN, MEMORY_UNITS, STEP
 from emdr_stream.pipeline.features import MEMORY_AT, STEP_AT, Array
 from emdr_stream.session.effects import Analyse
 from emdr_stream.wire.values import ModelRef
@@ -46,16 +46,16 @@ def opened() -> Live:
 def test_what_a_step_remembered_is_in_every_row_until_the_next_step() -> None:
     live = opened()
     first = ask(live)
-    assert first.row[STEP_AT] == 1.0 and memory_of(first.row) == 0.0
+    assert first.row[STEP_AT] == ANEW and memory_of(first.row) == 0.0
     answer(live, first, 0.25)
     seen = []
     for number in range(1, 25):
         asked = ask(live)
         seen.append((asked.row[STEP_AT], memory_of(asked.row)))
         answer(live, asked, number)
-    assert seen[:19] == [(0.0, 0.25)] * 19
-    assert seen[19] == (1.0, 0.25), "two seconds after the first"
-    assert seen[20:] == [(0.0, 20.0)] * 4
+    assert seen[:19] == [(BETWEEN, 0.25)] * 19
+    assert seen[19] == (STEP, 0.25), "two seconds after the first"
+    assert seen[20:] == [(BETWEEN, 20.0)] * 4
 
 
 def test_an_answer_that_is_none_is_no_step() -> None:
@@ -64,11 +64,14 @@ def test_an_answer_that_is_none_is_no_step() -> None:
     asked = ask(live, 2_000)
     live.core.model_failed(asked.ticket, live.now)
     again = ask(live)
-    assert again.row[STEP_AT] == 1.0 and memory_of(again.row) == 0.5
+    assert again.row[STEP_AT] == STEP and memory_of(again.row) == 0.5
     broken = msgspec.structs.replace(CALM, risk=float("nan"), memory=remembering(0.75))
     live.core.scored(again.ticket, broken, live.now)
+    spoilt = ask(live)
+    live.core.scored(spoilt.ticket, msgspec.structs.replace(CALM, memory=remembering(float("inf"))), live.now)
+    assert live.core._state.model_down, "what would be remembered is part of the answer"
     third = ask(live)
-    assert third.row[STEP_AT] == 1.0 and memory_of(third.row) == 0.5
+    assert third.row[STEP_AT] == STEP and memory_of(third.row) == 0.5
 
 
 def test_a_late_answer_is_not_remembered() -> None:
@@ -89,7 +92,7 @@ def test_another_version_begins_with_nothing_and_another_reader_of_pictures_chan
     live.core.scored(live.core._view.ticket, CALM, live.now)
     live.core.models_changed((OTHER, EYES), live.now)
     asked = ask(live)
-    assert (memory_of(asked.row), asked.row[STEP_AT]) == (0.0, 1.0)
+    assert (memory_of(asked.row), asked.row[STEP_AT]) == (0.0, ANEW)
 
 
 def test_another_worker_goes_on_with_it() -> None:
@@ -97,7 +100,7 @@ def test_another_worker_goes_on_with_it() -> None:
     answer(live, ask(live), 0.5)
     moved = live.restored()
     asked = ask(moved)
-    assert (memory_of(asked.row), asked.row[STEP_AT]) == (0.5, 0.0)
+    assert (memory_of(asked.row), asked.row[STEP_AT]) == (0.5, BETWEEN)
 
 
 def test_a_client_who_was_away_for_long_is_met_anew() -> None:
