@@ -167,11 +167,13 @@ class ModelsInUse:
                 raise
             self.refused = ""
             frames = await self._coming_frames()
-            # What waits was read by the present versions, and has its answer before it is told of others.
-            while self._standing.held:  # noqa: ASYNC110 - the end of a doubt sets no event
-                await asyncio.sleep(_LOOK_AGAIN_S)
-            # From here on in one turn of the loop.
+            # What waits was read by the present versions, and has its answer before it is told of others. A worker that
+            # has just stood still holds these answers back, too: what the present version remembers is not the next's.
             self._predictor.finish()
+            while self._standing.held:
+                await asyncio.sleep(_LOOK_AGAIN_S)  # the end of a doubt sets no event
+                self._predictor.finish()
+            # From the last of these on in one turn of the loop.
             self.versions = _with_frames(versions, frames)
             self._predictor.use(bound)
             self._pictures.use(() if frames is None else frames.all)

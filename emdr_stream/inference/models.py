@@ -31,6 +31,7 @@ from emdr_stream.inference.manifest import (
 )
 from emdr_stream.inference.progress_priors import PROGRESS, load_priors
 from emdr_stream.inference.runtime import open_session, refuse_forbidden, value_over
+from emdr_stream.pipeline.memory import LARGEST
 from emdr_stream.wire.values import ModelRef
 
 Rows: TypeAlias = npt.NDArray[np.float32]
@@ -274,6 +275,8 @@ def _try(path: Path, vectors: Vectors, graph: OnnxModel) -> None:
         said = graph.run(features[rows], memory[rows])
         for (name, shape), actual, wanted in zip(names.items(), said, expected, strict=False):
             _compare(path, name, actual, wanted[rows], (len(wanted[rows]), *shape), vectors.tolerance)
+        if said.memory is not None and np.abs(said.memory).max() > LARGEST:
+            raise ModelRefused(f"{path}: `{MEMORY_NEXT}` leaves -1 to 1 on a stored row: bound it, as a tanh does")
 
 
 def _compare(

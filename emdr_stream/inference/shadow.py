@@ -36,14 +36,21 @@ class ShadowScorer:
         others: Sequence[Scores | None]
         try:
             said = said_of(batch, self._model.run(batch.features, self._remembered(batch, askers)))
-            others = [each if is_sound(each) else None for each in said]
+            others = [self._taken(asker, each) for (asker, _), each in zip(askers, said, strict=True)]
         except ModelFailed:
             others = [None] * len(askers)
         for (asker, _), live, other in zip(askers, scores, others, strict=True):
             self.failures += other is None
-            if other is not None and other.memory:
-                self._memories[asker] = other.memory
             self._tell(asker, live, other)
+
+    def _taken(self, asker: Scored, said: Scores) -> Scores | None:
+        """As a session takes an answer: None where a number is none, and then what was remembered is forgotten."""
+        if not is_sound(said):
+            self._memories.pop(asker, None)
+            return None
+        if said.memory:
+            self._memories[asker] = said.memory
+        return said
 
     def _remembered(self, batch: Batch, askers: Sequence[tuple[Scored, int]]) -> Floats:
         """The shadow's own memories of these sessions; the batch has those of the version that decides."""

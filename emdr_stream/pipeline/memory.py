@@ -22,6 +22,8 @@ STEP_MS: Final = 2_000
 """Between two steps, at least: the pace at which the memory was trained."""
 FORGOTTEN_MS: Final = 180_000
 """Without a step for as long as the longest window, what was remembered is as old as what no window holds any more."""
+LARGEST: Final = 1.0 + 1e-6
+"""Of each number, without its sign: what gates keep lies within 1. What is larger can blind a model, or make it cry."""
 _NOTHING: Final = bytes(4 * MEMORY_UNITS)
 
 
@@ -49,9 +51,9 @@ class Memory:
         if stepped_ms is None:
             return ANEW
         since_ms = at_ms - stepped_ms
-        if since_ms < STEP_MS:
+        if 0 <= since_ms < STEP_MS:
             return BETWEEN
-        if since_ms < FORGOTTEN_MS:
+        if 0 <= since_ms < FORGOTTEN_MS:
             return STEP
         self.forget()
         return ANEW
@@ -76,5 +78,5 @@ class Memory:
 
 
 def is_memory(values: bytes) -> bool:
-    """Whether it has the length of one, and holds numbers alone."""
-    return len(values) == len(_NOTHING) and bool(np.isfinite(np.frombuffer(values, dtype="<f4")).all())
+    """Whether it has the length of one, and all of it lies within LARGEST."""
+    return len(values) == len(_NOTHING) and bool(np.abs(np.frombuffer(values, dtype="<f4")).max() <= LARGEST)

@@ -5,6 +5,8 @@ observation ─▶ perception ─▶ row ─▶ (scores) ─▶ judging ─▶ t
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from emdr_stream.domain import (
     BETWEEN,
     AlertKind,
@@ -225,6 +227,8 @@ class Seeing:
             return
         view.asked_ms = None
         if not is_sound(scores):
+            # What was remembered may be why, and would be why again with the next row.
+            self._perception.memory.forget()
             self._fail("the model gave a number that is none", at_ms)
         else:
             memory = self._perception.memory
@@ -234,7 +238,8 @@ class Seeing:
                 self._state.model_down = False
                 self._resolve_degraded(at_ms)
             if view.face:
-                view.scores = scores
+                # What is remembered is kept in one place, and nobody is shown it.
+                view.scores = replace(scores, memory=b"") if scores.memory else scores
             self._judging.judge(scores, at_ms)
         self._telling.report(at_ms, timing)
 

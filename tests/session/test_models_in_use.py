@@ -16,14 +16,16 @@ from emdr_stream.errors import ModelRefused
 from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
 from emdr_stream.inference.choice import drawn
 from emdr_stream.models_in_use import ModelsInUse, load_versions
+from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.session.standing import Standing
 from emdr_stream.settings import ServerSettings, ServiceSettings, StoreSettings, TokenSettings
 from emdr_stream.wire.stream import Hello
 from emdr_stream.wire.values import ModelRef
 from tests.angry_reader import write_angry_reader
-from tests.session.world import World
+from tests.session.world import World, attach, sample
 from tests.system.plain_model import write_plain_model
+from tests.tiny_model import write_release
 
 pytestmark = pytest.mark.anyio
 
@@ -189,3 +191,42 @@ async def test_what_waits_for_a_doubt_to_end_is_heard_before_versions_change(wor
         worker.standing.assure(0.0)
     assert named == ["1"]
     assert worker.named(session)[FRAME_MODEL] == "2"
+
+
+async def test_what_a_version_remembered_while_the_worker_stood_still_is_not_the_nexts(tmp_path: Path) -> None:
+    """A row is out when versions change: its answer is held back until it is known whose the session is."""
+    for version in ("2", "1"):
+        write_release(tmp_path, version=version, width=N_FEATURES, feature_names=list(FEATURE_NAMES), remembers=True)
+    worker = Worker(tmp_path)
+    world, standing = worker.world, worker.standing
+    await worker.registry.open(Hello(source=Source.EMOTION), "u", "s1")
+    runner = worker.registry.get("s1")
+    assert runner is not None
+    attach(runner)
+    for _ in range(25):
+        standing.assure(world.now)
+        world.pass_s(0.1)
+        runner.take(sample(world), world.now)
+        worker.predictor.finish()
+    memory = runner.core.perception.memory
+    assert memory.state.values, "the baseline stands, and version 1 remembers"
+    loaded = worker.processes.load
+
+    async def stand_still(readers: Sequence[ModelRef]) -> str | None:
+        problem = await loaded(readers)
+        world.pass_s(2.0)
+        standing.assure(world.now)
+        world.pass_s(0.95)
+        runner.take(sample(world), world.now)
+        world.pass_s(0.1)
+        return problem
+
+    worker.processes.load = stand_still  # type: ignore[method-assign]
+    (tmp_path / "current.json").write_text(json.dumps({SAFETY: "2"}))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.models.take_up(worker.registry))
+        while not standing.held:  # noqa: ASYNC110 - what waits sets no event
+            await asyncio.sleep(0)
+        standing.assure(world.now)
+    assert worker.named("s1")[SAFETY] == "2"
+    assert memory.state.values == b"" and memory.state.stepped_ms is None

@@ -112,3 +112,28 @@ def test_what_fails_is_not_remembered() -> None:
     shadow.see(batch, [(session, 2)], [calm])
     assert told == [None, None] and shadow.failures == 2
     assert len(shadow._memories) == 0
+
+
+class Poisoned:
+    """Remembers what it cannot read; says first that it knows nothing."""
+
+    def __init__(self, remembers: float) -> None:
+        self._remembers = np.float32(remembers)
+
+    def run(self, features: Floats, memory: Floats) -> Said:
+        risk = np.where(np.abs(memory[:, 0]) < 0.9, 0.5, np.nan).astype(np.float32)
+        states = np.repeat(risk[:, None], 5, axis=1)
+        return Said(states, risk, risk, states[:, :3], np.full_like(memory, self._remembers))
+
+
+@pytest.mark.parametrize(
+    ("remembers", "failed"), [(0.95, [False, True, False, True]), (3e38, [True] * 4), (np.nan, [True] * 4)]
+)
+def test_what_a_shadow_cannot_read_does_not_fail_it_for_ever(remembers: float, failed: list[bool]) -> None:
+    told: list[Scores | None] = []
+    shadow = ShadowScorer(Poisoned(remembers), lambda asker, live, other: told.append(other))
+    batch, session = Batch(), Session()
+    batch.steps = [STEP]
+    for ticket in range(4):
+        shadow.see(batch, [(session, ticket)], [Scores((1.0, 0.0, 0.0, 0.0, 0.0), 0.1, 0.1, (0.0, 0.0, 0.0))])
+    assert [each is None for each in told] == failed

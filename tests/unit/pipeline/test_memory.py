@@ -45,7 +45,9 @@ def test_what_is_older_than_every_window_is_forgotten() -> None:
     assert not room.values.any() and memory.state == MemoryState()
 
 
-@pytest.mark.parametrize("bad", [remembered(float("nan")), remembered(float("inf")), remembered(1.0)[:-4], b"x"])
+@pytest.mark.parametrize(
+    "bad", [remembered(float("nan")), remembered(float("inf")), remembered(1.01), remembered(1.0)[:-4], b"x"]
+)
 def test_what_is_no_memory_leaves_the_one_before(bad: bytes) -> None:
     room = Room()
     memory = Memory(room.put)
@@ -54,6 +56,13 @@ def test_what_is_no_memory_leaves_the_one_before(bad: bytes) -> None:
     assert room.values.all() and memory.state.values == remembered(0.5)
     assert memory.mark(STEP_MS + 1) == BETWEEN, "its time has passed all the same"
     assert Memory(room.put, MemoryState(values=bad, stepped_ms=0)).state.values == b""
+
+
+def test_a_time_that_cannot_be_begins_anew() -> None:
+    """Of a snapshot that somebody spoilt: else no step would ever come again."""
+    room = Room()
+    memory = Memory(room.put, MemoryState(values=remembered(0.5), stepped_ms=10**15))
+    assert memory.mark(5_000) == ANEW and not room.values.any()
 
 
 def test_a_model_without_memory_keeps_the_pace_for_one_that_looks_on() -> None:
