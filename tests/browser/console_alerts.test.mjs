@@ -59,7 +59,7 @@ test("an advice that led to a crisis is one occasion with it, until one of both 
   alerts.take(named("a3", { kind: "high_risk", severity: "medium", model: MODEL, raised_ts: 80_000 }));
   assert.deepEqual(alerts.waiting("s1").map(({ alert_id }) => alert_id), ["s1.a2", "s1.a3"], "what came a minute later is another");
   assert.deepEqual(alerts.waiting("s2").map(({ alert_id }) => alert_id), ["s2.a1"], "nor is another client's");
-  assert.deepEqual(ids(alerts.leads(alerts.find("s1.a2"))), ["a1"]);
+  assert.deepEqual(ids(alerts.advicesOf(alerts.find("s1.a2"))), ["a1"]);
   assert.equal(alerts.list("s1").length, 3, "nothing is lost");
   alerts.take({ ...crisis, state: "acknowledged", by: "dr" });
   assert.ok(ids(alerts.waiting("s1")).includes("a1"), "acknowledged elsewhere without it, it waits by itself");

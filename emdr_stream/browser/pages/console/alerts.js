@@ -5,7 +5,7 @@ const WEIGHT = { critical: 3, high: 2, medium: 1, low: 0 };
 const STAGE = { raised: 0, escalated: 1, acknowledged: 2, resolved: 3 };
 const KEPT = 200;
 /** What a rising risk leads to, and how long before it an advice may be raised to be the same occasion. */
-const LED_TO = new Set(["crisis", "dissociation"]);
+const CRISES = new Set(["crisis", "dissociation"]);
 const ONE_OCCASION_MS = 60_000;
 /** A steep rise pauses after one second and advises after three: so much later an advice is still of the same rise. */
 const SAME_RISE_MS = 5_000;
@@ -49,7 +49,7 @@ export class Alerts {
    * @returns {Alert[]}
    */
   waiting(sessionId = null) {
-    return this.list(sessionId).filter((alert) => wantsAcknowledgement(alert) && !this.ledTo(alert));
+    return this.list(sessionId).filter((alert) => wantsAcknowledgement(alert) && !this.crisisOf(alert));
   }
 
   /**
@@ -58,18 +58,18 @@ export class Alerts {
    * @param {Alert} alert
    * @returns {Alert | null}
    */
-  ledTo(alert) {
+  crisisOf(alert) {
     if (alert.kind !== "high_risk" || !alert.model || !wantsAcknowledgement(alert)) return null;
     const near = (/** @type {Alert} */ other) => {
       const later = other.raised_ts - alert.raised_ts;
       return -SAME_RISE_MS <= later && later <= ONE_OCCASION_MS;
     };
-    return this.list(alert.session_id).find((other) => LED_TO.has(other.kind) && wantsAcknowledgement(other) && near(other)) ?? null;
+    return this.list(alert.session_id).find((other) => CRISES.has(other.kind) && wantsAcknowledgement(other) && near(other)) ?? null;
   }
 
-  /** The advices that led to it, see `ledTo`. @param {Alert} alert @returns {Alert[]} */
-  leads(alert) {
-    return this.list(alert.session_id).filter((other) => this.ledTo(other)?.alert_id === alert.alert_id);
+  /** The advices that led to it, see `crisisOf`. @param {Alert} alert @returns {Alert[]} */
+  advicesOf(alert) {
+    return this.list(alert.session_id).filter((other) => this.crisisOf(other)?.alert_id === alert.alert_id);
   }
 
   /** What the list of sessions says of one: its most pressing alert that waits, else the newest. @param {string} sessionId @returns {Alert | null} */

@@ -31,7 +31,7 @@ export class AlertsView {
   render() {
     const { model, words } = this.#desk;
     const all = model.alerts.list();
-    const open = all.filter((alert) => isOpen(alert) && !model.alerts.ledTo(alert));
+    const open = all.filter((alert) => isOpen(alert) && !model.alerts.crisisOf(alert));
     const past = all.filter((alert) => !isOpen(alert)).slice(0, PAST_SHOWN);
     const waiting = open.filter(wantsAcknowledgement).length;
     setText(this.#title, waiting ? words.t("alerts.waiting", { count: waiting }) : words.t("alerts.title"));
@@ -81,7 +81,7 @@ export class AlertsView {
     setText(part(".alert-age"), words.t("alerts.age", { age: age(words, this.#desk.now() - alert.raised_ts) }));
     setText(part(".alert-who"), this.#name(alert.session_id));
     setText(part(".alert-state"), this.#stateOf(alert));
-    setText(part(".alert-before"), model.alerts.leads(alert).map((lead) => this.#before(lead)).join(" "));
+    setText(part(".alert-before"), model.alerts.advicesOf(alert).map((advice) => this.#before(advice)).join(" "));
     texts(part(".alert-reasons"), reasons(words, alert, model.find(alert.session_id)?.levels));
     setText(part(".alert-model"), decider(words, alert));
     setText(part(".alert-note"), alert.note ? words.t("alerts.note", { note: alert.note }) : "");
@@ -116,10 +116,10 @@ export class AlertsView {
     return words.t("alerts.resolved", { time: clock(words, alert.ts ?? alert.raised_ts), by });
   }
 
-  /** An advice that is answered with the crisis of the same occasion. @param {any} lead */
-  #before(lead) {
+  /** An advice that is answered with the crisis of the same occasion. @param {any} advice */
+  #before(advice) {
     const { words } = this.#desk;
-    return words.t("alerts.before", { kind: named(words, "kind", lead.kind), time: clock(words, lead.raised_ts) });
+    return words.t("alerts.before", { kind: named(words, "kind", advice.kind), time: clock(words, advice.raised_ts) });
   }
 
   /** @param {string} sessionId */
@@ -149,8 +149,8 @@ export class AlertsView {
   async #acknowledge(alertId, note) {
     const { words, model } = this.#desk;
     const alert = model.alerts.find(alertId);
-    const leads = alert ? model.alerts.leads(alert) : [];
-    const answers = leads.map((lead) => this.#ask(lead.alert_id));
+    const advices = alert ? model.alerts.advicesOf(alert) : [];
+    const answers = advices.map((advice) => this.#ask(advice.alert_id));
     const ok = await this.#ask(alertId, note);
     const said = { kind: named(words, "kind", alert?.kind), name: this.#name(alertId.replace(/\.a\d+$/, "")) };
     if (ok) this.#desk.announce.now(words.t("say.acknowledged", said));
