@@ -44,10 +44,10 @@ class NetworkConfig:
     input_noise: float
     drop_body_share: float
     drop_sets_share: float
-    narrow: int = 64
-    memory: int = MEMORY_UNITS
-    between_share: float = 1.0
-    longest_step: float = 1.0
+    narrow: int
+    memory: int
+    between_share: float
+    longest_step: float
 
     def __post_init__(self) -> None:
         if self.memory not in (0, MEMORY_UNITS):

@@ -6,9 +6,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from emdr_stream.domain import ANEW, Scores
+from emdr_stream.domain import ANEW, MEMORY_UNITS, Scores
 from emdr_stream.errors import ModelFailed
-from emdr_stream.inference.batch import Batch, Floats, Model, said_of
+from emdr_stream.inference.batch import BATCH_ROWS, Batch, Floats, Model, said_of
 from emdr_stream.pipeline.classify import Scored, is_sound
 
 Tell: TypeAlias = Callable[[Scored, Scores, Scores | None], None]
@@ -22,12 +22,12 @@ class ShadowScorer:
     begins when the shadow does, and again where a session is taken over.
     """
 
-    __slots__ = ("_memories", "_model", "_own", "_tell", "failures")
+    __slots__ = ("_memories", "_memory", "_model", "_tell", "failures")
 
     def __init__(self, model: Model, tell: Tell) -> None:
         self._model = model
         self._tell = tell
-        self._own = Batch()
+        self._memory: Floats = np.zeros((BATCH_ROWS, MEMORY_UNITS), dtype=np.float32)
         self._memories: MutableMapping[Scored, bytes] = WeakKeyDictionary()
         self.failures = 0
 
@@ -54,7 +54,7 @@ class ShadowScorer:
 
     def _remembered(self, batch: Batch, askers: Sequence[tuple[Scored, int]]) -> Floats:
         """The shadow's own memories of these sessions; the batch has those of the version that decides."""
-        memory = self._own.memory
+        memory = self._memory
         memory.fill(0.0)
         for row, step, (asker, _) in zip(memory, batch.steps, askers, strict=False):
             if step == ANEW:

@@ -205,6 +205,10 @@ weight_decay = 0.1
 input_noise = 0.1
 drop_body_share = 0.1
 drop_sets_share = 0.1
+narrow = 8
+memory = 96
+between_share = 1.0
+longest_step = 1.0
 [budget]
 false_alarms = 1.0
 calm_pauses = 0.5
