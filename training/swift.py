@@ -4,6 +4,8 @@ Training and validation use it, where the number of persons counts for more than
 comes from the whole service. Samples that arrive out of order (below 0.3 %) are left out here.
 """
 
+from bisect import bisect_left
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,8 +90,9 @@ def _baseline(settings: SessionSettings, moments: Floats, calm: NDArray[np.bool_
 
 def _spaced(times_ms: NDArray[np.int64], first: int, every_ms: int) -> NDArray[np.int64]:
     """Indices from `first` on whose times are at least `every_ms` apart."""
+    times = times_ms.tolist()
     chosen = [first]
-    while (following := int(np.searchsorted(times_ms, times_ms[chosen[-1]] + every_ms))) < len(times_ms):
+    while (following := bisect_left(times, times[chosen[-1]] + every_ms, chosen[-1])) < len(times):
         chosen.append(following)
     return np.array(chosen)
 
@@ -100,17 +103,16 @@ def _sums_at(moments: Floats, times_ms: NDArray[np.int64], chosen: NDArray[np.in
     ticks = times_ms[:n] // 10
     starts = np.concatenate([[0], chosen[:-1] + 1])
     until = np.repeat(ticks[chosen], chosen - starts + 1)
-    ages_s = (until - ticks) * TICK_S
-    steps_s = np.diff(ticks[chosen], prepend=ticks[chosen[0]]) * TICK_S
-    result = np.empty((len(chosen), len(WINDOWS_S), N_MOMENTS, COLUMNS))
+    steps = np.diff(ticks[chosen], prepend=ticks[chosen[0]])
+    by_window = np.array([-2.0 / window_s for window_s in WINDOWS_S])[:, None]
+    aged = np.exp(by_window * ((until - ticks) * TICK_S))
+    decays = np.exp(by_window * (steps * TICK_S)).T[:, :, None]
     flat = moments[:n].reshape(n, -1)
-    for number, window_s in enumerate(WINDOWS_S):
-        aged = flat * np.exp(-2.0 / window_s * ages_s)[:, None]
-        sums = np.add.reduceat(aged, starts, axis=0).reshape(len(chosen), N_MOMENTS, COLUMNS)
-        carried = np.zeros((N_MOMENTS, COLUMNS))
-        for at, decay in enumerate(np.exp(-2.0 / window_s * steps_s).tolist()):
-            carried = carried * decay + sums[at]
-            result[at, number] = carried
+    result = np.empty((len(chosen), len(WINDOWS_S), flat.shape[1]))
+    carried = np.zeros_like(result[0])
+    for at, (start, end) in enumerate(zip(starts.tolist(), (chosen + 1).tolist(), strict=True)):
+        carried = np.multiply(carried, decays[at], out=result[at])
+        carried += aged[:, start:end] @ flat[start:end]
     return result.reshape(len(chosen), ROWS, COLUMNS)
 
 
