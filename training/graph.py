@@ -92,7 +92,7 @@ def _compress(drawn: _Drawn) -> None:
 
 
 def _remember(drawn: _Drawn, cell: Cell) -> None:
-    """The gated recurrent unit, as `training.passes.Gates.take` has it."""
+    """The gated recurrent unit, as `training.passes.Gates.step` has it."""
     drawn.add("Relu", [drawn.product("compressed", cell.narrow, "narrow")], ["narrow"])
     taken, kept = drawn.product("narrow", cell.taken, "taken"), drawn.product(MEMORY, cell.kept, "kept")
     drawn.hold("gates", np.array([2 * cell.units, cell.units], dtype=np.int64))

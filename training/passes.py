@@ -53,11 +53,11 @@ class Gates:
         for rows, previous in order.pieces():
             if previous is not None:
                 self.before[rows] = self.after[previous]
-            self.take(rows)
+            self.step(rows)
         self.before[order.between] = self.after[order.previous]
-        self.take(order.between)
+        self.step(order.between)
 
-    def take(self, rows: slice) -> None:
+    def step(self, rows: slice) -> None:
         """These rows, from the memory `before` them."""
         kept, both, new, after = self._kept[rows], self._both[rows], self._new[rows], self.after[rows]
         before, taken = self.before[rows], self._taken[rows]
@@ -199,7 +199,7 @@ def outputs(network: Network, features: Some, before: Some) -> tuple[Some, Some]
         return _through(network, x, None)[-1], before
     gates = Gates(network.cell, x)
     gates.before[:] = before
-    gates.take(slice(None))
+    gates.step(slice(None))
     return _through(network, x, gates)[-1], gates.after
 
 

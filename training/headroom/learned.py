@@ -1,6 +1,6 @@
 """In: sessions second by second. Out: detectors in torch, with or without a memory, told of the person or not.
 
-The head is the shipped network's (256 and 96 rectified units). With a memory, a gated recurrent unit (Cho et al. 2014)
+The head is the shipped network's. With a memory, a gated recurrent unit (Cho et al. 2014)
 goes along the session beside the features. All learn alike: the same losses, the same hidden signals, whole sessions at
 a time. Torch, and so this, is for the study alone: what is shipped is trained by `training.fitting`, in numpy.
 """
@@ -32,9 +32,6 @@ from training.network import (
 N_SAID: Final = CRISIS + 1
 STEP: Final = 2
 """Seconds between the rows that are learned from; a session is asked twice, once for its even seconds."""
-_NARROW, _MEMORY = 64, 96
-_SESSIONS: Final = 16
-_LONGEST_STEP: Final = 1.0
 _LEAST_SD: Final = 0.05
 _THINNED: Final = 40
 
@@ -50,11 +47,11 @@ class Kind:
 class Detector(nn.Module):
     """Standardised inputs (sessions, n, width) to logits of states, risk and crisis (sessions, n, N_SAID)."""
 
-    def __init__(self, width: int, hidden: tuple[int, ...], memory: bool) -> None:
+    def __init__(self, width: int, config: NetworkConfig, memory: bool) -> None:
         super().__init__()
-        self.narrow = nn.Sequential(nn.Linear(width, _NARROW), nn.ReLU())
-        self.memory = nn.GRU(_NARROW, _MEMORY, batch_first=True) if memory else None
-        widths = [width + (_MEMORY if memory else 0), *hidden]
+        self.narrow = nn.Sequential(nn.Linear(width, config.narrow), nn.ReLU())
+        self.memory = nn.GRU(config.narrow, config.memory, batch_first=True) if memory else None
+        widths = [width + (config.memory if memory else 0), *config.hidden]
         layers: list[nn.Module] = []
         for given, wanted in pairwise(widths):
             layers += [nn.Linear(given, wanted), nn.ReLU()]
@@ -93,12 +90,12 @@ def learn(
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, 29])
     mean, scale = _moments(sessions, kind)
-    network = Detector(len(mean), config.hidden, kind.memory)
+    network = Detector(len(mean), config, kind.memory)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    order = _batches(sessions, rng)
+    order = _batches(sessions, config.batch, rng)
     total = len(order) * config.epochs
     for epoch in range(config.epochs):
-        for number, batch in enumerate(order if epoch == 0 else _batches(sessions, rng)):
+        for number, batch in enumerate(order if epoch == 0 else _batches(sessions, config.batch, rng)):
             now = (epoch * len(order) + number) / total
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * min(1.0, 20.0 * now + 0.05) * 0.5 * (1.0 + np.cos(np.pi * now))
@@ -108,15 +105,15 @@ def learn(
             loss = _loss(network(x), some, first)
             optimiser.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), _LONGEST_STEP)
+            nn.utils.clip_grad_norm_(network.parameters(), config.longest_step)
             optimiser.step()
         progress(epoch + 1)
     return Learned(kind, network.eval(), mean, scale)
 
 
-def _batches(sessions: Sequence[Followed], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Numbers of sessions (batches, _SESSIONS), those of one batch of nearly one length; a few are left out."""
-    size = min(_SESSIONS, len(sessions))
+def _batches(sessions: Sequence[Followed], batch: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Numbers of sessions (batches, batch), those of one batch of nearly one length; a few are left out."""
+    size = min(batch, len(sessions))
     lengths = np.array([len(one.times_ms) for one in sessions])
     order = np.argsort(lengths + rng.uniform(0.0, 40.0, len(lengths)))
     batches = order[len(order) % size :].reshape(-1, size)
