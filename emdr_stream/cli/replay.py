@@ -117,6 +117,7 @@ class Replayer:
             resume_after_s=self._resume_after_s,
             use_recorded_scores=not self._rescore,
             watch=watch,
+            until_ms=recording.ends_ms if self._verify else 0,
         )
         self._progress.remove_task(task)
 

@@ -107,6 +107,11 @@ class Recording:
     def duration_ms(self) -> int:
         return self.entries[-1].at_ms if self.entries else 0
 
+    @property
+    def ends_ms(self) -> int:
+        """When the last line of either direction stands: deadlines go on after the last thing that was heard."""
+        return max([self.duration_ms, *(int(_envelope_decoder.decode(line).at_ms) for _, line in self.out[-1:])])
+
 
 class _Part(Enum):
     OUT = "out"

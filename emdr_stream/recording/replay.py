@@ -78,8 +78,9 @@ def replay_recording(
     resume_after_s: float | None = None,
     use_recorded_scores: bool = True,
     watch: Callable[[Effect, int], None] | None = None,
+    until_ms: int = 0,
 ) -> Iterator[bytes]:
-    """The `out` lines up to the time of the last `in` line.
+    """The `out` lines up to the time of the last `in` line, or of `until_ms` where that is later.
 
     Args:
         recording: What to replay.
@@ -89,6 +90,8 @@ def replay_recording(
         use_recorded_scores: Whether `scores` lines count; otherwise every score is computed, and told when the one
             that the service recorded was.
         watch: Sees each effect with its session time.
+        until_ms: Session time until which deadlines are still met; whoever vanishes says nothing any more, and is
+            paused and given up all the same.
 
     Raises:
         RecordingError: For `settings` of the header that are none.
@@ -97,6 +100,7 @@ def replay_recording(
     run = _Replay(recording, scorer, models, resume_after_s, use_recorded_scores, watch)
     for index, entry in enumerate(recording.entries):
         yield from run.step(index, entry)
+    yield from run.wait(until_ms)
 
 
 def watch_recording(
@@ -171,6 +175,16 @@ class _Replay:
             # Told to the watcher alone; what fell due before the refused command is still to be taken.
             effects = self._core.advance(entry.at_ms)
         self._take(effects, entry.at_ms)
+        taken, self._out = self._out, []
+        return taken
+
+    def wait(self, until_ms: int) -> list[bytes]:
+        """Everything that falls due until then, while nothing more is heard."""
+        if self._connected and until_ms > self._now_ms:
+            if self._therapist is not None:
+                self._let_act(self._therapist, until_ms)
+            self._now_ms = until_ms
+            self._take(self._core.advance(until_ms), until_ms)
         taken, self._out = self._out, []
         return taken
 

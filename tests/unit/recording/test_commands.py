@@ -12,9 +12,10 @@ from emdr_stream.evaluation.labels import read_labels_file
 from emdr_stream.pipeline.features import FEATURE_NAMES
 from emdr_stream.recording.reading import Recording, read_recording
 from emdr_stream.recording.recorder import Recorder
+from emdr_stream.settings import SessionSettings
 from emdr_stream.wire.stream import Bye
 from tests.tiny_model import write_release
-from tests.unit.recording.live_session import LiveSession, connect, facts, samples, say
+from tests.unit.recording.live_session import LiveSession, connect, disconnect, facts, samples, say
 
 Run = Callable[..., int]
 
@@ -121,6 +122,23 @@ def test_the_recording_itself_is_never_overwritten(recorded: Path, capsys: pytes
 def test_a_recording_is_verified_without_a_model(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(recorded), "--verify", "--models", "nowhere"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_a_client_that_vanished_is_verified_to_the_end_of_its_session(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder = Recorder(tmp_path)
+    gone_ms = 3_000 + SessionSettings().control.grace_ms + 5_000
+    live = LiveSession(recorder.open(facts()), facts())
+    live.play([(0, connect()), *samples(100, 3_000), (3_000, disconnect), (gone_ms, lambda live, at_ms: None)])
+    recorder.close()
+    path = tmp_path / "s-1.jsonl"
+    recording = read_recording(path.read_bytes().splitlines())
+    later = [line for _, line in recording.out if json.loads(line)["at_ms"] > recording.duration_ms]
+    assert later and recording.ends_ms == json.loads(later[-1])["at_ms"]
+    assert main(["replay", str(path), "--verify"]) == 0, capsys.readouterr().err
+    path.write_bytes(path.read_bytes().replace(later[-1], later[-1].replace(b'"at_ms":', b'"at_ms":1')))
+    assert main(["replay", str(path), "--verify"]) == 1
 
 
 def test_a_difference_is_told_with_its_line(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
