@@ -230,3 +230,38 @@ async def test_what_a_version_remembered_while_the_worker_stood_still_is_not_the
         standing.assure(world.now)
     assert worker.named("s1")[SAFETY] == "2"
     assert memory.state.values == b"" and memory.state.stepped_ms is None
+
+
+async def test_a_shadow_goes_on_with_what_it_remembers_while_it_stays_the_same(tmp_path: Path) -> None:
+    """Other models change beside it: of a shadow that begins anew, minutes of memory would be lost."""
+    for version in ("2", "1"):
+        write_release(tmp_path, version=version, width=N_FEATURES, feature_names=list(FEATURE_NAMES), remembers=True)
+    for version in ("1", "2"):
+        write_angry_reader(tmp_path, version)
+    (tmp_path / "current.json").write_text(json.dumps({SAFETY: "1", FRAME_MODEL: "1"}))
+    trials = tmp_path / "trials.json"
+    trials.write_text(json.dumps({SAFETY: {"shadow": "2"}}))
+    worker = Worker(tmp_path)
+    await worker.registry.open(Hello(source=Source.EMOTION), "u", "s1")
+    runner = worker.registry.get("s1")
+    assert runner is not None
+    attach(runner)
+
+    def seen() -> int:
+        for _ in range(25):
+            worker.standing.assure(worker.world.now)
+            worker.world.pass_s(0.1)
+            runner.take(sample(worker.world), worker.world.now)
+            worker.predictor.finish()
+        worker.models.tick(worker.world.now)
+        return worker.world.metrics.models.told().shadow_rows
+
+    first = seen()
+    (tmp_path / "current.json").write_text(json.dumps({SAFETY: "1", FRAME_MODEL: "2"}))
+    await worker.models.take_up(worker.registry)
+    second = seen()
+    assert second > first > 0
+    (tmp_path / "current.json").write_text(json.dumps({SAFETY: "2", FRAME_MODEL: "2"}))
+    trials.write_text(json.dumps({SAFETY: {"shadow": "1"}}))
+    await worker.models.take_up(worker.registry)
+    assert 0 < seen() < second, "another pair of versions is counted from its beginning"
