@@ -14,7 +14,7 @@ COMMANDS: Final = frozenset({"reference", "retrain", "worker"})
 def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """`reference`, `retrain` and `worker`."""
     reference = commands.add_parser("reference", help="write the bins that drift of a version is told against")
-    reference.add_argument("--version", default="4", help="version of emotion_safety (default: 4)")
+    reference.add_argument("--version", default="5", help="version of emotion_safety (default: 5)")
     reference.add_argument("--out", type=Path, default=Path("models"), help="models folder (default: models)")
     reference.add_argument("--config", type=Path, help="settings (default: training/config.toml)")
     reference.add_argument("--quick", action="store_true", help="few sessions, for trying things")

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-RELEASE_SEED: Final = 77_003
+RELEASE_SEED: Final = 77_004
 """Of the test sets. Whoever looks at them while tuning has spent them: choose another for the release. 77,001 was that
-of version 2, whose figures led to version 3, and 77,002 that of version 3, whose figures led to version 4."""
+of version 2, whose figures led to version 3, 77,002 that of version 3, whose figures led to version 4,
+and 77,003 that of version 4, whose figures led to version 5."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def add_parser(commands: Any) -> None:
         help="learn from no session of this family, or of one that may hold its crises; the shipped version has",
     )
     parser.add_argument("--epochs", type=int, default=6, help="passes of each detector (default: 6)")
-    parser.add_argument("--version", default="4", help="shipped version beside them (default: 4)")
+    parser.add_argument("--version", default="5", help="shipped version beside them (default: 5)")
     parser.add_argument("--processes", type=int, default=usable_cores(), help="how many simulate (default: up to 2)")
 
 
