@@ -131,7 +131,7 @@ class ModelsInUse:
         self._standing = standing
         self._shadow: ScoredShadow | None = None
         self._drift: DriftWatch | None = None
-        self._drifts_of: ModelRef | None = None
+        self._drifts_of: tuple[ModelRef, Reference | None] | None = None
         self._counted_s = self._noted_s = 0.0
         self._taking = asyncio.Lock()
         self.refused = ""
@@ -252,9 +252,10 @@ class ModelsInUse:
         self._shadow = None if versions.shadow is None else self._looking_on(versions.model, versions.shadow)
         if self._shadow is not None:
             onlookers.append(self._shadow.scorer)
-        if self._drift is None or versions.reference is None or self._drifts_of != versions.model.reference:
+        # A reference may be drawn anew for the same model (`python -m training reference`).
+        if self._drifts_of != (drifts_of := (versions.model.reference, versions.reference)):
             self._metrics.drift_unknown()
-            self._drifts_of = versions.model.reference
+            self._drifts_of = drifts_of
             self._drift = None if versions.reference is None else DriftWatch(versions.reference, FEATURE_NAMES)
         if self._drift is not None:
             onlookers.append(self._drift)

@@ -149,7 +149,9 @@ def add_parser(subparsers: Subparsers, summary: str) -> None:
     who = "a therapist acknowledges and resumes S seconds after each pause"
     parser.add_argument("--resume-after", type=_seconds, metavar="S", help=who)
     parser.add_argument("--rescore", action="store_true", help="compute all scores, also those that are recorded")
-    parser.add_argument("--verify", action="store_true", help="compare with the recorded out lines, byte for byte")
+    parser.add_argument(
+        "--verify", action="store_true", help="compare with the recorded out lines, to the last of them, byte for byte"
+    )
     parser.add_argument("--env-file", type=Path, default=Path(".env"), metavar="FILE", help="file with EMDR_ variables")
 
 

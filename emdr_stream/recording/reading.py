@@ -109,8 +109,8 @@ class Recording:
 
     @property
     def ends_ms(self) -> int:
-        """When the last line of either direction stands: deadlines go on after the last thing that was heard."""
-        return max([self.duration_ms, *(int(_envelope_decoder.decode(line).at_ms) for _, line in self.out[-1:])])
+        """Time of the latest line of either direction: deadlines go on after the last thing that was heard."""
+        return max([self.duration_ms, *(int(_envelope_decoder.decode(line).at_ms) for _, line in self.out)])
 
 
 class _Part(Enum):

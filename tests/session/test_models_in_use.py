@@ -1,12 +1,14 @@
 """What a worker does when other models are put in use: who is told of what, and what a refusal keeps back."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
 from emdr_stream.broker.memory import MemoryBroker
@@ -15,6 +17,7 @@ from emdr_stream.endpoints.camera_desk import FRAME_MODEL
 from emdr_stream.errors import ModelRefused
 from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
 from emdr_stream.inference.choice import drawn
+from emdr_stream.inference.drift import OUTPUTS, Bins, Limits, Reference
 from emdr_stream.models_in_use import ModelsInUse, load_versions
 from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES
 from emdr_stream.session.registry import SessionRegistry
@@ -265,3 +268,33 @@ async def test_a_shadow_goes_on_with_what_it_remembers_while_it_stays_the_same(t
     trials.write_text(json.dumps({SAFETY: {"shadow": "1"}}))
     await worker.models.take_up(worker.registry)
     assert 0 < seen() < second, "another pair of versions is counted from its beginning"
+
+
+def write_reference(folder: Path, limit: float) -> None:
+    """Beside emotion_safety 1, drawn anew with another limit."""
+    bins = Bins(edges=(0.0,), shares=(0.5, 0.5))
+    limits = Limits(sessions=1, inputs=limit, outputs=limit)
+    inputs, outputs = {FEATURE_NAMES[0]: bins}, {OUTPUTS[0]: bins}
+    reference = Reference(
+        command="none", data="none", rows=2, sessions=2, limits=limits, inputs=inputs, outputs=outputs
+    )
+    data = msgspec.json.encode(reference)
+    (folder / SAFETY / "1" / "reference.json").write_bytes(data)
+    path = folder / SAFETY / "1" / "manifest.json"
+    told = {"reference": "reference.json", "reference_sha256": hashlib.sha256(data).hexdigest()}
+    path.write_text(json.dumps(json.loads(path.read_text()) | told))
+
+
+async def test_drift_is_told_against_a_reference_that_was_drawn_anew(tmp_path: Path) -> None:
+    write_plain_model(tmp_path, "1")
+    write_reference(tmp_path, 0.3)
+    worker = Worker(tmp_path)
+
+    def limits() -> set[float]:
+        worker.models.tick(worker.world.now)
+        return {each.outputs_limit for each in worker.world.metrics.models.told().drift}
+
+    assert limits() == {0.3}
+    write_reference(tmp_path, 0.7)
+    await worker.models.take_up(worker.registry)
+    assert limits() == {0.7}
