@@ -131,7 +131,7 @@ class ModelsInUse:
         self._standing = standing
         self._shadow: ScoredShadow | None = None
         self._drift: DriftWatch | None = None
-        self._drifts_of: tuple[ModelRef, Reference | None] | None = None
+        self._watched: LoadedVersions | None = None
         self._counted_s = self._noted_s = 0.0
         self._taking = asyncio.Lock()
         self.refused = ""
@@ -247,27 +247,27 @@ class ModelsInUse:
 
     def _look_on(self) -> None:
         """Have the shadow and the drift watched of what is in use now; what is the same as before goes on."""
-        versions = self.versions
-        onlookers: list[Onlooker] = []
-        self._shadow = None if versions.shadow is None else self._looking_on(versions.model, versions.shadow)
-        if self._shadow is not None:
-            onlookers.append(self._shadow.scorer)
+        versions, before = self.versions, self._watched
+        self._watched = versions
+        if before is not None and before.model.reference != versions.model.reference:
+            before = None
+        if before is None or _named(before.shadow) != _named(versions.shadow):
+            shadow = versions.shadow
+            self._shadow = None if shadow is None else ScoredShadow(versions.model.reference, shadow)
         # A reference may be drawn anew for the same model (`python -m training reference`).
-        if self._drifts_of != (drifts_of := (versions.model.reference, versions.reference)):
+        if before is None or before.reference != versions.reference:
             self._metrics.drift_unknown()
-            self._drifts_of = drifts_of
             self._drift = None if versions.reference is None else DriftWatch(versions.reference, FEATURE_NAMES)
+        onlookers: list[Onlooker] = [] if self._shadow is None else [self._shadow.scorer]
         if self._drift is not None:
             onlookers.append(self._drift)
         self._predictor.use(onlookers=onlookers)
         refs = (versions.model.reference, *(ref for choice in versions.faces.values() for ref in choice.all))
         self._metrics.in_use((ref.name, ref.version, ref.sha256) for ref in refs)
 
-    def _looking_on(self, beside: LoadedModel, model: LoadedModel) -> "ScoredShadow":
-        """The shadow that is there, with what it remembers of the sessions, where it is the same beside the same."""
-        if self._shadow is not None and self._shadow.versions == (beside.reference, model.reference):
-            return self._shadow
-        return ScoredShadow(beside.reference, model)
+
+def _named(model: LoadedModel | None) -> ModelRef | None:
+    return None if model is None else model.reference
 
 
 def _with_frames(versions: LoadedVersions, frames: Choice | None) -> LoadedVersions:
@@ -283,11 +283,11 @@ class ScoredShadow:
 
     def __init__(self, beside: ModelRef, model: LoadedModel) -> None:
         """`beside`: the version that decides."""
-        self.versions = beside, model.reference
+        self._versions = beside, model.reference
         self.rows = 0
         self.scorer = ShadowScorer(model.graph.bound(BATCH_ROWS), self._tell)
 
     def _tell(self, asker: Scored, live: Scores, other: Scores | None) -> None:
         self.rows += 1
         if isinstance(asker, SessionRunner) and not asker.fenced:
-            asker.outlets.shadowed(live, other, self.versions, asker.now_ms())
+            asker.outlets.shadowed(live, other, self._versions, asker.now_ms())

@@ -14,7 +14,7 @@ COMMANDS: Final = frozenset({"reference", "retrain", "worker"})
 def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """`reference`, `retrain` and `worker`."""
     reference = commands.add_parser("reference", help="write the bins that drift of a version is told against")
-    reference.add_argument("--version", default="5", help="version of emotion_safety (default: 5)")
+    reference.add_argument("--version", help="version of emotion_safety (default: the one in use)")
     reference.add_argument("--out", type=Path, default=Path("models"), help="models folder (default: models)")
     reference.add_argument("--config", type=Path, help="settings (default: training/config.toml)")
     reference.add_argument("--quick", action="store_true", help="few sessions, for trying things")
@@ -47,17 +47,18 @@ def _reference(args: argparse.Namespace, console: Console) -> int:
     from emdr_stream.errors import ModelRefused
     from emdr_stream.inference.models import load_model
     from emdr_stream.pipeline.features import FEATURE_NAMES
-    from training.package import NAME
+    from training.package import NAME, version_in_use
     from training.reference import make_reference, write_reference
     from training.shown import Bars
 
-    folder = args.out / NAME / args.version
     try:
+        version = args.version or version_in_use(args.out)
+        folder = args.out / NAME / version
         config = load_config(args.config or DEFAULT_PATH, quick=args.quick)
         model = load_model(folder, feature_names=FEATURE_NAMES).graph.run
         with Bars(console) as bars:
             bars.begin("simulating clients", config.cohort.validation_sessions)
-            command = f"python -m training reference --version {args.version}{' --quick' if args.quick else ''}"
+            command = f"python -m training reference --version {version}{' --quick' if args.quick else ''}"
             reference = make_reference(model, config, command, bars.reach)
     except (OSError, ValueError, ModelRefused) as problem:
         console.print(f"[red]{problem}[/red]")

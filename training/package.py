@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emdr_stream.domain import Thresholds
+from emdr_stream.errors import ConfigurationError
+from emdr_stream.inference.manifest import CURRENT, current_versions
 from emdr_stream.inference.models import INPUT, MEMORY, MEMORY_NEXT, outputs_of
 from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES
 from training.calibration import Calibration
@@ -102,6 +104,14 @@ def put_in_use(models: Path, version: str, name: str = NAME) -> None:
     path = models / "current.json"
     current: dict[str, Json] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     path.write_bytes(encoded({**current, name: version}))
+
+
+def version_in_use(models: Path) -> str:
+    """Raises ConfigurationError where none is named, ModelRefused where that cannot be read."""
+    version = current_versions(models).get(NAME)
+    if version is None:
+        raise ConfigurationError(f"{models / CURRENT} names no version of {NAME}: train one, or give --version")
+    return version
 
 
 def _manifest(record: Record, calibration: Calibration, graph: bytes, vectors: bytes, units: int) -> dict[str, Json]:

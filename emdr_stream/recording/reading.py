@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
+from functools import partial
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -102,19 +102,12 @@ class Recording:
     header: Header
     entries: tuple[Entry, ...]
     out: tuple[tuple[int, bytes], ...]
+    ends_ms: int
+    """Time of the latest line of either direction: deadlines go on after the last thing that was heard."""
 
     @property
     def duration_ms(self) -> int:
         return self.entries[-1].at_ms if self.entries else 0
-
-    @property
-    def ends_ms(self) -> int:
-        """Time of the latest line of either direction: deadlines go on after the last thing that was heard."""
-        return max([self.duration_ms, *(int(_envelope_decoder.decode(line).at_ms) for _, line in self.out)])
-
-
-class _Part(Enum):
-    OUT = "out"
 
 
 _heard: Any = Heard
@@ -133,18 +126,20 @@ def read_recording(lines: Iterable[bytes], name: str = "recording") -> Recording
     header = _checked(_header, first, name, number)
     entries: list[Entry] = []
     out: list[tuple[int, bytes]] = []
-    newest_ms = 0
+    newest_ms = ends_ms = 0
     for number, line in filled:
-        entry = _checked(lambda line, number=number: _entry(number, line), line, name, number)
-        if isinstance(entry, _Part):
+        envelope = _checked(_envelope_decoder.decode, line, name, number)
+        ends_ms = max(ends_ms, int(envelope.at_ms))
+        if envelope.dir == "out":
             out.append((number, line))
             continue
+        entry = _checked(partial(_entry, number, envelope), line, name, number)
         if entry.at_ms < newest_ms and not header.recorded_scores:
             why = f"`at_ms` {entry.at_ms} is before {newest_ms} of an earlier line: sort the `in` lines by time"
             raise RecordingError(f"{name}, line {number}: {why}")
         newest_ms = max(newest_ms, entry.at_ms)
         entries.append(entry)
-    return Recording(name, header, tuple(entries), tuple(out))
+    return Recording(name, header, tuple(entries), tuple(out), ends_ms)
 
 
 def _checked(read: Any, line: bytes, name: str, number: int) -> Any:
@@ -160,10 +155,7 @@ def _header(line: bytes) -> Header:
     return _header_decoder.decode(line)
 
 
-def _entry(number: int, line: bytes) -> Entry | _Part:
-    envelope = _envelope_decoder.decode(line)
-    if envelope.dir == "out":
-        return _Part.OUT
+def _entry(number: int, envelope: Envelope, line: bytes) -> Entry:
     at_ms = int(envelope.at_ms)
     if envelope.event is not None:
         return Entry(number, at_ms, _event_decoder.decode(line), None)

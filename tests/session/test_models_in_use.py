@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -97,6 +97,23 @@ class Worker:
         session = next(each for each in ids if (drawn(FRAME_MODEL, each) < HALF) is second)
         await self.registry.open(Hello(source=Source.FRAME), "u", session)
         return session
+
+    async def listener(self) -> Callable[[], None]:
+        """Opens a session; each call is 25 of its samples, scored and counted."""
+        await self.registry.open(Hello(source=Source.EMOTION), "u", "s1")
+        runner = self.registry.get("s1")
+        assert runner is not None
+        attach(runner)
+
+        def listen() -> None:
+            for _ in range(25):
+                self.standing.assure(self.world.now)
+                self.world.pass_s(0.1)
+                runner.take(sample(self.world), self.world.now)
+                self.predictor.finish()
+            self.models.tick(self.world.now)
+
+        return listen
 
     def named(self, session: str) -> dict[str, str]:
         """Who speaks in a session: versions by model."""
@@ -245,18 +262,10 @@ async def test_a_shadow_goes_on_with_what_it_remembers_while_it_stays_the_same(t
     trials = tmp_path / "trials.json"
     trials.write_text(json.dumps({SAFETY: {"shadow": "2"}}))
     worker = Worker(tmp_path)
-    await worker.registry.open(Hello(source=Source.EMOTION), "u", "s1")
-    runner = worker.registry.get("s1")
-    assert runner is not None
-    attach(runner)
+    listen = await worker.listener()
 
     def seen() -> int:
-        for _ in range(25):
-            worker.standing.assure(worker.world.now)
-            worker.world.pass_s(0.1)
-            runner.take(sample(worker.world), worker.world.now)
-            worker.predictor.finish()
-        worker.models.tick(worker.world.now)
+        listen()
         return worker.world.metrics.models.told().shadow_rows
 
     first = seen()
@@ -285,16 +294,23 @@ def write_reference(folder: Path, limit: float) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | told))
 
 
-async def test_drift_is_told_against_a_reference_that_was_drawn_anew(tmp_path: Path) -> None:
+async def test_drift_goes_on_until_the_reference_is_drawn_anew(tmp_path: Path) -> None:
     write_plain_model(tmp_path, "1")
     write_reference(tmp_path, 0.3)
     worker = Worker(tmp_path)
+    listen = await worker.listener()
 
-    def limits() -> set[float]:
+    def told() -> tuple[float, float]:
         worker.models.tick(worker.world.now)
-        return {each.outputs_limit for each in worker.world.metrics.models.told().drift}
+        (drift,) = worker.world.metrics.models.told().drift
+        return drift.outputs_limit, drift.sessions
 
-    assert limits() == {0.3}
+    listen()
+    listen()  # every tenth row counts
+    limit, sessions = told()
+    assert limit == 0.3 and sessions > 0
+    await worker.models.take_up(worker.registry)
+    assert told() == pytest.approx((0.3, sessions), rel=0.01), "nothing is other than before"
     write_reference(tmp_path, 0.7)
     await worker.models.take_up(worker.registry)
-    assert limits() == {0.7}
+    assert told() == (0.7, 0.0)

@@ -128,7 +128,7 @@ def recording_of(session: SimulatedSession, without: tuple[str, ...] = ()) -> Re
         for number, (at_ms, message) in enumerate(told, start=2)
         if message is not None
     )
-    return Recording(session.person_id, header, entries, ())
+    return Recording(session.person_id, header, entries, (), entries[-1].at_ms if entries else 0)
 
 
 def _message(told: dict[str, Any]) -> Told:

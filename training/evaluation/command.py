@@ -12,14 +12,14 @@ from rich.table import Table
 
 from emdr_stream.cli.evaluation_plots import require_matplotlib
 from emdr_stream.errors import ConfigurationError
-from emdr_stream.inference.manifest import MANIFEST, current_versions
+from emdr_stream.inference.manifest import MANIFEST
 from training.evaluation import controls
 from training.evaluation.pages import card, write_report
 from training.evaluation.plan import BRIEF, QUICK, Plan
 from training.evaluation.protocol import Protocol
 from training.evaluation.report import metrics, results_of
 from training.evaluation.shape import Evaluation
-from training.package import NAME, encoded
+from training.package import NAME, encoded, version_in_use
 from training.shown import Bars
 
 EPILOG: Final = """examples:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace, console: Console, command: str) -> int:
     require_matplotlib("evaluate")
     if args.data is not None:
         check_data(args.data)
-    version_dir = args.models / NAME / (args.version or _current(args.models))
+    version_dir = args.models / NAME / (args.version or version_in_use(args.models))
     plan = plan_of(args)
     with Bars(console) as bars:
         evaluated = Protocol(version_dir, plan, bars).run(args.data)
@@ -100,10 +100,3 @@ def print_gates(console: Console, evaluation: Evaluation) -> None:
     for result in results_of(evaluation):
         table.add_row(result.why, "[green]yes[/green]" if result.passed else "[red]no[/red]")
     console.print(table)
-
-
-def _current(models: Path) -> str:
-    version = current_versions(models).get(NAME)
-    if version is None:
-        raise ConfigurationError(f"{models / 'current.json'} names no version of {NAME}: train one, or give --version")
-    return version

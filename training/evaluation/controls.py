@@ -168,7 +168,7 @@ def recording_of(values: Floats, step_ms: int = FRAME_MS) -> Recording:
     messages = (sample_message(i * step_ms, row, face_present=True) for i, row in enumerate(values.tolist()))
     entries = [Entry(i, i * step_ms, msgspec.convert(each, Sample), None) for i, each in enumerate(messages)]
     end = Entry(len(entries), len(entries) * step_ms, Bye(), None)
-    return Recording("control", Header(emdr_recording=1), (*entries, end), ())
+    return Recording("control", Header(emdr_recording=1), (*entries, end), (), end.at_ms)
 
 
 def streams(data: Path) -> list[Floats]:

@@ -26,6 +26,7 @@ from training.headroom.followed import EDGES_AT, Floats, Followed, asked, asked_
 from training.headroom.found import SHOWN, Outcome, gain, outcome
 from training.leaveout import CONTAINED
 from training.network import uncompressed
+from training.package import NAME, version_in_use
 from training.replay import run_model
 from training.run import Progress
 from training.served import serve
@@ -71,7 +72,7 @@ def add_parser(commands: Any) -> None:
         help="learn from no session of this family, or of one that may hold its crises; the shipped version has",
     )
     parser.add_argument("--epochs", type=int, default=6, help="passes of each detector (default: 6)")
-    parser.add_argument("--version", default="5", help="shipped version beside them (default: 5)")
+    parser.add_argument("--version", help="shipped version beside them (default: the one in use)")
     parser.add_argument("--processes", type=int, default=usable_cores(), help="how many simulate (default: up to 2)")
 
 
@@ -111,7 +112,8 @@ def _asked(detectors: dict[str, Detector], sessions: Sequence[Followed], progres
 
 def _detectors(args: argparse.Namespace, progress: Progress) -> dict[str, Detector]:
     """The shipped one, those that learn, and those that know; by name, in the order of the table."""
-    detectors = {f"emotion_safety {args.version}, as it is": _shipped(args.version)}
+    version = args.version or version_in_use(default_models_dir())
+    detectors = {f"{NAME} {version}, as it is": _shipped(version)}
     detectors.update(_learned(args, progress))
     p = Parameters()
     detectors["the true course, everybody's window"] = lambda one: _likeness(
@@ -157,11 +159,11 @@ def seen(sessions: Sequence[Followed], without: str | None) -> list[Followed]:
 
 
 def _shipped(version: str) -> Detector:
-    path = default_models_dir() / "emotion_safety" / version / "model.onnx"
+    path = default_models_dir() / NAME / version / "model.onnx"
     try:
         model = serve(path.read_bytes())
     except OSError:
-        raise ConfigurationError(f"there is no emotion_safety {version}") from None
+        raise ConfigurationError(f"there is no {NAME} {version}") from None
 
     def crisis(one: Followed) -> Floats:
         return run_model(model, one.times_ms, uncompressed(one.inputs.astype(np.float32))).crisis.astype(np.float64)

@@ -1,8 +1,8 @@
 """In: sessions second by second. Out: detectors in torch, with or without a memory, told of the person or not.
 
-The head is the shipped network's. With a memory, a gated recurrent unit (Cho et al. 2014)
-goes along the session beside the features. All learn alike: the same losses, the same hidden signals, whole sessions at
-a time. Torch, and so this, is for the study alone: what is shipped is trained by `training.fitting`, in numpy.
+The head is the shipped network's. With a memory, a gated recurrent unit (Cho et al. 2014) goes along the session beside
+the features. All learn alike: the same losses, the same hidden signals, whole sessions at a time. Torch, and so this,
+is for the study alone: what is shipped is trained by `training.fitting`, in numpy.
 """
 
 from collections.abc import Callable, Sequence

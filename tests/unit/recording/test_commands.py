@@ -155,7 +155,7 @@ def test_a_difference_is_told_with_its_line(recorded: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(("replayed", "said"), [(1, "replayed: (nothing)"), (3, "recorded: (nothing)")])
 def test_a_missing_or_an_extra_line_is_a_difference(replayed: int, said: str) -> None:
     header = read_recording([b'{"emdr_recording": 1}']).header
-    recording = Recording("walk", header, (), ((5, b"a"), (7, b"a")))
+    recording = Recording("walk", header, (), ((5, b"a"), (7, b"a")), 0)
     assert first_difference(recording, [b"a", b"a"]) is None
     difference = first_difference(recording, [b"a"] * replayed)
     assert difference is not None
