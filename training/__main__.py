@@ -24,7 +24,8 @@ for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", 
 _EXAMPLES = """examples:
   python -m training all
   python -m training all --version 5 --data ../shared/data --cache ../cache
-  python -m training all --quick --unmeasured --tracking none"""
+  python -m training all --quick --unmeasured --tracking none
+  python -m training train --version 6 --config training/going_on.toml --unmeasured"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -33,7 +33,8 @@ class NetworkConfig:
 
     `memory`: how many numbers it remembers, MEMORY_UNITS or none; `narrow`: of how many the memory is told. `batch`
     counts sessions. `between_share`: of the rows between two steps of the memory, how many are learned from in a pass.
-    `longest_step`: slopes that are longer, all together, are cut to it.
+    `longest_step`: slopes that are longer, all together, are cut to it. `crisis_share`, `stretch_share`: of the errors
+    of a row's crisis and of a stretch's (`training.stretches`) in the loss.
     """
 
     hidden: tuple[int, ...]
@@ -48,6 +49,8 @@ class NetworkConfig:
     memory: int
     between_share: float
     longest_step: float
+    crisis_share: float = 1.2
+    stretch_share: float = 0.0
 
     def __post_init__(self) -> None:
         if self.memory not in (0, MEMORY_UNITS):
@@ -56,11 +59,19 @@ class NetworkConfig:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the thresholds may cost on validation, an hour: less than the targets, for other persons differ."""
+    """What the thresholds may cost on validation, an hour: less than the targets, for other persons differ.
+
+    `odds_apart`: of the thresholds that are tried, in log-odds.
+    """
 
     false_alarms: float
     calm_pauses: float
     hard_pauses: float
+    odds_apart: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.odds_apart <= 1.0:
+            raise ValueError("odds_apart: above 0 and at most 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,8 @@ class TrainingConfig:
     cohort: CohortConfig
     network: NetworkConfig
     budget: Budget
+    begin_with: str = ""
+    """The shipped version of emotion_safety whose weights are the first; empty for weights drawn at random."""
     quick: bool = False
 
 
@@ -83,16 +96,21 @@ def load_config(path: Path = DEFAULT_PATH, *, quick: bool = False) -> TrainingCo
         cohort["duration_s"] = (float(cohort["duration_s"][0]), float(cohort["duration_s"][1]))
         network["hidden"] = tuple(int(width) for width in network["hidden"])
         budget = Budget(**{name: float(value) for name, value in table["budget"].items()})
-        config = TrainingConfig(int(table["seed"]), CohortConfig(**cohort), NetworkConfig(**network), budget)
+        begin_with = str(table.get("begin_with", ""))
+        config = TrainingConfig(
+            int(table["seed"]), CohortConfig(**cohort), NetworkConfig(**network), budget, begin_with
+        )
         return _quickened(config, table["quick"]) if quick else config
     except (KeyError, TypeError, ValueError) as problem:
         raise ValueError(f"{path}: {problem}; compare it with {DEFAULT_PATH.name}") from problem
 
 
 def _quickened(config: TrainingConfig, table: dict[str, int]) -> TrainingConfig:
+    """From nothing: whoever tries things wants to see what they do."""
     cohort = replace(
         config.cohort,
         training_sessions=table["training_sessions"],
         validation_sessions=table["validation_sessions"],
     )
-    return replace(config, cohort=cohort, network=replace(config.network, epochs=table["epochs"]), quick=True)
+    network = replace(config.network, epochs=table["epochs"])
+    return replace(config, cohort=cohort, network=network, begin_with="", quick=True)

@@ -44,7 +44,8 @@ TRAINING, VALIDATION = 0, 1
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """n rows of a session in their order, or of several: `times_ms` (n,); `inputs` (n, N_FEATURES), the features as the
-    network compresses them; the targets as in `Targets`; `change` (n, 3) over 10 s with its weight.
+    network compresses them; the targets as in `Targets`; `change` (n, 3) over 10 s with its weight; stretches as in
+    `Parts`.
 
     What counts nothing is there all the same, with weights of 0: it is remembered like the rest.
     """
@@ -59,6 +60,8 @@ class Dataset:
     safety_weight: Floats
     change: Floats
     change_weight: Floats
+    stretch: NDArray[np.int64]
+    stretch_worth: Floats
 
     def __len__(self) -> int:
         return len(self.times_ms)
@@ -176,6 +179,8 @@ def session_dataset(session: SimulatedSession, rows: SessionRows) -> Dataset:
         safety_weight=targets.safety_weight[second].astype(np.float32),
         change=change.astype(np.float32),
         change_weight=change_weight.astype(np.float32),
+        stretch=targets.parts.stretch[second],
+        stretch_worth=targets.parts.worth[second].astype(np.float32),
     )
 
 

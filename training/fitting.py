@@ -8,7 +8,7 @@ halves, on two threads where there are two cores; the sums come out the same on 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ from training.network import (
     CHANGE,
     CHANGE_SHARE,
     CRISIS,
-    CRISIS_SHARE,
     GROUP_RARITY,
     GROUPS,
     N_OUTPUTS,
@@ -32,8 +31,10 @@ from training.network import (
     Network,
     Some,
     drawn,
+    seen_as,
 )
 from training.passes import BatchTargets, loss_and_slopes
+from training.stretches import Stretches
 from training.unrolled import Packed, Run, packed, runs_of
 
 PHASES: Final = STEP_MS // VALIDATION_ROW_EVERY_MS
@@ -52,16 +53,20 @@ def fit_network(
     seed: int,
     progress: Callable[[float], None],
     threads: int = 1,
+    begin: Network | None = None,
 ) -> Network:
     """Train for `config.epochs` passes with a cosine rate; `progress` is told the mean loss of a row after each.
 
-    The number of threads changes the time alone. Raises ValueError where there is no row.
+    The number of threads changes the time alone. `begin`: what to go on from, of the shape of `config`. Raises
+    ValueError where there is no row.
     """
     sessions = [each for each in sessions if len(each)]
     if not sessions:
         raise ValueError("no session was simulated: raise the number of sessions")
     rng = np.random.default_rng([seed, 11])
     network = drawn(rng, config, *_moments_of(sessions), _change_sd(sessions))
+    if begin is not None:
+        network = seen_as(network, begin)
     told = [_Told.of(each) for each in sessions]
     optimiser = Adam(network.parameters(), config.weight_decay, config.longest_step)
     with ThreadPoolExecutor(min(threads, _HALVES)) as pool:
@@ -127,7 +132,7 @@ def _of(network: Network, sessions: Sequence[_Told], config: NetworkConfig, rng:
             firsts.append(first)
     order = packed(runs, firsts)
     x = _varied(rng, [each.data for each in sessions], order, network, config)
-    targets = _targets([each.data for each in sessions], order, network.change_sd)
+    targets = _targets([each.data for each in sessions], order, network.change_sd, config)
     loss, slopes = loss_and_slopes(network, x, order, targets)
     return _Part(loss, slopes, len(x))
 
@@ -160,8 +165,8 @@ def _varied(
     return x
 
 
-def _targets(sessions: Sequence[Dataset], order: Packed, change_sd: Some) -> BatchTargets:
-    def along(name: str) -> NDArray[np.float32]:
+def _targets(sessions: Sequence[Dataset], order: Packed, change_sd: Some, config: NetworkConfig) -> BatchTargets:
+    def along(name: str) -> NDArray[Any]:
         return np.asarray(np.concatenate([getattr(each, name) for each in sessions])[order.rows])
 
     count = len(order.rows)
@@ -174,9 +179,13 @@ def _targets(sessions: Sequence[Dataset], order: Packed, change_sd: Some) -> Bat
     safety = along("safety_weight")
     weight[:, :N_STATES] = STATE_SHARE * along("state_weight")[:, None]
     weight[:, RISK] = RISK_SHARE * safety
-    weight[:, CRISIS] = CRISIS_SHARE * safety
+    weight[:, CRISIS] = config.crisis_share * safety
     weight[:, CHANGE] = CHANGE_SHARE * along("change_weight")[:, None]
-    return BatchTargets(wanted, weight)
+    if not config.stretch_share:
+        return BatchTargets(wanted, weight)
+    whose = np.repeat(np.arange(len(sessions)), [len(each) for each in sessions])[order.rows]
+    worth = along("stretch_worth") * np.float32(config.stretch_share)
+    return BatchTargets(wanted, weight, Stretches.of(whose, along("stretch"), worth))
 
 
 def _batches_in(sessions: Sequence[_Told], config: NetworkConfig) -> int:

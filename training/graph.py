@@ -80,6 +80,22 @@ def build_graph(network: Network) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def network_in(graph: bytes) -> Network:
+    """The calibrated network whose `build_graph` gave this file. Raises ValueError for another graph."""
+    held = {each.name: numpy_helper.to_array(each).copy() for each in onnx.load_from_string(graph).graph.initializer}
+
+    def layer(name: str) -> Layer:
+        return held[f"weights_{name}"], held[f"bias_{name}"]
+
+    try:
+        cell = Cell(layer("narrow"), layer("taken"), layer("kept")) if "weights_kept" in held else None
+        layers = tuple(layer(str(number)) for number in range(sum(f"weights_{n}" in held for n in range(len(held)))))
+    except KeyError as problem:
+        raise ValueError(f"no graph of this training: {problem} is missing") from None
+    nothing, same = np.zeros(N_FEATURES, np.float32), np.ones(N_FEATURES, np.float32)
+    return Network(nothing, same, layers, np.ones(3, np.float32), cell)
+
+
 def _compress(drawn: _Drawn) -> None:
     drawn.hold("low", np.float32(-CLIP))
     drawn.hold("high", np.float32(CLIP))

@@ -42,8 +42,8 @@ def _columns(*signals: str) -> NDArray[np.int64]:
 GROUPS: Final = (_columns(*BODY_SIGNALS), _columns("attention"), _columns(*DIMENSIONS), _columns(*EMOTIONS))
 GROUP_RARITY: Final = (1.0, 0.3, 0.2, 0.2)
 """What clients may not send, and how often it is hidden, as a share of how often the body signals are."""
-STATE_SHARE, RISK_SHARE, CRISIS_SHARE, CHANGE_SHARE = 0.6, 0.7, 1.2, 0.15
-"""Of each error in the loss."""
+STATE_SHARE, RISK_SHARE, CHANGE_SHARE = 0.6, 0.7, 0.15
+"""Of each error in the loss; that of the crisis is a setting."""
 
 Layer: TypeAlias = tuple[Some, Some]
 """Weights (in, out) and bias (out,)."""
@@ -84,6 +84,11 @@ class Network:
         return [part for layer in (*cell, *self.layers) for part in layer]
 
 
+def shapes_of(network: Network) -> list[tuple[int, ...]]:
+    """Of all that is learned."""
+    return [part.shape for part in network.parameters()]
+
+
 def taken_in(network: Network) -> Network:
     """The same network with its standardisation in its first weights: what it sees is only compressed."""
 
@@ -97,6 +102,30 @@ def taken_in(network: Network) -> Network:
     cell = network.cell and replace(network.cell, narrow=of(network.cell.narrow))
     nothing, same = np.zeros_like(network.mean), np.ones_like(network.scale)
     return replace(network, mean=nothing, scale=same, layers=(of(network.layers[0]), *network.layers[1:]), cell=cell)
+
+
+def seen_as(like: Network, network: Network) -> Network:
+    """What `network` says, said by one with the standardisation and the units of `like`, which has the same
+    shapes; nothing is shared."""
+    plain, mean = taken_in(network), like.mean.astype(np.float64)
+
+    def of(layer: Layer) -> Layer:
+        """`taken_in` backwards."""
+        weights, bias = (part.astype(np.float64) for part in layer)
+        scaled = weights.copy()
+        scaled[:N_FEATURES] /= like.scale.astype(np.float64)[:, None]
+        return scaled.astype(np.float32), (bias + mean @ weights[:N_FEATURES]).astype(np.float32)
+
+    def kept(layer: Layer) -> Layer:
+        return layer[0].copy(), layer[1].copy()
+
+    cell = plain.cell and Cell(of(plain.cell.narrow), kept(plain.cell.taken), kept(plain.cell.kept))
+    layers = [of(plain.layers[0]), *(kept(layer) for layer in plain.layers[1:])]
+    weights, bias = layers[-1]
+    unit = plain.change_sd / like.change_sd
+    weights[:, CHANGE] *= unit
+    bias[CHANGE] *= unit
+    return replace(like, layers=tuple(layers), cell=cell)
 
 
 def in_double(network: Network) -> Network:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.network import CHANGE, CRISIS, N_OUTPUTS, RISK, Cell, Floats, Network, Some, activated, compressed
+from training.stretches import Stretches
 from training.unrolled import Packed, packed, runs_of
 
 _ROWS_AT_ONCE: Final = 30_000
@@ -137,21 +138,30 @@ class _Back:
 
 @dataclass(frozen=True, slots=True)
 class BatchTargets:
-    """Of n rows: `wanted` (n, N_OUTPUTS) probabilities and standardised changes, `weight` of each output's error."""
+    """Of n rows: `wanted` (n, N_OUTPUTS) probabilities and standardised changes, `weight` of each output's error;
+    `stretches` of them whose peak of the crisis counts besides."""
 
     wanted: Some
     weight: Some
+    stretches: Stretches | None = None
 
 
 def loss_and_slopes(network: Network, x: Some, order: Packed, targets: BatchTargets) -> tuple[float, list[Some]]:
-    """Weighted cross-entropies plus squared errors of the changes, summed over the rows `x` (n, N_FEATURES), which are
-    standardised and in the order of `order`; and the slopes of that by the parameters, in their order."""
+    """Weighted cross-entropies, of rows and of stretches, plus squared errors of the changes, summed over the rows `x`
+    (n, N_FEATURES), which are standardised and in the order of `order`; and the slopes of that by the
+    parameters, in their order."""
     gates = None if network.cell is None else Gates(network.cell, x)
     if gates is not None:
         gates.run(order)
     inputs = _through(network, x, gates)
-    said = activated(inputs.pop())
+    raw = inputs.pop()
+    said = activated(raw)
     error = (said - targets.wanted) * targets.weight
+    loss = _loss(said, targets)
+    if targets.stretches is not None:
+        of_stretches, slope = targets.stretches.loss_and_slope(raw[:, CRISIS])
+        loss += of_stretches
+        error[:, CRISIS] += slope
     slopes: list[Some] = []
     for (weights, _), given in zip(reversed(network.layers[1:]), reversed(inputs), strict=True):
         slopes = [given.T @ error, error.sum(axis=0), *slopes]
@@ -159,10 +169,10 @@ def loss_and_slopes(network: Network, x: Some, order: Packed, targets: BatchTarg
         error *= given > 0.0
     first, width = network.layers[0][0], x.shape[1]
     if network.cell is None or gates is None:
-        return _loss(said, targets), [x.T @ error, error.sum(axis=0), *slopes]
+        return loss, [x.T @ error, error.sum(axis=0), *slopes]
     slope = np.concatenate([x.T @ error, gates.after.T @ error])
     slopes = [slope, error.sum(axis=0), *slopes]
-    return _loss(said, targets), [*gates.slopes(network.cell, x, error @ first[width:].T, order), *slopes]
+    return loss, [*gates.slopes(network.cell, x, error @ first[width:].T, order), *slopes]
 
 
 def _through(network: Network, x: Some, gates: Gates | None) -> list[Some]:

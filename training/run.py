@@ -8,18 +8,22 @@ from typing import Protocol
 import numpy as np
 
 from emdr_stream.domain import Thresholds
+from emdr_stream.errors import ConfigurationError
+from emdr_stream.inference.manifest import default_models_dir
+from emdr_stream.pipeline.features import N_FEATURES
 from training.calibration import Calibration, calibrate, fold
-from training.config import TrainingConfig
+from training.config import NetworkConfig, TrainingConfig
 from training.dataset import TRAINING, VALIDATION, Dataset, joined, run_tasks, tasks_of
 from training.fitting import fit_network
-from training.network import CRISIS, N_STATES, RISK, Network, Some, activated
-from training.package import Asked, Record, asked_of, put_in_use, write_version
+from training.graph import network_in
+from training.network import CRISIS, N_STATES, RISK, Network, Some, activated, drawn, shapes_of
+from training.package import NAME, Asked, Record, asked_of, put_in_use, write_version
 from training.passes import Along, outputs_along
 from training.reference import make_reference, write_reference
 from training.replay import Scored
 from training.served import serve
 from training.states import StateFigures, fit_logistic, state_figures
-from training.thresholds import TRIED, Choice, ValidationSession, ValidationTask, chosen, moved
+from training.thresholds import Choice, ValidationSession, ValidationTask, chosen, moved, tried
 
 
 class Progress(Protocol):
@@ -73,11 +77,15 @@ class Trained:
 
 
 def train_network(
-    config: TrainingConfig, progress: Progress, extra: Sequence[Dataset] = (), processes: int = 1
+    config: TrainingConfig,
+    progress: Progress,
+    extra: Sequence[Dataset] = (),
+    processes: int = 1,
+    begin: Network | None = None,
 ) -> Trained:
     """Simulate, fit, calibrate and choose the thresholds. The number of processes changes the time alone.
 
-    `extra`: sessions to fit on beside the simulated ones.
+    `extra`: sessions to fit on beside the simulated ones. `begin`: what to go on from.
     """
     cohort = config.cohort
     progress.begin("simulating clients to train on", cohort.training_sessions)
@@ -86,7 +94,7 @@ def train_network(
     progress.begin("simulating clients to validate on", cohort.validation_sessions)
     watched = [ValidationTask(task) for task in tasks_of(cohort, config.seed, VALIDATION)]
     sessions = run_tasks(watched, processes, progress.reach)
-    return fitted(config, training, sessions, progress, processes)
+    return fitted(config, training, sessions, progress, processes, begin)
 
 
 def fitted(
@@ -95,6 +103,7 @@ def fitted(
     sessions: Sequence[ValidationSession],
     progress: Progress,
     threads: int = 1,
+    begin: Network | None = None,
 ) -> Trained:
     """A network for these sessions, calibrated on those of validation, with the thresholds chosen there."""
     validation = joined([session.data for session in sessions])
@@ -105,10 +114,10 @@ def fitted(
         losses.append(loss)
         progress.reach(len(losses))
 
-    network = fit_network(training, config.network, config.seed, passed, threads)
+    network = fit_network(training, config.network, config.seed, passed, threads, begin)
     said = along(network, sessions)
     calibration = calibrate(raw(said), validation)
-    progress.begin("choosing the thresholds", len(TRIED))
+    progress.begin("choosing the thresholds", len(tried(config.budget)))
     choice = choose(fold(network, calibration), sessions, config, progress)
     calibration = settled(calibration, choice)
     plain = along(fit_logistic(training, config), sessions)
@@ -168,7 +177,8 @@ def train(
     Gives the version's folder; `training.evaluation` measures it and writes what is missing. `extra`: labelled
     recordings to train on, beside the sessions of the simulator.
     """
-    trained = train_network(config, progress or Silence(), extra, processes)
+    begin = shipped(config.begin_with, config.network) if config.begin_with else None
+    trained = train_network(config, progress or Silence(), extra, processes, begin)
     about = describe_data(config, trained.training_rows, trained.validation_rows)
     if extra:
         about += f" Among the rows trained on are {sum(map(len, extra))} of labelled recordings of consenting clients."
@@ -196,6 +206,25 @@ def ship(
     return folder
 
 
+def shipped(version: str, config: NetworkConfig) -> Network:
+    """A shipped version of emotion_safety, calibrated as it is.
+
+    Raises ConfigurationError where there is none, or one of another shape than `config`.
+    """
+    try:
+        network = network_in((default_models_dir() / NAME / version / "model.onnx").read_bytes())
+    except (OSError, ValueError) as problem:
+        raise ConfigurationError(f"begin_with: {problem}; an empty one begins anew") from None
+    unseen = np.zeros(N_FEATURES, np.float32)
+    wanted = drawn(np.random.default_rng(0), config, unseen, unseen, network.change_sd)
+    if shapes_of(network) != shapes_of(wanted):
+        raise ConfigurationError(
+            f"begin_with: version {version} has another shape than hidden, narrow and memory under [network] say; "
+            "an empty one begins anew"
+        )
+    return network
+
+
 def describe_data(config: TrainingConfig, rows: int, validation_rows: int) -> str:
     """What the model was trained on, in words."""
     cohort = config.cohort
@@ -204,5 +233,9 @@ def describe_data(config: TrainingConfig, rows: int, validation_rows: int) -> st
         f"rows; {cohort.randomised_share:.0%} domain-randomised, {cohort.wandering_share:.0%} "
         f"excursions of any form in place of a family), {cohort.validation_sessions} of other persons for "
         f"calibration and thresholds ({validation_rows} rows; the mixture of the tests), each session another person. "
-        f"Families trained on: {', '.join(cohort.weights)}."
+        f"Families trained on: {', '.join(cohort.weights)}.{_begun(config)}"
     )
+
+
+def _begun(config: TrainingConfig) -> str:
+    return f" Its first weights are those of version {config.begin_with}." if config.begin_with else ""

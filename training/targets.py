@@ -15,6 +15,7 @@ from emdr_stream.domain import MODEL_STATES, StateLabel
 from emdr_stream.evaluation.probabilities import HORIZON_S
 from emdr_stream.simulation import CRISES, LatentState, Parameters, SimulatedSession
 from emdr_stream.simulation.scenario import ACTIVATION, DISSOCIATION
+from training.stretches import Parts, Spell, parts_of
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +40,8 @@ CLASS_OF: Final = np.array(
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Per second (S,). `state` indexes MODEL_STATES, -1 where the client is away; weights are 0..1."""
+    """Per second (S,). `state` indexes MODEL_STATES, -1 where the client is away; weights are 0..1. `parts`: stretches
+    of which the crisis' peak counts."""
 
     state: NDArray[np.int64]
     state_weight: Floats
@@ -47,6 +49,7 @@ class Targets:
     risk: Floats
     crisis: Floats
     safety_weight: Floats
+    parts: Parts
 
 
 def targets_of(session: SimulatedSession, parameters: Parameters | None = None) -> Targets:
@@ -64,14 +67,27 @@ def targets_of(session: SimulatedSession, parameters: Parameters | None = None) 
     unseen = np.where(labels.observable, 1.0, UNOBSERVABLE_WEIGHT)
     safety = np.where(hidden | (~labels.observable & inside), UNOBSERVABLE_WEIGHT, 1.0)
     safety = np.where((outside > 0.0) & ~inside, np.minimum(safety, MARGINAL_WEIGHT), safety)
+    counts = counted * safety
     return Targets(
         state=state,
         state_weight=counted * unseen,
         soft_risk=leading_maximum(soft, HORIZON_S),
         risk=leading_maximum(outside, HORIZON_S),
         crisis=crisis,
-        safety_weight=counted * safety,
+        safety_weight=counts,
+        parts=parts_of(np.arange(len(counts), dtype=np.float64), counts, _spells(session)),
     )
+
+
+def _spells(session: SimulatedSession) -> list[Spell]:
+    """The crises."""
+    crises = (event for event in session.events if event.kind in CRISES)
+    return [Spell(each.onset_s, each.offset_s, worth_of_finding(each.observable, each.marginal)) for each in crises]
+
+
+def worth_of_finding(observable: bool, marginal: bool) -> float:
+    """An event, 0..1."""
+    return (1.0 if observable else UNOBSERVABLE_WEIGHT) * (MARGINAL_WEIGHT if marginal else 1.0)
 
 
 def edge_closeness(session: SimulatedSession, parameters: Parameters) -> Floats:

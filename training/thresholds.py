@@ -25,8 +25,8 @@ from training.config import Budget
 from training.dataset import VALIDATION_ROW_EVERY_MS, Dataset, SessionTask, session_dataset
 from training.replay import RESUME_AFTER_MS, Scored, monitor
 
-TRIED: Final = tuple(np.linspace(-1.2, 2.2, 18).round(2).tolist())
-"""Log-odds of the thresholds that are tried: from 0.23 to 0.90, 0.2 apart."""
+_ODDS: Final = (-1.2, 2.2)
+"""Between these log-odds thresholds are tried: from 0.23 to 0.90."""
 _PAUSE_WORTH: Final = 0.25
 """An advice finds a crisis as well as a pause does; of two pairs that find alike, the one that pauses is better."""
 _MONITOR: Final = SafetySettings(max_gap_ms=VALIDATION_ROW_EVERY_MS)
@@ -68,6 +68,12 @@ class Choice:
     hard_pauses: float
 
 
+def tried(budget: Budget) -> tuple[float, ...]:
+    """Log-odds of the thresholds that are tried."""
+    low, high = _ODDS
+    return tuple(np.linspace(low, high, round((high - low) / budget.odds_apart) + 1).round(2).tolist())
+
+
 def chosen(
     sessions: Sequence[ValidationSession],
     scored: Sequence[Scored],
@@ -78,15 +84,15 @@ def chosen(
 
     Where no pair keeps the budget, the one that breaks it least.
     """
-    pauses, advice = [], []
-    for number, odds in enumerate(TRIED, start=1):
+    pauses, advice, thresholds = [], [], tried(budget)
+    for number, odds in enumerate(thresholds, start=1):
         pauses.append([_pauses(one, odds) for one in scored])
         advice.append([_advice(one, odds) for one in scored])
         progress(number)
     costs = _Costs(sessions)
     best: tuple[tuple[float, float, float], Choice] | None = None
-    for crisis, paused in zip(TRIED, pauses, strict=True):
-        for risk, advised in zip(TRIED, advice, strict=True):
+    for crisis, paused in zip(thresholds, pauses, strict=True):
+        for risk, advised in zip(thresholds, advice, strict=True):
             both = enumerate(zip(paused, advised, strict=True))
             choice = _judged([costs.of(number, *alarms) for number, alarms in both], risk, crisis)
             worth = choice.sensitivity + _PAUSE_WORTH * choice.pause_sensitivity

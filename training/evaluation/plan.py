@@ -5,8 +5,8 @@ from typing import Final
 
 RELEASE_SEED: Final = 77_004
 """Of the test sets. Whoever looks at them while tuning has spent them: choose another for the release. 77,001 was that
-of version 2, whose figures led to version 3, 77,002 that of version 3, whose figures led to version 4,
-and 77,003 that of version 4, whose figures led to version 5."""
+of version 2, whose figures led to version 3, 77,002 that of version 3, whose figures led to version 4, 77,003 that of
+version 4, whose figures led to version 5, and 77,005 is that of the candidate 6."""
 
 
 @dataclass(frozen=True, slots=True)

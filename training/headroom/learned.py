@@ -20,7 +20,6 @@ from training.config import NetworkConfig
 from training.headroom.followed import Floats, Followed
 from training.network import (
     CRISIS,
-    CRISIS_SHARE,
     GROUP_RARITY,
     GROUPS,
     N_STATES,
@@ -102,7 +101,7 @@ def learn(
             some = [sessions[at] for at in batch]
             first = int(rng.integers(STEP))
             x = _varied(_stacked([_told(one, kind)[first::STEP] for one in some]), mean, scale, config)
-            loss = _loss(network(x), some, first)
+            loss = _loss(network(x), some, first, config.crisis_share)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), config.longest_step)
@@ -149,7 +148,7 @@ def _varied(x: Tensor, mean: Tensor, scale: Tensor, config: NetworkConfig) -> Te
     return standard + config.input_noise * torch.randn_like(standard)
 
 
-def _loss(said: Tensor, sessions: Sequence[Followed], first: int) -> Tensor:
+def _loss(said: Tensor, sessions: Sequence[Followed], first: int, crisis_share: float) -> Tensor:
     """The shipped network's losses but that of the expected changes, as a mean over the rows."""
 
     def along(values: Sequence[NDArray[np.generic]]) -> Tensor:
@@ -166,5 +165,5 @@ def _loss(said: Tensor, sessions: Sequence[Followed], first: int) -> Tensor:
     )
     safety = along([one.safety_weight for one in sessions])
     errors = STATE_SHARE * along([one.state_weight for one in sessions]) * states
-    errors = errors + safety * (RISK_SHARE * risk + CRISIS_SHARE * crisis)
+    errors = errors + safety * (RISK_SHARE * risk + crisis_share * crisis)
     return errors.mean()

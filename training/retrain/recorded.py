@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from emdr_stream.domain import MODEL_STATES, Scores, StateLabel
 from emdr_stream.errors import EmdrError
-from emdr_stream.evaluation.labels import LABELS_FILE, Truth, read_labels_file
+from emdr_stream.evaluation.labels import LABELS_FILE, Event, Truth, read_labels_file
 from emdr_stream.evaluation.probabilities import HORIZON_S
 from emdr_stream.pipeline.features import ROW_LENGTH
 from emdr_stream.recording.reading import read_recording
@@ -25,7 +25,8 @@ from emdr_stream.session.effects import Analyse, Effect
 from training.dataset import Dataset, changes
 from training.network import compressed
 from training.rows import SessionRows, derive, levels
-from training.targets import MARGINAL_WEIGHT, UNOBSERVABLE_WEIGHT
+from training.stretches import Spell, parts_of
+from training.targets import MARGINAL_WEIGHT, UNOBSERVABLE_WEIGHT, worth_of_finding
 
 CONSENT_FILE: Final = "consent.jsonl"
 ROW_EVERY_MS: Final = 1_000
@@ -116,6 +117,7 @@ def labelled(rows: SessionRows, truth: Truth) -> Dataset:
             known[on] = False
     change, change_weight = changes(rows)
     risk = ahead.astype(np.float32)
+    parts = parts_of(times / 1_000.0, safety, [_spell(event) for event in truth.events])
     return Dataset(
         times_ms=times,
         inputs=compressed(rows.features).astype(np.float16),
@@ -127,7 +129,13 @@ def labelled(rows: SessionRows, truth: Truth) -> Dataset:
         safety_weight=safety,
         change=change.astype(np.float32),
         change_weight=change_weight.astype(np.float32) * weight,
+        stretch=parts.stretch,
+        stretch_worth=parts.worth.astype(np.float32),
     )
+
+
+def _spell(event: Event) -> Spell:
+    return Spell(event.onset_ms / 1_000, event.end_ms / 1_000, worth_of_finding(event.observable, event.marginal))
 
 
 def _states(times: NDArray[np.int64], truth: Truth) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

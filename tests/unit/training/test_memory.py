@@ -178,7 +178,8 @@ def toy(rng: np.random.Generator, length: int) -> Dataset:
     weight[15:] = 1.0
     change = np.zeros((n, 3), np.float32)
     times = 60_000 + 1_000 * np.arange(n)
-    return Dataset(times, inputs, np.zeros(n, np.int64), weight, crisis, crisis, crisis, weight, change, none)
+    zeros = np.zeros(n, np.int64)
+    return Dataset(times, inputs, zeros, weight, crisis, crisis, crisis, weight, change, none, zeros, none)
 
 
 def learning(memory: int) -> NetworkConfig:

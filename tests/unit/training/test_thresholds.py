@@ -1,5 +1,6 @@
 """Thresholds: chosen on the monitor's own alarms, within a budget, and moved to where the service has its own."""
 
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -10,7 +11,7 @@ from training.config import Budget
 from training.dataset import Dataset
 from training.network import N_STATES
 from training.replay import Scored
-from training.thresholds import TRIED, ValidationSession, chosen, moved
+from training.thresholds import ValidationSession, chosen, moved, tried
 
 BUDGET = Budget(false_alarms=1.0, calm_pauses=0.4, hard_pauses=0.8)
 LENGTH_S = 600
@@ -33,7 +34,7 @@ def watched(crisis: bool) -> ValidationSession:
     nothing = np.zeros((0, 1), dtype=np.float32)
     none = nothing[:, 0]
     ints = np.zeros(0, np.int64)
-    empty = Dataset(ints, nothing.astype(np.float16), ints, none, none, none, none, none, nothing, none)
+    empty = Dataset(ints, nothing.astype(np.float16), ints, none, none, none, none, none, nothing, none, ints, none)
     return ValidationSession(times, np.zeros((len(times), 1), np.float32), empty, truth)
 
 
@@ -71,7 +72,7 @@ def test_progress_is_told_of_every_figure_that_is_tried() -> None:
     told: list[int] = []
     session = watched(crisis=True)
     chosen([session], [said(session, 0.05, 0.4)], BUDGET, told.append)
-    assert told == list(range(1, len(TRIED) + 1))
+    assert told == list(range(1, len(tried(BUDGET)) + 1))
 
 
 @pytest.mark.parametrize("threshold", [0.6, 0.7])
@@ -81,3 +82,9 @@ def test_a_moved_line_gives_the_service_threshold_where_the_choice_was(threshold
     z = (odds - offset) / slope
     line = moved((slope, offset), odds, threshold)
     assert 1.0 / (1.0 + np.exp(-(line[0] * z + line[1]))) == pytest.approx(threshold)
+
+
+def test_thresholds_are_tried_as_finely_as_the_budget_says() -> None:
+    coarse, fine = tried(BUDGET), tried(replace(BUDGET, odds_apart=0.1))
+    assert coarse[:3] == (-1.2, -1.0, -0.8) and coarse[-1] == 2.2
+    assert fine[::2] == coarse and len(fine) == 35

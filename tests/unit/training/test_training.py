@@ -255,7 +255,7 @@ def test_states_are_judged_where_they_show_and_everywhere() -> None:
     state = np.where(shows, said, (said + 1) % N_STATES)
     none, times = np.zeros(400, dtype=np.float32), 1_000 * np.arange(400)
     inputs, change = np.zeros((400, 1), np.float16), np.zeros((400, 3), np.float32)
-    data = Dataset(times, inputs, state, weight, none, none, none, none, change, none)
+    data = Dataset(times, inputs, state, weight, none, none, none, none, change, none, np.zeros(400, np.int64), none)
     figures = state_figures(network, plain, data)
     assert (figures.accuracy, figures.seconds) == (1.0, int(shows.sum()))
     assert figures.accuracy_all == pytest.approx(shows[~away].mean()), "who is away is in no state"
