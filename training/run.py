@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 
 from emdr_stream.domain import Thresholds
-from emdr_stream.errors import ConfigurationError
+from emdr_stream.errors import ConfigurationError, ModelRefused
 from emdr_stream.inference.manifest import default_models_dir
-from emdr_stream.pipeline.features import N_FEATURES
+from emdr_stream.inference.models import load_model
+from emdr_stream.pipeline.features import FEATURE_NAMES, N_FEATURES
 from training.calibration import Calibration, calibrate, fold
 from training.config import NetworkConfig, TrainingConfig
 from training.dataset import TRAINING, VALIDATION, Dataset, joined, run_tasks, tasks_of
@@ -209,11 +210,13 @@ def ship(
 def shipped(version: str, config: NetworkConfig) -> Network:
     """A shipped version of emotion_safety, calibrated as it is.
 
-    Raises ConfigurationError where there is none, or one of another shape than `config`.
+    Raises ConfigurationError where there is none that its manifest vouches for, or one of another shape than `config`.
     """
+    folder = default_models_dir() / NAME / version
     try:
-        network = network_in((default_models_dir() / NAME / version / "model.onnx").read_bytes())
-    except (OSError, ValueError) as problem:
+        load_model(folder, feature_names=FEATURE_NAMES)
+        network = network_in((folder / "model.onnx").read_bytes())
+    except (ModelRefused, OSError, ValueError) as problem:
         raise ConfigurationError(f"begin_with: {problem}; an empty one begins anew") from None
     unseen = np.zeros(N_FEATURES, np.float32)
     wanted = drawn(np.random.default_rng(0), config, unseen, unseen, network.change_sd)

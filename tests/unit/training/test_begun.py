@@ -1,5 +1,6 @@
 """A training that goes on: the shipped network read back from its graph, in another standardisation, and trained on."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,14 +9,17 @@ import pytest
 
 import training
 from emdr_stream.errors import ConfigurationError
+from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.pipeline.features import N_FEATURES
 from tests.unit.training.small_networks import small_config, small_network, some_features, some_memory
+from training import run
 from training.__main__ import main
 from training.config import load_config
 from training.dataset import TRAINING, Dataset, run_tasks, tasks_of
 from training.fitting import fit_network
 from training.graph import build_graph, network_in
 from training.network import CHANGE, Network, drawn, seen_as
+from training.package import NAME
 from training.passes import outputs
 from training.run import shipped
 
@@ -83,6 +87,18 @@ def test_what_cannot_be_begun_with_is_refused_before_anything_is_simulated(
     file.write_text(text.replace('begin_with = "5"', 'begin_with = "77"'), encoding="utf-8")
     assert main(["train", "--config", str(file), "--out", str(tmp_path), "--tracking", "none"]) == 2
     assert "begin_with" in capsys.readouterr().out
+
+
+def test_a_file_that_its_manifest_does_not_vouch_for_is_not_begun_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(default_models_dir() / NAME / "5", models / NAME / "5")
+    file = models / NAME / "5" / "model.onnx"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    monkeypatch.setattr(run, "default_models_dir", lambda: models)
+    with pytest.raises(ConfigurationError, match=r"begin_with: .*model\.onnx"):
+        shipped("5", load_config().network)
 
 
 def test_a_quick_training_begins_anew() -> None:
