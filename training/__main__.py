@@ -23,9 +23,9 @@ for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", 
 
 _EXAMPLES = """examples:
   python -m training all
-  python -m training all --version 5 --data ../shared/data --cache ../cache
+  python -m training all --version 7 --data ../shared/data --cache ../cache
   python -m training all --quick --unmeasured --tracking none
-  python -m training train --version 6 --config training/going_on.toml --unmeasured"""
+  python -m training train --version 8 --config my.toml --unmeasured"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -198,7 +198,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("models"), help="models folder (default: models)")
     parser.add_argument("--quick", action="store_true", help="a small model within minutes, for trying things")
     parser.add_argument("--data", type=Path, help="folder of recordings, for the controls with real people")
-    parser.add_argument("--version", default="5", help="version to write (default: 5)")
+    parser.add_argument("--version", default="7", help="version to write (default: 7)")
     parser.add_argument("--created", help="date to record in the manifest (default: none, for equal bytes)")
     parser.add_argument("--processes", type=int, default=usable_cores(), help="how many at a time (default: up to 2)")
     parser.add_argument("--unmeasured", action="store_true", help="do not evaluate it: no card, no metrics")

@@ -3,11 +3,19 @@
 import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Final
 
 from emdr_stream.domain import MEMORY_UNITS
 from emdr_stream.simulation import Family
 
 DEFAULT_PATH = Path(__file__).with_name("config.toml")
+_TABLES: Final = frozenset({"seed", "begin_with", "cohort", "network", "anew", "budget", "quick"})
+
+
+def _are_shares(config: object, *names: str) -> None:
+    for name in names:
+        if not 0.0 <= getattr(config, name) <= 1.0:
+            raise ValueError(f"{name}: from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +32,12 @@ class CohortConfig:
     row_every_ms: int
     wandering_share: float = 0.0
     """Of the training sessions: excursions of any form, in place of a family."""
+    late_share: float = 0.0
+    """Of the training sessions: listened to late, with a short baseline (`training.listening`)."""
     weights: dict[Family, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _are_shares(self, "randomised_share", "wandering_share", "late_share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,10 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.memory not in (0, MEMORY_UNITS):
             raise ValueError(f"memory: the service keeps {MEMORY_UNITS} numbers of a session, or none")
+        _are_shares(self, "drop_body_share", "drop_sets_share", "between_share")
+        for name in ("crisis_share", "stretch_share"):
+            if not getattr(self, name) >= 0.0:
+                raise ValueError(f"{name}: at least 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +101,13 @@ class TrainingConfig:
     budget: Budget
     begin_with: str = ""
     """The shipped version of emotion_safety whose weights are the first; empty for weights drawn at random."""
+    anew: NetworkConfig | None = None
+    """The network's settings for a training that begins with nothing: it needs larger steps."""
     quick: bool = False
+
+    def from_nothing(self) -> "TrainingConfig":
+        """The same, begun with weights drawn at random: whoever tries things wants to see what they do."""
+        return replace(self, begin_with="", network=self.anew or self.network)
 
 
 def load_config(path: Path = DEFAULT_PATH, *, quick: bool = False) -> TrainingConfig:
@@ -94,23 +117,34 @@ def load_config(path: Path = DEFAULT_PATH, *, quick: bool = False) -> TrainingCo
         cohort, network = dict(table["cohort"]), dict(table["network"])
         cohort["weights"] = {Family(name): float(weight) for name, weight in cohort["weights"].items()}
         cohort["duration_s"] = (float(cohort["duration_s"][0]), float(cohort["duration_s"][1]))
-        network["hidden"] = tuple(int(width) for width in network["hidden"])
+        anew = _network(network | table.get("anew", {}))
         budget = Budget(**{name: float(value) for name, value in table["budget"].items()})
         begin_with = str(table.get("begin_with", ""))
+        if unknown := table.keys() - _TABLES:
+            raise ValueError(f"{', '.join(sorted(unknown))}: there is {', '.join(sorted(_TABLES))}")
         config = TrainingConfig(
-            int(table["seed"]), CohortConfig(**cohort), NetworkConfig(**network), budget, begin_with
+            int(table["seed"]),
+            CohortConfig(**cohort),
+            _network(network) if begin_with else anew,
+            budget,
+            begin_with,
+            anew,
         )
         return _quickened(config, table["quick"]) if quick else config
     except (KeyError, TypeError, ValueError) as problem:
         raise ValueError(f"{path}: {problem}; compare it with {DEFAULT_PATH.name}") from problem
 
 
+def _network(table: dict[str, Any]) -> NetworkConfig:
+    return NetworkConfig(**{**table, "hidden": tuple(int(width) for width in table["hidden"])})
+
+
 def _quickened(config: TrainingConfig, table: dict[str, int]) -> TrainingConfig:
-    """From nothing: whoever tries things wants to see what they do."""
+    config = config.from_nothing()
     cohort = replace(
         config.cohort,
         training_sessions=table["training_sessions"],
         validation_sessions=table["validation_sessions"],
     )
     network = replace(config.network, epochs=table["epochs"])
-    return replace(config, cohort=cohort, network=network, begin_with="", quick=True)
+    return replace(config, cohort=cohort, network=network, quick=True)

@@ -21,6 +21,7 @@ from emdr_stream.simulation import (
 )
 from emdr_stream.simulation.scenario import Course
 from training.config import CohortConfig
+from training.listening import Listening, listened_late
 from training.network import compressed
 from training.rows import SessionRows
 from training.swift import swift_rows
@@ -111,12 +112,22 @@ class SessionTask:
     drop_sets_share: float
 
     def rows(self) -> tuple[SimulatedSession, SessionRows]:
-        """The session and its rows; a share of the clients in training never says when a set runs."""
+        """The session and its rows; a share of those in training is listened to late, or never told of its sets."""
         session = cohort_session(self.config, self.seed, self.cohort, self.index)
-        rng = np.random.default_rng([cohort_seed(self.seed, self.cohort), 2, self.index])
-        told = rng.random() >= self.drop_sets_share
+        listening = self._listening(session)
         every_ms = self.config.row_every_ms if self.cohort == TRAINING else VALIDATION_ROW_EVERY_MS
-        return session, swift_rows(session, every_ms, tell_sets=told)
+        rows = swift_rows(
+            session, every_ms, listening.settings, tell_sets=listening.tell_sets, from_ms=listening.from_ms
+        )
+        return session, rows
+
+    def _listening(self, session: SimulatedSession) -> Listening:
+        number = cohort_seed(self.seed, self.cohort)
+        whole = Listening(tell_sets=np.random.default_rng([number, 2, self.index]).random() >= self.drop_sets_share)
+        rng = np.random.default_rng([number, 4, self.index])
+        if self.cohort != TRAINING or rng.random() >= self.config.late_share:
+            return whole
+        return listened_late(rng, session) or whole
 
     def __call__(self) -> Dataset:
         return session_dataset(*self.rows())

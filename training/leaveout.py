@@ -76,6 +76,7 @@ def _asked(config: TrainingConfig, family: Family, asked: int) -> list[Validatio
         training_sessions=asked,
         randomised_share=0.0,
         wandering_share=0.0,
+        late_share=0.0,
         duration_s=TEST_DURATION_S,
         row_every_ms=VALIDATION_ROW_EVERY_MS,
         weights={family: 1.0},
@@ -113,7 +114,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Exit code 0 when it was done, whatever the figures; raises ConfigurationError for a wrong number."""
-    config = load_config()
+    config = load_config().from_nothing()
     cohort = config.cohort
     sizes = {"training_sessions": args.sessions, "validation_sessions": args.validation}
     cohort = replace(cohort, **{name: n for name, n in sizes.items() if n is not None})

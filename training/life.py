@@ -48,7 +48,7 @@ def _reference(args: argparse.Namespace, console: Console) -> int:
     from emdr_stream.inference.models import load_model
     from emdr_stream.pipeline.features import FEATURE_NAMES
     from training.package import NAME, version_in_use
-    from training.reference import make_reference, write_reference
+    from training.reference import looked_at, make_reference, write_reference
     from training.shown import Bars
 
     try:
@@ -57,7 +57,7 @@ def _reference(args: argparse.Namespace, console: Console) -> int:
         config = load_config(args.config or DEFAULT_PATH, quick=args.quick)
         model = load_model(folder, feature_names=FEATURE_NAMES).graph.run
         with Bars(console) as bars:
-            bars.begin("simulating clients", config.cohort.validation_sessions)
+            bars.begin("simulating clients", looked_at(config).validation_sessions)
             command = f"python -m training reference --version {version}{' --quick' if args.quick else ''}"
             reference = make_reference(model, config, command, bars.reach)
     except (OSError, ValueError, ModelRefused) as problem:

@@ -14,13 +14,12 @@ from emdr_stream.domain import Observation
 from emdr_stream.pipeline.features import ROW_LENGTH, Deriver, Features
 from emdr_stream.pipeline.moments import COLUMNS, N_MOMENTS
 from emdr_stream.pipeline.perception import Intake, Perception
+from emdr_stream.session.seeing import CALM_MINUTE_MS
 from emdr_stream.settings import SessionSettings
 from emdr_stream.simulation import SimulatedSession
 
 Floats = NDArray[np.float64]
 
-BASELINE_LONGEST_MS: Final = 60_000
-"""From here on all running time counts for a baseline that does not stand yet, sets included."""
 _LEVEL: Final = N_MOMENTS * COLUMNS
 _LEAST_WEIGHT: Final = 0.05
 _CHUNK: Final = 512
@@ -54,17 +53,28 @@ class SetClock:
 
 
 def rows_of(
-    session: SimulatedSession, every_ms: int, settings: SessionSettings | None = None, *, tell_sets: bool = True
+    session: SimulatedSession,
+    every_ms: int,
+    settings: SessionSettings | None = None,
+    *,
+    tell_sets: bool = True,
+    from_ms: int = 0,
 ) -> SessionRows:
-    """Rows of `session`, at least `every_ms` apart. Without `tell_sets` the client never says when a set runs."""
+    """Rows of `session`, at least `every_ms` apart. Without `tell_sets` the client never says when a set runs.
+
+    `from_ms`: when somebody began to listen; samples before it came to nobody.
+    """
+    arrivals_ms = np.maximum.accumulate(session.ts_ms)
+    heard = session.ts_ms >= from_ms
     return observe_stream(
-        np.maximum.accumulate(session.ts_ms),
-        session.ts_ms,
-        session.values,
-        session.face_present,
+        arrivals_ms[heard],
+        session.ts_ms[heard],
+        session.values[heard],
+        session.face_present[heard],
         session.sets if tell_sets else (),
         every_ms,
         settings,
+        from_ms,
     )
 
 
@@ -76,8 +86,10 @@ def observe_stream(
     sets: tuple[tuple[int, int], ...],
     every_ms: int,
     settings: SessionSettings | None = None,
+    from_ms: int = 0,
 ) -> SessionRows:
-    """Run samples (N, 14) in the order of their arrival through the perception of one session."""
+    """Run samples (N, 14) in the order of their arrival through the perception of one session, which began at
+    `from_ms`."""
     perception, clock = Perception(settings or SessionSettings()), SetClock(sets)
     times: list[int] = []
     kept: list[Floats] = []
@@ -85,7 +97,7 @@ def observe_stream(
     stream = zip(arrivals_ms.tolist(), ts_ms.tolist(), values.tolist(), face_present.tolist(), strict=True)
     for at_ms, sample_ms, sample, present in stream:
         set_ms = clock.running_ms(at_ms)
-        calm = set_ms is None or at_ms > BASELINE_LONGEST_MS
+        calm = set_ms is None or at_ms > from_ms + CALM_MINUTE_MS
         intake = perception.observe(Observation(sample_ms, tuple(sample), present), at_ms, calm)
         if intake is Intake.ACCEPTED and at_ms >= due_ms and perception.baseline.ready:
             due_ms = at_ms + every_ms

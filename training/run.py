@@ -20,7 +20,7 @@ from training.graph import network_in
 from training.network import CRISIS, N_STATES, RISK, Network, Some, activated, drawn, shapes_of
 from training.package import NAME, Asked, Record, asked_of, put_in_use, write_version
 from training.passes import Along, outputs_along
-from training.reference import make_reference, write_reference
+from training.reference import looked_at, make_reference, write_reference
 from training.replay import Scored
 from training.served import serve
 from training.states import StateFigures, fit_logistic, state_figures
@@ -178,6 +178,8 @@ def train(
     Gives the version's folder; `training.evaluation` measures it and writes what is missing. `extra`: labelled
     recordings to train on, beside the sessions of the simulator.
     """
+    if config.begin_with == record.version:
+        raise ConfigurationError(f"--version {record.version}: the training begins with it; choose another")
     begin = shipped(config.begin_with, config.network) if config.begin_with else None
     trained = train_network(config, progress or Silence(), extra, processes, begin)
     about = describe_data(config, trained.training_rows, trained.validation_rows)
@@ -199,7 +201,7 @@ def ship(
     progress = progress or Silence()
     record = replace(record, validation={"thresholds": asdict(trained.choice), "states": asdict(trained.states)})
     folder = write_version(models, trained.network, trained.calibration, trained.asked, record)
-    progress.begin("simulating clients to tell drift from", config.cohort.validation_sessions)
+    progress.begin("simulating clients to tell drift from", looked_at(config).validation_sessions)
     model = serve((folder / "model.onnx").read_bytes())
     write_reference(folder, make_reference(model, config, record.command, progress.reach))
     if use:
@@ -234,7 +236,8 @@ def describe_data(config: TrainingConfig, rows: int, validation_rows: int) -> st
     return (
         f"Simulated throughout (`emdr_stream.simulation`): {cohort.training_sessions} sessions for training ({rows} "
         f"rows; {cohort.randomised_share:.0%} domain-randomised, {cohort.wandering_share:.0%} "
-        f"excursions of any form in place of a family), {cohort.validation_sessions} of other persons for "
+        f"excursions of any form in place of a family, {cohort.late_share:.0%} listened to from their midst, with a "
+        f"short baseline), {cohort.validation_sessions} of other persons for "
         f"calibration and thresholds ({validation_rows} rows; the mixture of the tests), each session another person. "
         f"Families trained on: {', '.join(cohort.weights)}.{_begun(config)}"
     )

@@ -30,7 +30,7 @@ _SHARPNESS: Final = 2.0
 _ROWS_LIKE_ONE: Final = 5.0
 """As many rows of one logit have that logit for their peak."""
 _FOUND, _SILENT = 18.0, 6.0
-"""What a stretch of an event and a quiet one count: as thirty rows and ten whose share is 0.6."""
+"""What a stretch of an event and a quiet one count, before `stretch_share`."""
 
 
 @dataclass(frozen=True, slots=True)

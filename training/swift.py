@@ -13,21 +13,26 @@ from emdr_stream.domain import N_SIGNALS
 from emdr_stream.pipeline.baseline import Baseline, BaselineState
 from emdr_stream.pipeline.features import ROW_LENGTH, Row
 from emdr_stream.pipeline.moments import COLUMNS, N_MOMENTS, ROWS, TICK_S, WINDOWS_S
+from emdr_stream.pipeline.perception import FIRST_WEIGHT_S
+from emdr_stream.session.seeing import CALM_MINUTE_MS
 from emdr_stream.settings import SessionSettings
 from emdr_stream.simulation import SimulatedSession
-from training.rows import BASELINE_LONGEST_MS, SessionRows, SetClock, derive, levels
+from training.rows import SessionRows, SetClock, derive, levels
 
 Floats = NDArray[np.float64]
 
-FIRST_WEIGHT_S = 0.1
-
 
 def swift_rows(
-    session: SimulatedSession, every_ms: int, settings: SessionSettings | None = None, *, tell_sets: bool = True
+    session: SimulatedSession,
+    every_ms: int,
+    settings: SessionSettings | None = None,
+    *,
+    tell_sets: bool = True,
+    from_ms: int = 0,
 ) -> SessionRows:
     """Rows at least `every_ms` apart from when the baseline stands; those of `rows_of` where no sample is late."""
     settings = settings or SessionSettings()
-    times_ms, values = _in_order(session)
+    times_ms, values = _in_order(session, from_ms)
     sets = session.sets if tell_sets else ()
     if len(times_ms) == 0:
         return _nothing()
@@ -35,7 +40,7 @@ def swift_rows(
     gaps_s[0] = FIRST_WEIGHT_S
     weight = np.minimum(gaps_s, settings.signal.hold_ms / 1_000)
     moments = _moments_of(values, weight, gaps_s)
-    calm = _outside(times_ms, sets) | (times_ms > BASELINE_LONGEST_MS)
+    calm = _outside(times_ms, sets) | (times_ms > from_ms + CALM_MINUTE_MS)
     seconds = np.cumsum(weight * calm)
     stands = int(np.searchsorted(seconds, settings.baseline.duration_s - 1e-9))
     if stands >= len(times_ms):
@@ -55,9 +60,9 @@ def swift_rows(
     return SessionRows(times_ms[chosen], derive(rows), levels(rows))
 
 
-def _in_order(session: SimulatedSession) -> tuple[NDArray[np.int64], Floats]:
-    """Usable samples that are newer than all before them by at least a tick."""
-    usable = session.face_present & ~np.isnan(session.values).all(axis=1)
+def _in_order(session: SimulatedSession, from_ms: int) -> tuple[NDArray[np.int64], Floats]:
+    """Usable samples from `from_ms` on that are newer than all before them by at least a tick."""
+    usable = session.face_present & ~np.isnan(session.values).all(axis=1) & (session.ts_ms >= from_ms)
     times_ms, values = session.ts_ms[usable], session.values[usable]
     ticks = times_ms // 10
     newer = ticks > np.concatenate([[-1], np.maximum.accumulate(ticks)[:-1]])

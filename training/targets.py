@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from emdr_stream.domain import MODEL_STATES, StateLabel
 from emdr_stream.evaluation.probabilities import HORIZON_S
-from emdr_stream.simulation import CRISES, LatentState, Parameters, SimulatedSession
-from emdr_stream.simulation.scenario import ACTIVATION, DISSOCIATION
+from emdr_stream.simulation import LatentState, SimulatedSession
 from training.stretches import Parts, Spell, parts_of
 
 Floats = NDArray[np.float64]
@@ -52,12 +51,11 @@ class Targets:
     parts: Parts
 
 
-def targets_of(session: SimulatedSession, parameters: Parameters | None = None) -> Targets:
+def targets_of(session: SimulatedSession) -> Targets:
     """What the models should say in each second of `session`; seconds after a stop signal count nothing."""
-    p = parameters or Parameters()
     labels = session.labels
     state = CLASS_OF[labels.states]
-    closeness = edge_closeness(session, p)
+    closeness = labels.closeness
     outside = (closeness > 1.0).astype(np.float64)
     soft = 1.0 / (1.0 + np.exp(-(closeness - 1.0) / EDGE_BLUR))
     crisis, hidden, inside = _crises(session)
@@ -81,24 +79,14 @@ def targets_of(session: SimulatedSession, parameters: Parameters | None = None) 
 
 def _spells(session: SimulatedSession) -> list[Spell]:
     """The crises."""
-    crises = (event for event in session.events if event.kind in CRISES)
-    return [Spell(each.onset_s, each.offset_s, worth_of_finding(each.observable, each.marginal)) for each in crises]
+    return [
+        Spell(each.onset_s, each.offset_s, worth_of_finding(each.observable, each.marginal)) for each in session.crises
+    ]
 
 
 def worth_of_finding(observable: bool, marginal: bool) -> float:
     """An event, 0..1."""
     return (1.0 if observable else UNOBSERVABLE_WEIGHT) * (MARGINAL_WEIGHT if marginal else 1.0)
-
-
-def edge_closeness(session: SimulatedSession, parameters: Parameters) -> Floats:
-    """How near the client is to leaving the window, per second (S,): 0 at rest, 1 at the nearest of its three edges."""
-    latents, person = session.labels.latents, session.person
-    edges = (
-        latents[:, ACTIVATION] / person.window_edge,
-        -latents[:, ACTIVATION] / person.low_edge,
-        latents[:, DISSOCIATION] / parameters.dissociation_edge,
-    )
-    return np.asarray(np.clip(np.maximum.reduce(edges), 0.0, 3.0))
 
 
 def leading_maximum(path: Floats, horizon: int) -> Floats:
@@ -112,10 +100,9 @@ def _crises(session: SimulatedSession) -> tuple[Floats, NDArray[np.bool_], NDArr
     n = len(session.labels.states)
     crisis = np.zeros(n)
     hidden, inside = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
-    for event in session.events:
-        if event.kind in CRISES:
-            ahead = slice(max(int(event.onset_s) - HORIZON_S, 0), int(event.offset_s))
-            crisis[ahead] = 1.0
-            hidden[ahead] |= not event.observable
-            inside[int(event.onset_s) : int(event.offset_s)] = True
+    for event in session.crises:
+        ahead = slice(max(int(event.onset_s) - HORIZON_S, 0), int(event.offset_s))
+        crisis[ahead] = 1.0
+        hidden[ahead] |= not event.observable
+        inside[int(event.onset_s) : int(event.offset_s)] = True
     return crisis, hidden, inside

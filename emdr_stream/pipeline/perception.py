@@ -20,7 +20,8 @@ from emdr_stream.pipeline.sight import Sight, SightState
 from emdr_stream.pipeline.timeline import Timeline
 from emdr_stream.settings import SessionSettings
 
-_FIRST_WEIGHT_S: Final = 0.1
+FIRST_WEIGHT_S: Final = 0.1
+"""What the first sample counts: nothing before it says how long it held."""
 _SET_TIME_FULL_S: Final = 60.0
 _TICKS_PER_MS: Final = 0.1
 _RECENT_BYTES: Final = 64
@@ -114,7 +115,7 @@ class Perception:
         moments = self._moments
         newest = moments.tick
         if newest is None:
-            weight = clock = _FIRST_WEIGHT_S
+            weight = clock = FIRST_WEIGHT_S
             self._recent = 1
         else:
             ticks = tick - newest

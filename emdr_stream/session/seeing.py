@@ -33,7 +33,8 @@ from emdr_stream.wire.values import Evidence, Id, Timing
 
 _PASSED_OVER: Final = (Intake.LATE, Intake.TOO_LATE, Intake.DUPLICATE)
 _LEAST_ANALYSES_HZ: Final = 10.0
-_CALM_MINUTE_MS: Final = 60_000
+CALM_MINUTE_MS: Final = 60_000
+"""From here on all running time counts for a baseline that does not stand yet, sets included."""
 _TOLD_WITHIN_MS: Final = 10_000
 """A client tells of its standstill at once; what it dates further back comes of a clock that is wrong."""
 _BLIND: Final = (SignalStatus.STALE, SignalStatus.LOST)
@@ -86,7 +87,7 @@ class Seeing:
         if observation.faces is not None:
             self._count_faces(observation.faces, at_ms)
         # Whoever begins with a set has no calm minute: later, time within sets counts too, or no model would be heard.
-        calm = state.status is Status.RUNNING and (state.set_started_ms is None or at_ms > _CALM_MINUTE_MS)
+        calm = state.status is Status.RUNNING and (state.set_started_ms is None or at_ms > CALM_MINUTE_MS)
         perception = self._perception
         intake = perception.observe(observation, at_ms, calm)
         if intake is Intake.ACCEPTED:

@@ -3,7 +3,8 @@
 Persons, families and sensors of the test sets: `iid` has other persons than training and nothing else new; `shifted`
 other persons and sensors than training draws or randomises; `held_out` families that training never saw;
 `held_out_shifted` all of it at once; `unobservable` panics that do not show, which nobody should be tuned to;
-`long` the families of `iid` over 50 minutes, five times as long: what a model remembers must not go astray.
+`long` the families of `iid` over 50 minutes, five times as long: what a model remembers must not go astray; `late`
+those of `iid` listened to from their midst, with a short baseline (`training.listening`).
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from emdr_stream.recording.format import Header
 from emdr_stream.recording.reading import Entry, Recording, Told
@@ -28,13 +30,15 @@ from emdr_stream.simulation import (
 )
 from emdr_stream.wire.stream import Heard, Sample
 from emdr_stream.wire.values import BodySignals, Dimensions, Emotions
+from training.evaluation.late import heard_from
 from training.heldout.cohorts import HeldOut, heldout_cohort
+from training.listening import listened_late
 
 ENDLESS: Final = 1_000_000
 _IID_STREAM: Final = 5_003
 """Keeps the persons of the test apart from those of training, whose seeds are ten times a configuration's."""
 _LONG_STREAM: Final = 5_009
-_OTHERS: Final = (_IID_STREAM, TEST_DURATION_S)
+_LATE_STREAM: Final = 5_011
 _heard: Any = Heard
 
 
@@ -47,6 +51,7 @@ class Cohort(StrEnum):
     HELD_OUT_SHIFTED = "held_out_shifted"
     UNOBSERVABLE = "unobservable"
     LONG = "long"
+    LATE = "late"
     VARIED = "varied"
 
 
@@ -57,8 +62,11 @@ TEST_SETS: Final = (
     Cohort.HELD_OUT_SHIFTED,
     Cohort.UNOBSERVABLE,
     Cohort.LONG,
+    Cohort.LATE,
 )
 LONG_DURATION_S: Final = (2_880.0, 3_120.0)
+_DRAWN: Final = {Cohort.LONG: (_LONG_STREAM, LONG_DURATION_S), Cohort.LATE: (_LATE_STREAM, TEST_DURATION_S)}
+_OTHERS: Final = (_IID_STREAM, TEST_DURATION_S)
 _HELD: Final = {
     Cohort.SHIFTED: HeldOut.SHIFTED,
     Cohort.HELD_OUT: HeldOut.UNSEEN,
@@ -94,7 +102,7 @@ class Draw:
         if held is not None:
             return heldout_cohort(self.seed, ENDLESS, held, parameters=p)
         mixture = VARIED_MIXTURE if self.cohort is Cohort.VARIED else TEST_MIXTURE
-        stream, length_s = (_LONG_STREAM, LONG_DURATION_S) if self.cohort is Cohort.LONG else _OTHERS
+        stream, length_s = _DRAWN.get(self.cohort, _OTHERS)
         seed = stream * ENDLESS + self.seed
         return simulate_cohort(seed, ENDLESS, mixture, duration_s=length_s, stop_presses=False, parameters=p)
 
@@ -110,7 +118,11 @@ class SessionCase:
     def __call__(self) -> Case:
         session = _stream(self.draw).take(self.number)
         name = f"{self.draw.cohort}-{self.draw.seed}-{self.number}.jsonl"
-        return recording_of(session, SILENCED.get(self.silenced, ())), truth_of(session, name)
+        whole = recording_of(session, SILENCED.get(self.silenced, ())), truth_of(session, name)
+        if self.draw.cohort is not Cohort.LATE:
+            return whole
+        listening = listened_late(np.random.default_rng([_LATE_STREAM, self.draw.seed, self.number]), session)
+        return whole if listening is None else heard_from(whole, listening)
 
 
 def cases_of(draw: Draw, count: int, silenced: str = "") -> list[SessionCase]:

@@ -8,16 +8,18 @@ from typing import Any, Final
 
 import msgspec
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.table import Table
 
 from emdr_stream.cli.evaluation_plots import require_matplotlib
 from emdr_stream.errors import ConfigurationError
 from emdr_stream.inference.manifest import MANIFEST
 from training.evaluation import controls
+from training.evaluation.cases import TEST_SETS, Cohort
 from training.evaluation.pages import card, write_report
 from training.evaluation.plan import BRIEF, QUICK, Plan
 from training.evaluation.protocol import Protocol
-from training.evaluation.report import metrics, results_of
+from training.evaluation.report import headline_table, metrics, results_of
 from training.evaluation.shape import Evaluation
 from training.package import NAME, encoded, version_in_use
 from training.shown import Bars
@@ -25,6 +27,7 @@ from training.shown import Bars
 EPILOG: Final = """examples:
   python -m training evaluate --data ../shared/data
   python -m training evaluate --models models --version 2 --quick
+  python -m training evaluate --version 5 --sets late iid --seed 7
 
 The test sets are to be looked at once a release. Whoever tunes a detector uses another --seed."""
 
@@ -47,6 +50,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--quick", action="store_true", help="few sessions, no ablations: for trying things")
     parser.add_argument("--brief", action="store_true", help="fewer sessions, no ablations: minutes")
     parser.add_argument("--dry", action="store_true", help="leave card and manifest as they are")
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        choices=[cohort.value for cohort in TEST_SETS],
+        metavar="SET",
+        help=f"these test sets alone, printed and written nowhere: {', '.join(TEST_SETS)}",
+    )
 
 
 def run(args: argparse.Namespace, console: Console, command: str) -> int:
@@ -56,6 +66,11 @@ def run(args: argparse.Namespace, console: Console, command: str) -> int:
         check_data(args.data)
     version_dir = args.models / NAME / (args.version or version_in_use(args.models))
     plan = plan_of(args)
+    if args.sets:
+        with Bars(console) as bars:
+            figures = Protocol(version_dir, plan, bars).figures([Cohort(name) for name in args.sets])
+        console.print(Markdown(headline_table(figures)))
+        return 0
     with Bars(console) as bars:
         evaluated = Protocol(version_dir, plan, bars).run(args.data)
     evaluation = evaluated.evaluation

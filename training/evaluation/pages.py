@@ -66,7 +66,7 @@ def card(manifest: dict[str, Any], evaluation: Evaluation, command: str, resume_
         str(training.get("data", "Not recorded.")),
         how,
         "## Crises found",
-        report.headline_table(evaluation),
+        report.headline_table(evaluation.cohorts),
         _settled(manifest.get("validation", {}).get("thresholds")),
         "### By family",
         report.family_table(evaluation),

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-RELEASE_SEED: Final = 77_004
+RELEASE_SEED: Final = 77_006
 """Of the test sets. Whoever looks at them while tuning has spent them: choose another for the release. 77,001 was that
-of version 2, whose figures led to version 3, 77,002 that of version 3, whose figures led to version 4, 77,003 that of
-version 4, whose figures led to version 5, and 77,005 is that of the candidate 6."""
+of version 2, and so on to 77,005, that of version 6; the figures of each led to the next."""
 
 
 @dataclass(frozen=True, slots=True)

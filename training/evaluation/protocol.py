@@ -10,6 +10,7 @@ from typing import Final
 
 from emdr_stream.domain import Thresholds
 from emdr_stream.evaluation.course import Course
+from emdr_stream.evaluation.figures import Figures
 from emdr_stream.evaluation.measuring import figures_of
 from emdr_stream.inference.manifest import read_manifest
 from emdr_stream.recording.format import RecordingError
@@ -52,6 +53,11 @@ class Protocol:
         """All parts. `data`: folder of real recordings; without it the controls are not measured."""
         with self._crew:
             return self._run(data)
+
+    def figures(self, cohorts: Sequence[Cohort]) -> dict[str, Figures]:
+        """Of these test sets alone."""
+        with self._crew:
+            return {cohort.value: figures_of(self._test(cohort), cohort.value) for cohort in cohorts}
 
     def _run(self, data: Path | None) -> Evaluated:
         courses = {cohort.value: self._test(cohort) for cohort in TEST_SETS}

@@ -133,7 +133,7 @@ def _learned(args: argparse.Namespace, progress: Progress) -> dict[str, Detector
     except ImportError:
         raise ConfigurationError("this needs torch, which is in no lock file: pip install torch") from None
     torch.set_num_threads(1)
-    config = load_config()
+    config = load_config().from_nothing()
     network = replace(config.network, epochs=args.epochs)
     tasks = to_learn_from(replace(config.cohort, training_sessions=args.sessions), config.seed, network.drop_sets_share)
     progress.begin("simulating clients to learn from", args.sessions)

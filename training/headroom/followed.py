@@ -76,8 +76,8 @@ class FollowTask:
 
 
 def to_learn_from(config: CohortConfig, seed: int, drop_sets_share: float) -> list[FollowTask]:
-    """The very sessions of a training, a row a second."""
-    return _each(replace(config, row_every_ms=VALIDATION_ROW_EVERY_MS), seed, TRAINING, drop_sets_share)
+    """The very sessions of a training, a row a second, all listened to from the beginning as those asked about are."""
+    return _each(replace(config, row_every_ms=VALIDATION_ROW_EVERY_MS, late_share=0.0), seed, TRAINING, drop_sets_share)
 
 
 def asked(config: CohortConfig, count: int) -> list[FollowTask]:
@@ -92,6 +92,7 @@ def asked_randomised(config: CohortConfig, count: int) -> list[FollowTask]:
         training_sessions=count,
         randomised_share=1.0,
         wandering_share=0.0,
+        late_share=0.0,
         duration_s=TEST_DURATION_S,
         row_every_ms=VALIDATION_ROW_EVERY_MS,
         weights=dict(TEST_MIXTURE),

@@ -26,7 +26,7 @@ from training.dataset import Dataset, changes
 from training.network import compressed
 from training.rows import SessionRows, derive, levels
 from training.stretches import Spell, parts_of
-from training.targets import MARGINAL_WEIGHT, UNOBSERVABLE_WEIGHT, worth_of_finding
+from training.targets import worth_of_finding
 
 CONSENT_FILE: Final = "consent.jsonl"
 ROW_EVERY_MS: Final = 1_000
@@ -109,12 +109,9 @@ def labelled(rows: SessionRows, truth: Truth) -> Dataset:
         near = (times >= event.onset_ms - HORIZON_S * 1_000) & (times < event.end_ms)
         inside |= on
         ahead |= near
-        state[on], known[on] = MODEL_STATES.index(_KIND_OF[event.kind]), True
-        if event.marginal:
-            safety[near] *= MARGINAL_WEIGHT
-        if not event.observable:
-            safety[near] *= UNOBSERVABLE_WEIGHT
-            known[on] = False
+        state[on] = MODEL_STATES.index(_KIND_OF[event.kind])
+        known[on] = event.observable
+        safety[near] *= np.float32(worth_of_finding(event.observable, event.marginal))
     change, change_weight = changes(rows)
     risk = ahead.astype(np.float32)
     parts = parts_of(times / 1_000.0, safety, [_spell(event) for event in truth.events])

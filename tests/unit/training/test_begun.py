@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import training
 from emdr_stream.errors import ConfigurationError
 from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.pipeline.features import N_FEATURES
 from tests.unit.training.small_networks import small_config, small_network, some_features, some_memory
 from training import run
 from training.__main__ import main
-from training.config import load_config
+from training.config import DEFAULT_PATH, load_config
 from training.dataset import TRAINING, Dataset, run_tasks, tasks_of
 from training.fitting import fit_network
 from training.graph import build_graph, network_in
@@ -24,7 +23,6 @@ from training.passes import outputs
 from training.run import shipped
 
 ROWS = 40
-GOING_ON = Path(training.__file__).with_name("going_on.toml")
 
 
 def said(network: Network) -> tuple[np.ndarray, np.ndarray]:
@@ -82,11 +80,25 @@ def test_what_cannot_be_begun_with_is_refused_before_anything_is_simulated(
         shipped("no-such", config.network)
     with pytest.raises(ConfigurationError, match=r"hidden"):
         shipped("5", replace(config.network, hidden=(20,)))
-    text = GOING_ON.read_text(encoding="utf-8")
-    file = tmp_path / "config.toml"
-    file.write_text(text.replace('begin_with = "5"', 'begin_with = "77"'), encoding="utf-8")
+    file = beginning_with("77", tmp_path)
     assert main(["train", "--config", str(file), "--out", str(tmp_path), "--tracking", "none"]) == 2
     assert "begin_with" in capsys.readouterr().out
+    assert main(["train", "--version", "6", "--out", str(tmp_path), "--tracking", "none"]) == 2
+    assert "--version 6" in capsys.readouterr().out
+
+
+def beginning_with(version: str, folder: Path) -> Path:
+    """A file of the settings in use that begins with another version."""
+    text, file = DEFAULT_PATH.read_text(encoding="utf-8"), folder / "config.toml"
+    assert 'begin_with = "6"' in text
+    file.write_text(text.replace('begin_with = "6"', f'begin_with = "{version}"'), encoding="utf-8")
+    return file
+
+
+def test_a_training_that_begins_with_nothing_has_larger_steps(tmp_path: Path) -> None:
+    going_on, anew = load_config(), load_config(beginning_with("", tmp_path))
+    assert anew.network == going_on.anew == going_on.from_nothing().network
+    assert anew.network.learning_rate > 1.5 * going_on.network.learning_rate
 
 
 def test_a_file_that_its_manifest_does_not_vouch_for_is_not_begun_with(
@@ -102,7 +114,10 @@ def test_a_file_that_its_manifest_does_not_vouch_for_is_not_begun_with(
 
 
 def test_a_quick_training_begins_anew() -> None:
-    assert load_config(GOING_ON).begin_with == "5" and not load_config(GOING_ON, quick=True).begin_with
+    going_on, quick = load_config(), load_config(quick=True)
+    assert going_on.begin_with == "6" and not quick.begin_with and going_on.anew is not None
+    assert quick.network.learning_rate == going_on.anew.learning_rate
+    assert quick.network.hidden == going_on.network.hidden
 
 
 def test_what_a_stretch_counts_is_a_setting(sessions: list[Dataset]) -> None:

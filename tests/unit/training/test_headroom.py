@@ -40,7 +40,7 @@ def sessions(config: TrainingConfig) -> list[Followed]:
 def test_each_second_has_its_own_targets_and_the_features_the_service_gives(
     config: TrainingConfig, sessions: list[Followed]
 ) -> None:
-    cohort = replace(config.cohort, row_every_ms=1_000)
+    cohort = replace(config.cohort, row_every_ms=1_000, late_share=0.0)
     session, rows = SessionTask(cohort, _SEED, TRAINING, 2, 0.0).rows()
     one, targets = sessions[2], targets_of(session)
     second = one.times_ms // 1_000

@@ -16,7 +16,7 @@ from emdr_stream.simulation import CRISES, Family, Parameters, SimulatedSession,
 from tests.unit.training.small_networks import small_network, some_features, some_memory
 from training.__main__ import main
 from training.calibration import Calibration, fit_platt, fit_temperature, fold
-from training.config import CohortConfig, TrainingConfig, load_config
+from training.config import DEFAULT_PATH, CohortConfig, TrainingConfig, load_config
 from training.dataset import TRAINING, VALIDATION, Dataset, joined, run_tasks, tasks_of, training_cohort
 from training.graph import BATCH, build_graph
 from training.network import CHANGE, CRISIS, N_OUTPUTS, N_STATES, RISK, activated
@@ -281,6 +281,26 @@ def test_a_wrong_configuration_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "wrong.toml"
     path.write_text("seed = 1\n[cohort]\n[network]\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"wrong\.toml"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("late_share = 0.5", "late_share = 50"),
+        ("wandering_share = 0.5", "wandering_share = -0.1"),
+        ("drop_sets_share = 0.1", "drop_sets_share = nan"),
+        ("stretch_share = 2.0", "stretch_share = -1"),
+        ("odds_apart = 0.1", "odds_apart = 0"),
+        ("begin_with", "beginn_with"),
+        ("[anew]", "[annew]"),
+    ],
+)
+def test_a_setting_out_of_its_range_or_of_no_meaning_is_refused_by_name(tmp_path: Path, line: str, wrong: str) -> None:
+    text, path = DEFAULT_PATH.read_text(encoding="utf-8"), tmp_path / "wrong.toml"
+    assert line in text
+    path.write_text(text.replace(line, wrong, 1), encoding="utf-8")
+    with pytest.raises(ValueError, match=wrong.strip("[]").split(" ")[0]):
         load_config(path)
 
 
