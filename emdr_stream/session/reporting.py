@@ -133,7 +133,8 @@ class Signs:
         view.protective = _protective(levels)
 
     def evidence(self, perception: Perception) -> tuple[Evidence, ...]:
-        """The signals that stand out most at this moment, with their value and the person's own mean."""
+        """The signals that stand out at this moment, with their value and the person's own mean; where none does, the
+        one that comes nearest to it."""
         levels = recent_levels(perception.current_row())
         present = perception.present()
         return tuple(
@@ -142,7 +143,8 @@ class Signs:
                 value=None if present[i] != present[i] else round(present[i], 4),
                 baseline=_rounded(perception.baseline_of(i)),
             )
-            for i in _foremost(levels)
+            for place, i in enumerate(_foremost(levels))
+            if place == 0 or abs(levels[i]) >= _NOTABLE
         )
 
 
