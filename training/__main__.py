@@ -24,7 +24,7 @@ for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", 
 _EXAMPLES = """examples:
   python -m training all
   python -m training all --version 7 --data ../shared/data --cache ../cache
-  python -m training all --quick --unmeasured --tracking none
+  python -m training all --quick --unmeasured --tracking none --out tried
   python -m training train --version 8 --config my.toml --unmeasured"""
 
 

@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,12 @@ def _are_shares(config: object, *names: str) -> None:
     for name in names:
         if not 0.0 <= getattr(config, name) <= 1.0:
             raise ValueError(f"{name}: from 0 to 1")
+
+
+def _are_positive(config: object, *names: str) -> None:
+    for name in names:
+        if not 0.0 < getattr(config, name) < inf:
+            raise ValueError(f"{name}: above 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,7 @@ class CohortConfig:
 
     def __post_init__(self) -> None:
         _are_shares(self, "randomised_share", "wandering_share", "late_share")
+        _are_positive(self, "training_sessions", "validation_sessions", "row_every_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +77,9 @@ class NetworkConfig:
         if self.memory not in (0, MEMORY_UNITS):
             raise ValueError(f"memory: the service keeps {MEMORY_UNITS} numbers of a session, or none")
         _are_shares(self, "drop_body_share", "drop_sets_share", "between_share")
-        for name in ("crisis_share", "stretch_share"):
-            if not getattr(self, name) >= 0.0:
+        _are_positive(self, "epochs", "batch", "learning_rate", "longest_step")
+        for name in ("crisis_share", "stretch_share", "weight_decay", "input_noise"):
+            if not 0.0 <= getattr(self, name) < inf:
                 raise ValueError(f"{name}: at least 0")
 
 
@@ -87,6 +96,7 @@ class Budget:
     odds_apart: float = 0.2
 
     def __post_init__(self) -> None:
+        _are_positive(self, "false_alarms", "calm_pauses", "hard_pauses")
         if not 0.0 < self.odds_apart <= 1.0:
             raise ValueError("odds_apart: above 0 and at most 1")
 

@@ -18,7 +18,7 @@ from training.dataset import TRAINING, VALIDATION, Dataset, joined, run_tasks, t
 from training.fitting import fit_network
 from training.graph import network_in
 from training.network import CRISIS, N_STATES, RISK, Network, Some, activated, drawn, shapes_of
-from training.package import NAME, Asked, Record, asked_of, put_in_use, write_version
+from training.package import NAME, Asked, Record, asked_of, put_in_use, version_in_use, write_version
 from training.passes import Along, outputs_along
 from training.reference import looked_at, make_reference, write_reference
 from training.replay import Scored
@@ -178,14 +178,23 @@ def train(
     Gives the version's folder; `training.evaluation` measures it and writes what is missing. `extra`: labelled
     recordings to train on, beside the sessions of the simulator.
     """
-    if config.begin_with == record.version:
-        raise ConfigurationError(f"--version {record.version}: the training begins with it; choose another")
+    _check_free(config, models, record.version)
     begin = shipped(config.begin_with, config.network) if config.begin_with else None
     trained = train_network(config, progress or Silence(), extra, processes, begin)
     about = describe_data(config, trained.training_rows, trained.validation_rows)
     if extra:
         about += f" Among the rows trained on are {sum(map(len, extra))} of labelled recordings of consenting clients."
     return ship(trained, models, replace(record, data=about), config, progress, use=use)
+
+
+def _check_free(config: TrainingConfig, models: Path, version: str) -> None:
+    """Of what is shipped, the version in use may be made again, by its own settings, and no other."""
+    if models.resolve() != default_models_dir().resolve() or not (models / NAME / version).exists():
+        return
+    if config.quick or version != version_in_use(models):
+        raise ConfigurationError(
+            f"--version {version} is shipped: choose another number, or a folder of your own (--out)"
+        )
 
 
 def ship(

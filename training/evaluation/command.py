@@ -26,7 +26,7 @@ from training.shown import Bars
 
 EPILOG: Final = """examples:
   python -m training evaluate --data ../shared/data
-  python -m training evaluate --models models --version 2 --quick
+  python -m training evaluate --version 5 --quick --dry
   python -m training evaluate --version 5 --sets late iid --seed 7
 
 The test sets are to be looked at once a release. Whoever tunes a detector uses another --seed."""
@@ -55,7 +55,7 @@ def add_parser(commands: Any) -> None:
         nargs="+",
         choices=[cohort.value for cohort in TEST_SETS],
         metavar="SET",
-        help=f"these test sets alone, printed and written nowhere: {', '.join(TEST_SETS)}",
+        help=f"these test sets alone, printed and written nowhere (no --data, no --report): {', '.join(TEST_SETS)}",
     )
 
 

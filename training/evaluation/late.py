@@ -1,7 +1,8 @@
 """In: a session, and when somebody begins to listen to it. Out: the recording and the truth of what is left.
 
 Both count from then: what was before is not in the recording, but that the client greets, says its phase, and says
-that a set runs where one does.
+that a set runs where one does. Such a set counts from then too, as the service would have it; training, which hears of
+nothing, lets it count from its true start.
 """
 
 from collections.abc import Iterator

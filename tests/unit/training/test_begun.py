@@ -83,8 +83,23 @@ def test_what_cannot_be_begun_with_is_refused_before_anything_is_simulated(
     file = beginning_with("77", tmp_path)
     assert main(["train", "--config", str(file), "--out", str(tmp_path), "--tracking", "none"]) == 2
     assert "begin_with" in capsys.readouterr().out
-    assert main(["train", "--version", "6", "--out", str(tmp_path), "--tracking", "none"]) == 2
-    assert "--version 6" in capsys.readouterr().out
+
+
+def test_a_version_that_is_there_is_not_written_over_but_for_the_one_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = tmp_path / "models"
+    monkeypatch.setattr(run, "default_models_dir", lambda: models)
+    for version in ("5", "7"):
+        shutil.copytree(default_models_dir() / NAME / version, models / NAME / version)
+    (models / "current.json").write_text(f'{{"{NAME}": "7"}}', encoding="utf-8")
+    before = (models / NAME / "5" / "manifest.json").read_bytes()
+    for given in (["--version", "5"], ["--version", "7", "--quick"]):
+        assert main(["train", *given, "--unmeasured", "--out", str(models), "--tracking", "none"]) == 2
+        assert "choose another" in capsys.readouterr().out
+    run._check_free(load_config(quick=True), tmp_path / "tried", "7")
+    assert (models / NAME / "5" / "manifest.json").read_bytes() == before
+    run._check_free(load_config(), models, "7")
 
 
 def beginning_with(version: str, folder: Path) -> Path:
