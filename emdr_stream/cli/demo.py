@@ -45,6 +45,7 @@ _READING: Final = ("emotions", "dimensions", "signals")
 _CLIENT: Final = "demo-client"
 _THERAPIST: Final = "demo-therapist"
 _LISTENING: Final = "is listening on port"
+_LEFT_WITHIN_S: Final = 10.0
 _LAST_WORDS_S: Final = 0.5
 """What the service says of a session's end comes after the client was told."""
 
@@ -193,7 +194,11 @@ def _folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        # A service that is ended while it starts goes at once, and its database writes on for a moment.
+        until = time.monotonic() + _LEFT_WITHIN_S
+        while folder.exists() and time.monotonic() < until:
+            shutil.rmtree(folder, ignore_errors=True)
+            time.sleep(0.05)
 
 
 def _has_display() -> bool:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.system.faces import Mood, camera, until_known
 from tests.system.scenes import ask_to_resume
-from tests.system.service import Service, free_port, run_command
+from tests.system.service import Service, free_port, run_command, service
 from tests.system.sockets import of_type, resume_of, socket, stream, watch
 
 pytestmark = [pytest.mark.system, pytest.mark.anyio]
@@ -131,6 +132,20 @@ def test_an_occupied_port_is_told_with_exit_code_2(plain: Service, tmp_path: Pat
     assert f"127.0.0.1:{plain.port}" in refused.stderr and "--port" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert not (tmp_path / "data" / "postgres").exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--workers", "2")], ids=["one worker", "two"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_service_that_is_told_to_stop_ends_after_its_stores_and_can_start_at_once(
+    number: signal.Signals, arguments: tuple[str, ...]
+) -> None:
+    with service(*arguments) as running:
+        stores = [running.store_pid(name) for name in ("valkey", "postgres")]
+        assert running.process is not None
+        running.process.send_signal(number)
+        assert running.wait() == 0, running.log
+        assert not [pid for pid in stores if Path(f"/proc/{pid}").exists()]
+        running.start()
 
 
 @pytest.fixture
