@@ -5,7 +5,6 @@ what could be found at all, and `progress` fits and scores the forecasts of cour
 optimiser against its rules on simulated courses; `reference`, `retrain` and `worker` follow a training."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +14,6 @@ from rich.markup import escape
 
 from emdr_stream.errors import ConfigurationError, EmdrError
 from emdr_stream.recording.trials import usable_cores
-
-# One thread, set before numpy is loaded: the matrices are small, and the sums come out the same on every run.
-for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-    os.environ.setdefault(_variable, "1")
-
 
 _EXAMPLES = """examples:
   python -m training all

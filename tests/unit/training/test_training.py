@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -173,6 +176,23 @@ def places_differ(predictor: OnnxModel, row: np.ndarray) -> Iterator[bool]:
             batch[place], memory[place] = row, remembered
             said = predictor.run(batch, memory)
             yield [part[place].tobytes() for part in said if part is not None] != alone
+
+
+def test_linear_algebra_is_told_to_use_one_thread_before_it_is_loaded(repository: Path) -> None:
+    watched = """
+import os, sys
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            print(os.environ.get("OPENBLAS_NUM_THREADS"), os.environ.get("OMP_NUM_THREADS"))
+sys.meta_path.insert(0, Watch())
+import training.__main__
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    said = subprocess.run(
+        [sys.executable, "-c", watched], cwd=repository, env=environment, capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "1 1\n"
 
 
 def test_a_tiny_run_gives_a_model_that_the_service_loads(tmp_path: Path) -> None:
