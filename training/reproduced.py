@@ -2,7 +2,7 @@
 
 The stored answers decide: whoever answers the same rows alike is the same model, whatever the bytes. Figures of a
 validation must agree, as the same sessions gave them; those of a test may be from fewer sessions, so there it is asked
-whether the intervals meet.
+whether the intervals meet, all but one in twenty.
 """
 
 import json
@@ -23,6 +23,10 @@ same bytes. Another kind adds in another order, and a long training makes anothe
 then the answers differ, and what the other lines say counts."""
 VALIDATION_TOLERANCE: Final = 0.02
 """Relative where a figure is beyond 1: an alarm that sits on its threshold may go either way."""
+APART_OF: Final = 20
+"""One of so many test intervals may miss the shipped one: fewer sessions are other ones, and of 95 of 100 some miss."""
+_LEANING: Final = {"median_time_to_alarm_s", "p95_time_to_alarm_s"}
+"""Percentiles of few delays lean to the early side, and their resampled intervals with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,8 @@ def compared(shipped: Mapping[str, Shipped], made: Mapping[str, Shipped]) -> lis
         pairs = list(_intervals(before.manifest.get("metrics"), now.manifest.get("metrics")))
         if pairs:
             apart = sum(low > high_now or low_now > high for (low, high), (low_now, high_now) in pairs)
-            lines.append(Compared(name, "test, intervals that do not meet", len(pairs), apart, 0))
+            allowed = len(pairs) // APART_OF
+            lines.append(Compared(name, "test, intervals that do not meet", len(pairs), apart, allowed))
     return lines
 
 
@@ -116,7 +121,7 @@ def _intervals(before: object, now: object) -> Iterator[tuple[Interval, Interval
         if all(map(_is_number, ends)):  # none where nothing was counted
             yield ends[:2], ends[2:]
         return
-    for key in before.keys() & now.keys():
+    for key in (before.keys() & now.keys()) - _LEANING:
         yield from _intervals(before[key], now[key])
 
 
