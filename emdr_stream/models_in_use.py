@@ -104,7 +104,8 @@ def _targets_told(models_dir: Path, model: LoadedModel) -> str:
     whose = whose_decision(read_history(models_dir), model.name, model.version)
     if not names:
         return f"{model.name} {model.version}: {whose}" if whose.startswith("put in use by hand") else ""
-    return f"{model.name} {model.version} misses {len(names)} targets ({whose}): {', '.join(names)}"
+    targets = "target" if len(names) == 1 else "targets"
+    return f"{model.name} {model.version} misses {len(names)} {targets} ({whose}): {', '.join(names)}"
 
 
 class ModelsInUse:

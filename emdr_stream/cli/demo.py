@@ -46,6 +46,7 @@ _CLIENT: Final = "demo-client"
 _THERAPIST: Final = "demo-therapist"
 _LISTENING: Final = "is listening on port"
 _LEFT_WITHIN_S: Final = 10.0
+"""Until then its folder is tried to be removed again."""
 _LAST_WORDS_S: Final = 0.5
 """What the service says of a session's end comes after the client was told."""
 
