@@ -58,6 +58,7 @@ class _Session:
         self.welcomed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.leaving = False
+        self.refused = False
         self.protocol: ClientProtocol
 
     def begin(self) -> None:
@@ -68,6 +69,8 @@ class _Session:
             self.protocol.write(masked_frame(hello))
 
     def send(self) -> None:
+        if self.gone.done() or self.refused:
+            return
         frame = masked_frame(self.script.message(self._number, self._sent_count))
         self._waiting.append((self._sent_count, time.perf_counter()))
         self._sent_count += 1
@@ -76,7 +79,10 @@ class _Session:
 
     def message(self, _: ClientProtocol, payload: bytes) -> None:
         if not self.welcomed.done():
-            if self.script.is_welcome(payload):
+            welcome = self.script.is_welcome(payload)
+            if welcome is None:
+                self.refused = self.leaving = True
+            if welcome is not False:
                 self.welcomed.set_result(None)
             return
         number = self.script.answer_to(payload)
@@ -136,6 +142,7 @@ async def run(plan: LoadPlan) -> LoadReport:
         seconds=time.perf_counter() - began,
         cpu_s=(server_cpu_s, children_cpu_s, client_cpu_s),
         rss_kib=(rss_before_kib, _memory(plan)),
+        refused=sum(session.refused for session in sessions),
     )
     stop()
     await _leave(sessions, script)
@@ -190,7 +197,7 @@ async def _leave(sessions: list[_Session], script: Script) -> None:
     farewell = script.farewell()
     for session in sessions:
         session.leaving = True
-        if farewell is not None:
+        if farewell is not None and not session.gone.done():
             session.protocol.write(masked_frame(farewell))
     if farewell is not None:
         with contextlib.suppress(TimeoutError):
@@ -283,6 +290,7 @@ def _report(
     seconds: float,
     cpu_s: tuple[float, float, float],
     rss_kib: tuple[int, int],
+    refused: int,
 ) -> LoadReport:
     server_cpu_s, children_cpu_s, client_cpu_s = cpu_s
     latencies_s = sorted(window.latencies)
@@ -291,6 +299,7 @@ def _report(
         sent=window.sent,
         conflated=window.conflated,
         lost=window.lost,
+        refused=refused,
         seconds=seconds,
         cpu_us_per_reply=server_cpu_s / window.replies * 1e6 if server_cpu_s and window.replies else None,
         server_cpu_s=server_cpu_s,

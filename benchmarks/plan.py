@@ -45,6 +45,7 @@ class LoadReport:
         late_p99_ms: How far the client was behind its own schedule: a run in which it nears the latency says nothing.
         rss_before_kib: The server's memory with `held_before` connections, and after the run with all still open.
         lost: Connections that ended before the client closed them.
+        refused: Sessions that the server had no room for.
         counts: What the script counted in the answers.
         began: The monotonic clock's time at the window's beginning, in seconds.
         stalls: When the client was behind its own schedule; 500 at most.
@@ -67,6 +68,7 @@ class LoadReport:
     late_p99_ms: float
     rss_before_kib: int
     rss_after_kib: int
+    refused: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     began: float = 0.0
     stalls: list[Stall] = field(default_factory=list)

@@ -28,8 +28,8 @@ class Script(Protocol):
     def hello(self, session: int) -> bytes | str | None:
         """The first message, or None if the server needs none."""
 
-    def is_welcome(self, payload: bytes) -> bool:
-        """Whether this payload lets the session begin; asked until it says yes, if there was a hello."""
+    def is_welcome(self, payload: bytes) -> bool | None:
+        """Whether this payload lets the session begin; asked until it says yes, if there was a hello. None: no room."""
 
     def message(self, session: int, number: int) -> bytes | str:
         """The message of this number, counted from 0 in each session; called under load, so it must be quick."""
@@ -53,7 +53,7 @@ class EchoScript:
     def hello(self, session: int) -> bytes | str | None:
         return None
 
-    def is_welcome(self, payload: bytes) -> bool:
+    def is_welcome(self, payload: bytes) -> bool | None:
         return True
 
     def message(self, session: int, number: int) -> bytes | str:
@@ -104,9 +104,11 @@ class StreamScript:
         fields: dict[str, Any] = {"type": "hello", "token": self._token, "source": "emotion", "result_rate_hz": 60.0}
         return msgspec.msgpack.encode({**fields, "user": f"{self._users}-{session}"})
 
-    def is_welcome(self, payload: bytes) -> bool:
+    def is_welcome(self, payload: bytes) -> bool | None:
         message = msgspec.msgpack.decode(payload)
         if message["type"] == "error":
+            if message["code"] == "overloaded":
+                return None
             raise RuntimeError(f"refused: {message['code']}: {message['message']}")
         return bool(message["type"] == "welcome")
 

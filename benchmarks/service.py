@@ -23,6 +23,7 @@ _SETTINGS = {
     "EMDR_LOG_LEVEL": "WARNING",
     "EMDR_MAX_SESSIONS": "5000",
     "EMDR_MAX_SOCKETS": "10000",
+    "EMDR_MAX_LOAD": "0",
     # All the load comes from one address, and may come from one user.
     "EMDR_MAX_SOCKETS_PER_PEER": "0",
     "EMDR_MAX_SESSIONS_PER_USER": "0",

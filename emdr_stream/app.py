@@ -42,9 +42,12 @@ from emdr_stream.rest.parts import RestParts
 from emdr_stream.rest.personalizer import Personalizer
 from emdr_stream.rest.server import rest_app
 from emdr_stream.session.demand import Demand
+from emdr_stream.session.loop_watch import LoopWatch
 from emdr_stream.session.ports import Surroundings
 from emdr_stream.session.registry import SessionRegistry
+from emdr_stream.session.room import Room
 from emdr_stream.session.standing import Standing
+from emdr_stream.session.strain import Strain
 from emdr_stream.session.wheel import Wheel
 from emdr_stream.settings import ServiceSettings
 from emdr_stream.store.archive import Archive
@@ -54,16 +57,15 @@ from emdr_stream.store.postgres import PostgresStore
 from emdr_stream.store.roll_up_keeper import RollUpKeeper
 from emdr_stream.store.spill import Spill
 from emdr_stream.store.writer import RecordWriter
+from emdr_stream.telemetry.labels import Loss, StoreLabel
 from emdr_stream.telemetry.merge import merged
-from emdr_stream.telemetry.metrics import Loss, Metrics, StoreLabel
+from emdr_stream.telemetry.metrics import Metrics
 from emdr_stream.vision.browser import load_shared_faces
 from emdr_stream.vision.pool import FacePool
 
 _LOG: Final = logging.getLogger(__name__)
 _CHECK_EVERY_S: Final = 1.0
 _FAILURES_BEFORE_AWAY: Final = 2
-_LAG_EVERY_S: Final = 0.1
-_SHARE_EVERY_S: Final = 1.0
 _DRAIN_MS: Final = 2_000
 _WRITE_OUT_S: Final = 2.0
 _SPARE_CONNECTIONS: Final = 256
@@ -114,7 +116,6 @@ class Service:
         self._away: dict[str, str] = {}
         self._failures = {"redis": 0, "postgres": 0}
         self._migrated = False
-        self._lag_s = 0.0
         self.failed = False
         """A part that runs beside the sessions ended with an error: nothing is kept or told any more, start anew."""
         self._recorder: Recorder | None = None
@@ -142,10 +143,11 @@ class Service:
         self._doubted = asyncio.Event()
         self._standing = Standing(time.monotonic(), self._doubted.set)
         departures = Departures()
+        self._strain = Strain(settings.server.max_load)
         self._predictor = BatchPredictor(
             self._versions.model.graph.bound(BATCH_ROWS),
             loop,
-            on_run=self.metrics.models_ran,
+            on_run=self._models_ran,
             # Else a page's results would wait until the loop has read all that has come meanwhile.
             on_answered=departures.flush,
         )
@@ -183,12 +185,12 @@ class Service:
             owner=self._owner,
             models=self.models.references,
             looked_by=self._versions.faces,
-            max_sessions=settings.server.max_sessions,
-            max_sessions_per_user=settings.server.max_sessions_per_user,
+            room=self._room(),
             record=self._recorder.open if self._recorder else None,
             erased=self._let_go,
             doubted=self._doubted,
         )
+        self._loop = LoopWatch(self.metrics, self._standing, self._strain, self.registry, self._look_each_second)
         lane = lane_limits(settings)
         browser_faces = load_shared_faces(settings.model_dir or default_models_dir())
         self._cameras = Cameras(self._faces, browser_faces, settings.session.limits, self.metrics, time.monotonic)
@@ -217,7 +219,7 @@ class Service:
         self.rest = rest_app(self._rest_parts(), OPERATIONS)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         sums = RollUpKeeper(self.archive)
-        works = (self.registry.keep(), self._check_stores(), self._watch_loop(), sums.run())
+        works = (self.registry.keep(), self._check_stores(), self._loop.run(), sums.run())
         tasks = [group.create_task(work) for work in works]
         stack.callback(lambda: [task.cancel() for task in tasks])
 
@@ -270,7 +272,7 @@ class Service:
     # the operator's questions -------------------------------------------------------------------------------------
 
     def event_loop_lag_s(self) -> float:
-        return self._lag_s
+        return self._loop.lag_s
 
     async def parts(self) -> Sequence[Part]:
         away = self._away
@@ -283,6 +285,7 @@ class Service:
             Part("faces", self._faces.available, self._faces.why, required=False),
             Part("expressions", not (without := self._faces.no_expression), without or "", required=False),
             Part("journal", journal, "" if journal else "the alert journal cannot be written: is the disk full?"),
+            Part("room", not (strained := self._strain.told), strained, required=False),
             Part("sessions", not self.registry.draining, "the service is stopping" if self.registry.draining else ""),
         )
 
@@ -357,21 +360,18 @@ class Service:
             _LOG.info("a store is back", extra={"store": name})
             self.registry.store_changed(name, up=True)
 
-    async def _watch_loop(self) -> None:
-        """Measure how late the event loop runs its timers, notice when the worker stood still, share cameras' time."""
-        shared = 0.0
-        while True:
-            due = time.monotonic() + _LAG_EVERY_S
-            await asyncio.sleep(_LAG_EVERY_S)
-            now = time.monotonic()
-            self._standing.see(now)
-            self._lag_s = max(0.0, now - due)
-            self.metrics.event_loop_lag(self._lag_s)
-            if now - shared >= _SHARE_EVERY_S:
-                shared = now
-                self._cameras.look()
-                self.models.check_pictures(self.registry)
-                self.models.tick(now)
+    def _look_each_second(self, now: float) -> None:
+        self._cameras.look()
+        self.models.check_pictures(self.registry)
+        self.models.tick(now)
+
+    def _models_ran(self, rows: int, queued_s: float, infer_s: float) -> None:
+        self.metrics.models_ran(rows, queued_s, infer_s)
+        self._strain.waited(rows, queued_s)
+
+    def _room(self) -> Room:
+        server = self.settings.server
+        return Room(self.metrics, time.monotonic, server.max_sessions, server.max_sessions_per_user, self._strain)
 
     def _journal_problem(self, problem: str) -> None:
         self.metrics.alert_journal_failed()

@@ -20,7 +20,7 @@ from emdr_stream.endpoints.siblings import Siblings
 from emdr_stream.errors import EmdrError
 from emdr_stream.models_in_use import LoadedVersions, load_versions
 from emdr_stream.settings import ServiceSettings
-from emdr_stream.telemetry.metrics import Refusal
+from emdr_stream.telemetry.labels import Refusal
 
 _LOG: Final = logging.getLogger(__name__)
 _PING_S: Final = 20.0

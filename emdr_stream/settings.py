@@ -164,6 +164,8 @@ class ServerSettings:
     """Live sessions a worker takes; further ones are told `overloaded`."""
     max_sessions_per_user: int = 16
     """Live sessions of one client on a worker, those in their grace time included; 0 is no limit."""
+    max_load: float = 0.8
+    """Share of a worker's core that its sessions may need before new ones are told `overloaded`; 0 is no limit."""
     max_sockets: int = 4_000
     """Open WebSockets of a worker; further handshakes are answered with 503."""
     max_sockets_per_peer: int = 256

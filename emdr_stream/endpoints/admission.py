@@ -11,7 +11,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from emdr_stream.telemetry.metrics import Metrics, Refusal
+from emdr_stream.telemetry.labels import Refusal
+from emdr_stream.telemetry.metrics import Metrics
 
 RETRY_AFTER_S: Final = 5
 _IPV6_SITE: Final = 64

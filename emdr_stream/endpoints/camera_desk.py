@@ -16,7 +16,8 @@ import msgspec
 from emdr_stream.endpoints.camera_traffic import Camera, CameraTraffic
 from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
 from emdr_stream.session.runner import SessionRunner
-from emdr_stream.telemetry.metrics import FrameOutcome, Metrics
+from emdr_stream.telemetry.labels import FrameOutcome
+from emdr_stream.telemetry.metrics import Metrics
 from emdr_stream.vision.reading import FaceReading
 from emdr_stream.wire.refusals import error_message
 from emdr_stream.wire.stream import ErrorMessage, Frame, FrameLimits, Observed, Result, Skipped

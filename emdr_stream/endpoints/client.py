@@ -18,7 +18,8 @@ from emdr_stream.endpoints.trail import note_refusal, note_refused_hello
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, ProtocolError
 from emdr_stream.session.registry import Opened, SessionRegistry
 from emdr_stream.settings import SocketSettings
-from emdr_stream.telemetry.metrics import FrameOutcome, Metrics, ResumeResult, SampleOutcome
+from emdr_stream.telemetry.labels import FrameOutcome, ResumeResult, SampleOutcome
+from emdr_stream.telemetry.metrics import Metrics
 from emdr_stream.wire.codec import STREAM_CODECS, Codec
 from emdr_stream.wire.refusals import error_message
 from emdr_stream.wire.stream import (

@@ -24,7 +24,8 @@ from emdr_stream.session.demand import Demand
 from emdr_stream.session.registry import SessionRegistry
 from emdr_stream.settings import ControlSettings, SocketSettings
 from emdr_stream.store.base import Store
-from emdr_stream.telemetry.metrics import Metrics, Refusal
+from emdr_stream.telemetry.labels import Refusal
+from emdr_stream.telemetry.metrics import Metrics
 from emdr_stream.wire.codec import WATCH_CODECS
 from emdr_stream.wire.watch import WatchHello
 

@@ -13,7 +13,8 @@ from emdr_stream.domain import Role
 from emdr_stream.endpoints.auth import Principal, TokenAuthority, origin_allowed
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, ProtocolError
 from emdr_stream.settings import SocketSettings
-from emdr_stream.telemetry.metrics import AuthFailure, Metrics
+from emdr_stream.telemetry.labels import AuthFailure
+from emdr_stream.telemetry.metrics import Metrics
 from emdr_stream.wire.codec import SUBPROTOCOLS, Codec
 from emdr_stream.wire.refusals import error_message
 from emdr_stream.wire.stream import Outgoing

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from emdr_stream.endpoints.auth import Principal, TokenAuthority
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError
-from emdr_stream.telemetry.metrics import AuthFailure, Metrics
+from emdr_stream.telemetry.labels import AuthFailure
+from emdr_stream.telemetry.metrics import Metrics
 
 
 class Licence:

@@ -44,6 +44,7 @@ def service_settings(env: Environment) -> ServiceSettings:
             workers=env.workers,
             max_sessions=env.max_sessions,
             max_sessions_per_user=env.max_sessions_per_user,
+            max_load=env.max_load,
             max_sockets=env.max_sockets,
             max_sockets_per_peer=env.max_sockets_per_peer,
             trusted_proxies=env.trusted_proxies,

@@ -47,6 +47,9 @@ class Environment(BaseSettings):
     max_sessions_per_user: int = Field(
         _SERVER.max_sessions_per_user, ge=0, le=100_000, description="live sessions of one client; 0: no limit"
     )
+    max_load: float = Field(
+        _SERVER.max_load, ge=0, le=1, description="share of a worker's core up to which it takes sessions; 0: no limit"
+    )
     max_sockets: int = Field(
         _SERVER.max_sockets, ge=1, le=200_000, description="open WebSockets of a worker; further ones get HTTP 503"
     )

@@ -14,7 +14,8 @@ from emdr_stream.errors import ErrorCode, FatalProtocolError, ProtocolError
 from emdr_stream.rest.operation import Operation
 from emdr_stream.rest.problems import Problem, ProblemCode, of_protocol
 from emdr_stream.session.registry import SessionRegistry
-from emdr_stream.telemetry.metrics import AuthFailure, Metrics
+from emdr_stream.telemetry.labels import AuthFailure
+from emdr_stream.telemetry.metrics import Metrics
 
 _BEARER: Final = "bearer "
 _MALFORMED: Final = 1_000_000

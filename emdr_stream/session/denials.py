@@ -33,6 +33,11 @@ def full() -> FatalProtocolError:
     return FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.OVERLOADED)
 
 
+def strained() -> FatalProtocolError:
+    why = "this worker has as much to do as it can: come back later"
+    return FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.OVERLOADED)
+
+
 def stopping() -> FatalProtocolError:
     why = "this worker is stopping: come back at once"
     return FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.RESTART)

@@ -4,7 +4,8 @@ from typing import Final
 
 from emdr_stream.domain import AlertState, SignalStatus
 from emdr_stream.pipeline.perception import Intake
-from emdr_stream.telemetry.metrics import Metrics, SampleOutcome, Stage
+from emdr_stream.telemetry.labels import SampleOutcome, Stage
+from emdr_stream.telemetry.metrics import Metrics
 from emdr_stream.wire.values import AlertBody
 
 _OPEN_STATES: Final = (AlertState.RAISED, AlertState.ESCALATED)

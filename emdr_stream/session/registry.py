@@ -30,11 +30,11 @@ from emdr_stream.session.forgetting import end_for_good
 from emdr_stream.session.keeper import Keeper, StoredSession
 from emdr_stream.session.ports import SessionRecord, Surroundings
 from emdr_stream.session.roll import RollCall
+from emdr_stream.session.room import Room
 from emdr_stream.session.runner import SessionRunner
 from emdr_stream.session.switchboard import Request, Switchboard
 from emdr_stream.session.takeover import Takeover
 from emdr_stream.store.base import Record, RecordKind
-from emdr_stream.telemetry.metrics import Refusal
 from emdr_stream.wire.orders import Forget
 from emdr_stream.wire.stream import GoAway, Hello, ResumeClaim
 from emdr_stream.wire.values import ModelRef, SessionSummary
@@ -84,8 +84,7 @@ class SessionRegistry:
         *,
         owner: str,
         models: tuple[ModelRef, ...],
-        max_sessions: int,
-        max_sessions_per_user: int = 0,
+        room: Room,
         looked_by: Mapping[Source, Choice] | None = None,
         record: Callable[[SessionFacts], SessionRecord] | None = None,
         erased: Callable[[Collection[str]], None] = lambda session_ids: None,
@@ -97,8 +96,7 @@ class SessionRegistry:
         self._owner = owner
         self._models = models
         self._looked_by = looked_by or {}
-        self._max = max_sessions
-        self._max_per_user = max_sessions_per_user
+        self._room = room
         self._record = record
         self._erased = erased
         self._runners: dict[str, SessionRunner] = {}
@@ -126,6 +124,10 @@ class SessionRegistry:
 
     def __len__(self) -> int:
         return len(self._runners)
+
+    def young(self) -> int:
+        """How many sessions have no baseline yet, so that the models are not asked about them."""
+        return sum(not runner.core.perception.baseline.ready for runner in self._runners.values())
 
     def get(self, session_id: str) -> SessionRunner | None:
         return self._runners.get(session_id)
@@ -175,6 +177,7 @@ class SessionRegistry:
         core = SessionCore(facts, self._around.session)
         core.care.state.epoch = epoch
         runner = self._adopt(core, self._around.clock())
+        self._room.took()
         token = self._new_token(runner)
         if session_id not in self.keeper.unclaimed:
             # A client that loses its socket at once may come back to a worker that knows it from the broker alone.
@@ -323,18 +326,13 @@ class SessionRegistry:
         return self._doors.setdefault(session_id, asyncio.Lock())
 
     def _check_room(self, user: str | None = None) -> None:
-        """Asked again after every wait: others may have come meanwhile, or the end.
-
-        `user`: whose new session it is. Sessions in their grace time count too, or one token would fill the worker by
-        coming and going; who comes back to a session is not counted.
-        """
+        """Asked again after every wait: others may have come meanwhile, or the end. `user`: whose new session it is."""
         if self.draining:
             raise denials.stopping()
-        if len(self._runners) >= self._max:
-            raise denials.full()
-        if user is not None and self._max_per_user and sum(1 for _ in self.of_users((user,))) >= self._max_per_user:
-            self._around.metrics.refused(Refusal.USER)
-            raise denials.crowded()
+        if user is None:
+            self._room.check_return(len(self._runners))
+        else:
+            self._room.check_new(len(self._runners), lambda: sum(1 for _ in self.of_users((user,))))
 
     async def _still_here(self, session_id: str, claim: ResumeClaim) -> SessionRunner | None:
         """The session, if it lives here; asked anew when the client or this worker may have been away from it."""

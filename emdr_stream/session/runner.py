@@ -19,7 +19,7 @@ from emdr_stream.session.pacing import NEVER
 from emdr_stream.session.ports import Frames, SessionRecord, Socket, Surroundings
 from emdr_stream.session.standing import GAP_S
 from emdr_stream.session.wheel import Timer
-from emdr_stream.telemetry.metrics import SampleOutcome
+from emdr_stream.telemetry.labels import SampleOutcome
 from emdr_stream.wire.codec import Codec
 from emdr_stream.wire.orders import Order
 from emdr_stream.wire.stream import (

@@ -6,7 +6,6 @@ front; the Prometheus client's multiprocess folder does not see the instruments 
 """
 
 from collections.abc import Callable
-from enum import StrEnum
 from itertools import product
 from typing import Final
 
@@ -17,129 +16,20 @@ from prometheus_client.registry import CollectorRegistry
 from emdr_stream.domain import AlertKind, Role, Severity, SignalStatus
 from emdr_stream.errors import CloseCode, ErrorCode
 from emdr_stream.telemetry.instruments import Histogram, Instruments, Key, Level, Tally
+from emdr_stream.telemetry.labels import (
+    AuthFailure,
+    FrameOutcome,
+    Journal,
+    Loss,
+    Refusal,
+    ResumeResult,
+    SampleOutcome,
+    Stage,
+    StoreLabel,
+)
 from emdr_stream.telemetry.model_metrics import ModelMetrics
 
 METRICS_CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
-
-
-class SampleOutcome(StrEnum):
-    """What became of a `sample` or `morphcast` message."""
-
-    ACCEPTED = "accepted"
-    MALFORMED = "malformed"
-    """Refused; of a message that cannot be decoded nobody knows whether it was one of these."""
-    LATE = "late"
-    """Older than the newest, sorted in."""
-    TOO_LATE = "too_late"
-    """Older than the limit, dropped."""
-    DUPLICATE = "duplicate"
-    UNUSABLE = "unusable"
-    """A lost face, or nothing in it."""
-    RATE_LIMITED = "rate_limited"
-    EMPTY = "empty"
-    """No event in it says anything about the client."""
-
-
-class FrameOutcome(StrEnum):
-    """What became of a `frame`."""
-
-    READ = "read"
-    NO_FACE = "no_face"
-    MANY_FACES = "many_faces"
-    UNUSABLE = "unusable"
-    """A face is there, too small, dark, bright, blurred or turned away to be read."""
-    STALE = "stale"
-    """Older than one that came before, or looked at too late."""
-    SUPERSEDED = "superseded"
-    """A newer one came while it waited."""
-    RATE = "rate"
-    """Sent faster than the camera's present rate, or the socket's."""
-    REJECTED = "rejected"
-    """No picture that may be decoded."""
-    FAILED = "failed"
-    """Our fault: the worker that looked at it died or took too long."""
-
-
-class Stage(StrEnum):
-    """Where a message's time goes, for those whose result brings scores, and for every frame that is looked at."""
-
-    DECODE = "decode"
-    """A frame's bytes become pixels."""
-    FACE = "face"
-    """The face is found and measured."""
-    EXPRESSION = "expression"
-    """Its expression is read."""
-
-    QUEUE = "queue"
-    """Its row waits for the batch."""
-    INFER = "infer"
-    """The batch's features are derived and its graph is run."""
-    TOTAL = "total"
-    """From receipt to the answer's write."""
-
-
-class ResumeResult(StrEnum):
-    """How `hello.resume` ended."""
-
-    REPLAYED = "replayed"
-    """Everything that the client missed is sent again."""
-    SNAPSHOT = "snapshot"
-    """Something is forgotten: the snapshot in `welcome` stands for it."""
-    DENIED = "denied"
-    OVER = "over"
-    FAILED = "failed"
-    """No such session, no room for it, or a malformed claim."""
-
-
-class AuthFailure(StrEnum):
-    """Why somebody was not let in."""
-
-    MISSING = "missing"
-    UNAUTHORIZED = "unauthorized"
-    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a label, no secret
-    FORBIDDEN = "forbidden"
-    ORIGIN = "origin"
-
-
-class Refusal(StrEnum):
-    """Which limit somebody met before there was a session."""
-
-    WORKER = "worker"
-    """Sockets of this worker."""
-    PEER = "peer"
-    """Sockets of one address."""
-    USER = "user"
-    """Live sessions of one client, or consoles of one therapist."""
-    CONNECTION = "connection"
-    """TCP connections of this worker, handshakes and plain HTTP included."""
-
-
-class Journal(StrEnum):
-    """Which local write failed."""
-
-    ALERT = "alert"
-    RECORDING = "recording"
-    SPILL = "spill"
-
-
-class StoreLabel(StrEnum):
-    """What the service keeps its state and its records in."""
-
-    REDIS = "redis"
-    POSTGRES = "postgres"
-
-
-class Loss(StrEnum):
-    """Why a record was lost."""
-
-    QUEUE = "queue"
-    """It waited in memory, and there was no room left: neither PostgreSQL nor the disk took it."""
-    ROOM = "room"
-    """It waited on the disk, and had to go for newer or weightier ones."""
-    CORRUPT = "corrupt"
-    """It waited on the disk and cannot be read, or could not be written down."""
-    REFUSED = "refused"
-    """PostgreSQL never takes it."""
 
 
 # Fine below 10 ms, where the goals lie; the last bounds are the score deadline (1 s) and what no session should see.
@@ -202,6 +92,7 @@ class Metrics:
         self._loop_lag = Histogram("emdr_event_loop_lag_seconds", "How late the event loop runs its timers.", _LAG)
         self._pubsub_lag = Histogram("emdr_pubsub_lag_seconds", "From publishing a notice to its arrival.", _LAG)
         self._unsent = Tally("emdr_notices_unsent", "Live notices that other workers lost: a full buffer, or no Redis.")
+        self._load = Level("emdr_load_ratio", "Share of a core that a worker's sessions need; above 1 is too much.")
         self._queue = Level("emdr_inference_queue_depth", "Feature rows that wait for the models.")
         self._store_up = Level(
             "emdr_store_up", "1 if a store answers and takes writes, else 0.", ("store",), StoreLabel
@@ -354,6 +245,9 @@ class Metrics:
     # the service itself -----------------------------------------------------------------------------------------------
     def watcher_lag(self, seconds: float) -> None:
         self._watcher_lag.of[()].observe(seconds)
+
+    def load(self, share: float) -> None:
+        self._load.levels[()] = share
 
     def event_loop_lag(self, seconds: float) -> None:
         self._loop_lag.of[()].observe(seconds)

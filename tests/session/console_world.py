@@ -45,6 +45,7 @@ from emdr_stream.telemetry.metrics import Metrics
 from emdr_stream.wire.codec import JSON, STREAM_CODECS
 from emdr_stream.wire.stream import Hello, Sample
 from emdr_stream.wire.values import Dimensions, Emotions
+from tests.session.world import room_of
 
 CALM = Scores((0.9, 0.05, 0.02, 0.02, 0.01), 0.1, 0.05, (0.0, 0.0, 0.0))
 CRISIS = Scores((0.05, 0.05, 0.85, 0.03, 0.02), 0.95, 0.9, (-0.1, 0.2, 0.0))
@@ -218,7 +219,9 @@ class Worker:
             wall_ms=lambda: time.time_ns() // 1_000_000,
             call_later=asyncio.get_running_loop().call_later,
         )
-        self.registry = SessionRegistry(around, self.broker, owner=self.broker.instance, models=(), max_sessions=100)
+        self.registry = SessionRegistry(
+            around, self.broker, owner=self.broker.instance, models=(), room=room_of(around, 100)
+        )
         self.console_endpoint = ConsoleEndpoint(
             self.registry,
             self.alerts,

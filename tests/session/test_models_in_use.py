@@ -26,7 +26,7 @@ from emdr_stream.settings import ServerSettings, ServiceSettings, StoreSettings,
 from emdr_stream.wire.stream import Hello
 from emdr_stream.wire.values import ModelRef
 from tests.angry_reader import write_angry_reader
-from tests.session.world import World, attach, sample
+from tests.session.world import World, attach, room_of, sample
 from tests.system.plain_model import write_plain_model
 from tests.tiny_model import write_release
 
@@ -87,7 +87,7 @@ class Worker:
             MemoryBroker(),
             owner="w1",
             models=self.models.references,
-            max_sessions=100,
+            room=room_of(around, 100),
             looked_by=versions.faces,
         )
 

@@ -13,19 +13,23 @@ from emdr_stream.endpoints.auth import Principal
 from emdr_stream.endpoints.client import _user_of
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, StoreUnavailable
 from emdr_stream.session.registry import Opened, SessionRegistry
+from emdr_stream.session.strain import DROWNING_S, MOST_WAIT_S, Strain
 from emdr_stream.wire.codec import JSON, STREAM_CODECS
 from emdr_stream.wire.orders import Forget
 from emdr_stream.wire.stream import Bye, Hello, ResumeClaim, Stop
 from emdr_stream.wire.values import SessionConfig, ThresholdChange
 from emdr_stream.wire.watch import ResumeCommand
-from tests.session.world import Wire, World, stream
+from tests.session.world import Wire, World, room_of, stream
 
 pytestmark = pytest.mark.anyio
 HELLO = Hello(source=Source.EMOTION)
 
 
-def registry_of(world: World, broker: Broker, owner: str = "w1", most: int = 10) -> SessionRegistry:
-    return SessionRegistry(world.around, broker, owner=owner, models=(), max_sessions=most)
+def registry_of(
+    world: World, broker: Broker, owner: str = "w1", most: int = 10, strain: Strain | None = None
+) -> SessionRegistry:
+    room = room_of(world.around, most, strain)
+    return SessionRegistry(world.around, broker, owner=owner, models=(), room=room)
 
 
 def attach(opened: Opened) -> Wire:
@@ -150,6 +154,58 @@ async def test_a_full_or_draining_worker_takes_no_more_sessions() -> None:
     assert refusal.value.close_code == CloseCode.OVERLOADED
 
 
+def strained(wait_s: float) -> Strain:
+    """A worker whose rows wait for so long."""
+    strain = Strain(0.8)
+    for second in range(5):
+        strain.look(float(second), 0.0, 1, 0)
+        strain.waited(100, wait_s)
+    return strain
+
+
+def refused_for_load(world: World) -> bool:
+    return 'emdr_refusals_total{limit="load"} 1.0' in world.metrics.render().decode()
+
+
+async def test_a_strained_worker_opens_no_more_sessions_and_keeps_those_it_has() -> None:
+    world, hub = World(), MemoryHub()
+    strain = Strain(0.8)
+    registry = registry_of(world, MemoryBroker(hub, "w1"), strain=strain)
+    opened = await registry.open(HELLO, "u1", None)
+    wire = attach(opened)
+    for second in range(5):
+        strain.look(float(second), 0.9 * second, 1, 0)
+    with pytest.raises(FatalProtocolError) as refusal:
+        await registry.open(HELLO, "u2", None)
+    assert (refusal.value.code, refusal.value.close_code) == (ErrorCode.OVERLOADED, CloseCode.OVERLOADED)
+    assert refused_for_load(world)
+    # Whoever is here is served, and comes back, and so does another worker's session.
+    stream(world, opened.runner, 1)
+    assert wire.all("result")
+    opened.runner.detach(wire)
+    back = await registry.resume(*claim_of(opened), "u1")
+    assert back.runner is opened.runner
+    attach(back)
+    await registry.keeper.save(back.runner)
+    other = registry_of(World(), MemoryBroker(hub, "w2"), "w2", strain=strained(MOST_WAIT_S * 2))
+    assert (await other.resume(*claim_of(back), "u1")).runner.session_id == opened.runner.session_id
+
+
+async def test_one_that_drowns_takes_no_other_workers_session() -> None:
+    world, hub = World(), MemoryHub()
+    registry = registry_of(world, MemoryBroker(hub, "w1"))
+    opened = await registry.open(HELLO, "u1", None)
+    attach(opened)
+    await registry.keeper.save(opened.runner)
+    other_world = World()
+    other = registry_of(other_world, MemoryBroker(hub, "w2"), "w2", strain=strained(DROWNING_S * 2))
+    with pytest.raises(FatalProtocolError) as refusal:
+        await other.resume(*claim_of(opened), "u1")
+    assert refusal.value.close_code == CloseCode.OVERLOADED
+    assert refused_for_load(other_world)
+    assert len(other) == 0
+
+
 async def test_a_session_opens_without_the_broker_and_is_claimed_when_it_is_back() -> None:
     world, hub = World(), MemoryHub(available=False)
     broker = MemoryBroker(hub)
@@ -266,6 +322,6 @@ async def test_a_person_who_is_erased_is_told_the_end_and_nothing_of_theirs_is_s
 async def test_an_erasure_that_another_worker_was_asked_for_is_told_to_whatever_learnt_from_the_person() -> None:
     told: list[Collection[str]] = []
     around = World().around
-    registry = SessionRegistry(around, MemoryBroker(), owner="w1", models=(), max_sessions=10, erased=told.append)
+    registry = SessionRegistry(around, MemoryBroker(), owner="w1", models=(), room=room_of(around), erased=told.append)
     registry.obey(Forget(user="anna", sessions=["s-earlier"]), "back-end")
     assert told == [{"s-earlier"}]

@@ -16,7 +16,7 @@ from emdr_stream.session.registry import Opened, SessionRegistry
 from emdr_stream.wire.codec import JSON, STREAM_CODECS
 from emdr_stream.wire.stream import Hello, ResumeClaim, ResumeRequest, Stop
 from emdr_stream.wire.values import ModelRef
-from tests.session.world import Wire, World
+from tests.session.world import Wire, World, room_of
 
 pytestmark = pytest.mark.anyio
 HELLO = Hello(source=Source.EMOTION)
@@ -40,7 +40,7 @@ class SlowBroker(MemoryBroker):
 
 
 def registry_of(world: World, broker: Broker, owner: str = "w1", most: int = 10) -> SessionRegistry:
-    return SessionRegistry(world.around, broker, owner=owner, models=(), max_sessions=most)
+    return SessionRegistry(world.around, broker, owner=owner, models=(), room=room_of(world.around, most))
 
 
 def attach(opened: Opened) -> Wire:

@@ -19,7 +19,7 @@ from emdr_stream.session.standing import GAP_S, Standing
 from emdr_stream.wire.codec import JSON, STREAM_CODECS
 from emdr_stream.wire.stream import Hello, ResumeClaim, Stop
 from emdr_stream.wire.watch import Ack, PauseCommand, ResumeCommand
-from tests.session.world import Wire, World, stream
+from tests.session.world import Wire, World, room_of, stream
 
 pytestmark = pytest.mark.anyio
 HELLO = Hello(source=Source.EMOTION)
@@ -34,7 +34,9 @@ class Ward:
         self.hub = MemoryHub(wall_ms=self.world.around.wall_ms)
 
     def worker(self, name: str) -> SessionRegistry:
-        return SessionRegistry(self.world.around, MemoryBroker(self.hub, name), owner=name, models=(), max_sessions=9)
+        return SessionRegistry(
+            self.world.around, MemoryBroker(self.hub, name), owner=name, models=(), room=room_of(self.world.around)
+        )
 
     async def dies(self, registry: SessionRegistry, after: float = LEASE_S + 1) -> None:
         """Nothing more comes of it: its timers, which share our world, are stopped."""
@@ -353,7 +355,8 @@ def sleepy(ward: Ward) -> tuple[SessionRegistry, Standing, asyncio.Event]:
     standing = Standing(ward.world.now, doubted.set)
     around = replace(ward.world.around, standing=standing)
     broker = MemoryBroker(ward.hub, "w1")
-    return SessionRegistry(around, broker, owner="w1", models=(), max_sessions=9, doubted=doubted), standing, doubted
+    registry = SessionRegistry(around, broker, owner="w1", models=(), room=room_of(around), doubted=doubted)
+    return registry, standing, doubted
 
 
 async def test_what_a_worker_wakes_up_to_waits_until_it_knows_that_the_session_is_still_its_own() -> None:

@@ -17,7 +17,9 @@ from emdr_stream.session.core import SessionCore
 from emdr_stream.session.demand import Demand
 from emdr_stream.session.facts import SessionFacts
 from emdr_stream.session.ports import Surroundings
+from emdr_stream.session.room import Room
 from emdr_stream.session.runner import SessionRunner
+from emdr_stream.session.strain import Strain
 from emdr_stream.settings import BaselineSettings, SessionSettings, SocketSettings
 from emdr_stream.store.base import Record
 from emdr_stream.telemetry.metrics import Metrics
@@ -112,6 +114,11 @@ class World:
         asked, self._asked = self._asked, []
         for ticket, asker in asked:
             asker.scores_ready(ticket, self.scores, 0.1, 0.2)
+
+
+def room_of(around: Surroundings, most: int = 10, strain: Strain | None = None) -> Room:
+    """A worker's room for so many sessions."""
+    return Room(around.metrics, around.clock, most, strain=strain)
 
 
 class Wire:

@@ -1,18 +1,21 @@
 """How many may come in: refused handshakes say so before the upgrade, and one user cannot take everybody's room."""
 
+import asyncio
 import contextlib
+import json
 import socket as sockets
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from tests.hostile.frames import TEXT, frame
 from tests.system.raw_socket import is_ended, read_to_end, shaken
 from tests.system.service import Service, eventually, service
-from tests.system.sockets import MSGPACK, socket, stream, wall_ms, watch
+from tests.system.sockets import MSGPACK, SocketClient, beside, resume_of, socket, stream, wall_ms, watch
 
 pytestmark = [pytest.mark.system, pytest.mark.anyio]
 
@@ -126,6 +129,65 @@ async def test_one_user_may_not_fill_the_worker_with_sessions_that_they_left(sma
     assert error["retry_after_ms"] > 0
     async with stream(small, "somebody-else"):
         pass
+
+
+async def test_a_worker_with_as_much_to_do_as_it_can_tells_the_new_to_come_back_and_serves_the_others() -> None:
+    with service(max_load="0.05") as worker:  # of a core: a few busy clients reach it on any machine
+        async with contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(stream(worker, f"u{number}")) for number in range(4)]
+            for client in clients:
+                await stack.enter_async_context(beside(keeps_sending(client)))
+            refused = await refused_by_load(worker)
+            error = refused.of("error")[-1]
+            assert (error["code"], error["fatal"], error["retryable"]) == ("overloaded", True, True)
+            assert error["retry_after_ms"] > 0
+            assert refusals(worker, "load") >= 1
+            told = await strained_readiness(worker)
+            assert "takes no new sessions" in told["parts"]["room"]["why"]
+            assert metric(worker, "emdr_load_ratio") > 0.05
+            assert told["ready"], "a load balancer must not take the worker from those who come back"
+            # Those who are here are answered, and one that loses its socket comes back.
+            await clients[0].wait_for("result", after=len(clients[0].messages))
+            back = resume_of(clients[-1])
+            await clients[-1].connection.close()
+            async with stream(worker, "u3", **back) as again:
+                assert again.of("welcome")[0]["resumed"]
+        # When they have gone there is room again: `stream` comes back as often as it is told to.
+        async with stream(worker, "late"):
+            pass
+
+
+async def strained_readiness(worker: Service) -> dict[str, Any]:
+    """`/readyz` once it says that no new sessions are taken."""
+    for _ in range(75):
+        told: dict[str, Any] = json.loads(worker.get("/readyz")[2])
+        if not told["parts"]["room"]["ok"]:
+            return told
+        await asyncio.sleep(0.2)
+    raise AssertionError("the worker never said so")
+
+
+async def keeps_sending(client: SocketClient) -> None:
+    """Fifty samples a second, until cancelled or closed."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await client.send("sample", ts=wall_ms(), dimensions={"valence": 0.1, "arousal": 0.0, "attention": 0.7})
+            await asyncio.sleep(0.02)
+
+
+async def refused_by_load(worker: Service) -> SocketClient:
+    """A client that was not let in; there is one as soon as the worker has looked."""
+    for _ in range(30):
+        async with socket(worker, "/v1/stream") as client:
+            await client.send("hello", source="emotion", token=worker.token("client", "new"))
+            first = await client.wait_for(lambda message: message["type"] in ("welcome", "error"))
+            if first["type"] == "error":
+                assert await client.wait_closed() == 1013
+                return client
+            await client.send("bye")
+            await client.wait_for("ended")
+        await asyncio.sleep(0.5)
+    raise AssertionError("everybody was let in")
 
 
 async def test_one_therapist_may_not_open_consoles_without_end(small: Service) -> None:

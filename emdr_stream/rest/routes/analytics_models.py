@@ -7,7 +7,7 @@ from msgspec import Meta
 from emdr_stream.domain import AlertKind
 from emdr_stream.rest.operation import THERAPIST_AND_SERVICE, Asked, Call, Operation, Told
 from emdr_stream.store.archive import DAY_MS, Span
-from emdr_stream.telemetry.metrics import Stage
+from emdr_stream.telemetry.labels import Stage
 from emdr_stream.telemetry.model_metrics import ModelDrift
 from emdr_stream.wire.values import ModelRef
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emdr_stream.endpoints.admission import Crowd, peer_of
-from emdr_stream.telemetry.metrics import Refusal
+from emdr_stream.telemetry.labels import Refusal
 
 VISITS = st.lists(st.tuples(st.booleans(), st.sampled_from(["a", "b", "c", None])), max_size=60)
 

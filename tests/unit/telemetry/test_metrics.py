@@ -14,15 +14,8 @@ from prometheus_client.registry import CollectorRegistry
 from emdr_stream.domain import AlertKind, Role, Severity, SignalStatus
 from emdr_stream.errors import CloseCode, ErrorCode
 from emdr_stream.telemetry.instruments import Buckets
-from emdr_stream.telemetry.metrics import (
-    AuthFailure,
-    Loss,
-    Metrics,
-    Refusal,
-    ResumeResult,
-    SampleOutcome,
-    Stage,
-)
+from emdr_stream.telemetry.labels import AuthFailure, Loss, Refusal, ResumeResult, SampleOutcome, Stage
+from emdr_stream.telemetry.metrics import Metrics
 
 DESIGNED = [
     "emdr_frame_latency_seconds",

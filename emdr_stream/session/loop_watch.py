@@ -1,0 +1,63 @@
+"""The event loop in, how late it runs and how much it has to do out, ten times and once a second."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from emdr_stream.session.standing import Standing
+from emdr_stream.session.strain import Strain
+from emdr_stream.telemetry.metrics import Metrics
+
+_EVERY_S: Final = 0.1
+_LONGER_LOOK_S: Final = 1.0
+
+
+class Sessions(Protocol):
+    """What is asked of a worker's registry."""
+
+    def __len__(self) -> int: ...
+
+    def young(self) -> int: ...
+
+
+class LoopWatch:
+    """One worker's. `lag_s`: how late the loop last ran a timer. It tells the standing when the worker stood still."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        standing: Standing,
+        strain: Strain,
+        sessions: Sessions,
+        each_second: Callable[[float], None],
+    ) -> None:
+        """`each_second` is called with the monotonic time, for what else is to be looked at."""
+        self.lag_s = 0.0
+        self._metrics = metrics
+        self._standing = standing
+        self._strain = strain
+        self._sessions = sessions
+        self._each_second = each_second
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        looked = 0.0
+        while True:
+            due = time.monotonic() + _EVERY_S
+            await asyncio.sleep(_EVERY_S)
+            now = time.monotonic()
+            self._standing.see(now)
+            self.lag_s = max(0.0, now - due)
+            self._metrics.event_loop_lag(self.lag_s)
+            self._strain.waited(1, self.lag_s)
+            if now - looked >= _LONGER_LOOK_S:
+                looked = now
+                self._look_at_load(now)
+                self._each_second(now)
+
+    def _look_at_load(self, now: float) -> None:
+        young = self._sessions.young()
+        # This coroutine runs in the loop's thread, whose time it is.
+        self._strain.look(now, time.thread_time(), len(self._sessions) - young, young)
+        self._metrics.load(self._strain.load)
