@@ -47,6 +47,9 @@ class AlertBook:
         self._settings = settings
         self._block = 0
         self.state = state or AlertBookState()
+        # Session time may have stood still since the snapshot; what people were told is a time of theirs.
+        for alert_id in self.state.deadlines_ms:
+            self._await(self.state.open[alert_id])
 
     def raise_alert(
         self,
@@ -110,8 +113,7 @@ class AlertBook:
             report=UNSET if report is None else report[1],
         )
         state.open[body.alert_id] = body
-        if wait is not None:
-            state.deadlines_ms[body.alert_id] = at_ms + wait
+        self._await(body)
         return body
 
     def find(self, kind: AlertKind) -> AlertBody | None:
@@ -174,12 +176,17 @@ class AlertBook:
                 continue
             state.count += body.alert_id not in state.open
             state.open[body.alert_id] = body
-            if body.state is AlertState.RAISED and body.ack_deadline_ts is not UNSET:
-                state.deadlines_ms[body.alert_id] = body.ack_deadline_ts - self._started_ts
+            if body.state is AlertState.RAISED:
+                self._await(body)
 
     def begin_block(self, epoch: int) -> None:
         """A new owner counts on, in a block of its own (broker.base.ALERT_BLOCK): no two owners have one epoch."""
         self.state.alert_seq = self._block = max(epoch, self.state.alert_seq // ALERT_BLOCK + 1) * ALERT_BLOCK
+
+    def _await(self, body: AlertBody) -> None:
+        """Escalate it at the time that it names, if it names one."""
+        if body.ack_deadline_ts is not UNSET:
+            self.state.deadlines_ms[body.alert_id] = body.ack_deadline_ts - self._started_ts
 
     def _move(self, body: AlertBody, state: AlertState, at_ms: int, **changes: object) -> AlertBody:
         moved = msgspec.structs.replace(

@@ -28,6 +28,8 @@ test("each situation has its view, and the graver one wins", () => {
   assert.equal(view({ paused: true, light: "ending", cause: "dissociation" }).view, "paused");
   assert.equal(view({ connected: false, paused: true, cause: "crisis" }).view, "lost");
   assert.equal(view({ welcomed: false, connected: false, paused: true }).view, "connecting");
+  assert.deepEqual(view({ welcomed: false, connected: false, refusedFor: "overloaded" }), { view: "connecting", why: "full" });
+  assert.equal(view({ refusedFor: "overloaded" }).view, "ready");
   assert.deepEqual(view({ closedWith: 4409, connected: false }), { view: "refused", why: "replaced" });
   assert.deepEqual(view({ closedWith: 4500, connected: false }), { view: "refused", why: "ticket" });
   assert.deepEqual(view({ closedWith: 4503, refusedFor: "forbidden", connected: false }), { view: "refused", why: "ticket" });

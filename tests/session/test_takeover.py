@@ -98,6 +98,32 @@ async def test_the_time_of_a_session_in_which_nothing_happened_counts_for_its_he
     assert AlertState.ESCALATED in {body.state for body in adopted.core.care.alerts.state.open.values()}
 
 
+async def test_an_alert_escalates_when_its_watchers_were_told_though_no_worker_was_there_meanwhile() -> None:
+    # Found by tests/system/test_chaos.py on a slow machine: the time without any worker, and with it the age of the
+    # last snapshot, was added to the deadline, once for each time that everything was killed.
+    ward = Ward()
+    first = ward.worker("w1")
+    made, wire = await opened(first)
+    made.runner.take(Stop(), ward.world.now)
+    pressed_s = ward.world.now
+    deadline_ts = ward.world.around.wall_ms() + 30_000
+    made.runner.detach(wire)
+    await first.keeper.keep_all()
+    owner = first
+    for name in ("w2", "w3"):
+        await ward.dies(owner)
+        owner = ward.worker(name)
+        await adopt_all(owner)
+    adopted = owner.get("s1")
+    assert adopted is not None
+    ward.world.pass_s(pressed_s + 29.9 - ward.world.now)
+    assert AlertState.ESCALATED not in {body.state for body in adopted.core.care.alerts.state.open.values()}
+    ward.world.pass_s(0.2)
+    (escalated,) = [b for b in adopted.core.care.alerts.state.open.values() if b.state is AlertState.ESCALATED]
+    assert escalated.kind is AlertKind.CLIENT_STOP
+    assert escalated.ts == escalated.ack_deadline_ts == deadline_ts
+
+
 async def test_an_adopted_session_ends_when_its_grace_is_over() -> None:
     ward = Ward()
     first, second = ward.worker("w1"), ward.worker("w2")

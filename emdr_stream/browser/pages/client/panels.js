@@ -18,8 +18,8 @@ const button = (words, key, onclick, kind = "") => h(`button.button${kind}`, { t
 const inside = (...children) => h("div.panel-inside", {}, ...children);
 
 const PANELS = {
-  connecting: (words, { slow }) =>
-    inside(title(words, "connecting.title"), text(words, slow ? "connecting.slow" : "connecting.text")),
+  connecting: (words, { slow, why }) =>
+    inside(title(words, "connecting.title"), text(words, `connecting.${why ?? (slow ? "slow" : "text")}`)),
   ready,
   rating: (words, { due, actions }) => {
     const rating = ratingForm(words, due, { send: actions.rate, skip: actions.skip });

@@ -12,7 +12,7 @@ const REFUSALS = { 4409: "replaced", 4504: "over", 4508: "hello", 4500: "ticket"
 /**
  * @typedef {object} Situation
  * @property {boolean} ended @property {number | null} closedWith a final close code
- * @property {string | null} refusedFor the code of the error that was told before it
+ * @property {string | null} refusedFor the code of the error that was told before it, or before the newest try
  * @property {boolean} welcomed whether the session has ever been connected @property {boolean} connected
  * @property {boolean} paused @property {string | null} cause @property {"client" | "therapist" | null} resumeRequires
  * @property {"rest" | "moving" | "ending"} light @property {boolean} rating whether a rating is due
@@ -26,7 +26,7 @@ const REFUSALS = { 4409: "replaced", 4504: "over", 4508: "hello", 4500: "ticket"
 export function viewOf(now) {
   if (now.ended) return { view: "ended" };
   if (now.closedWith !== null) return { view: "refused", why: whyRefused(now) };
-  if (!now.welcomed) return { view: "connecting" };
+  if (!now.welcomed) return now.refusedFor === "overloaded" ? { view: "connecting", why: "full" } : { view: "connecting" };
   if (!now.connected) return { view: "lost" };
   if (now.paused) {
     const why = TOLD_CAUSES.includes(now.cause ?? "") ? now.cause : "unknown";
