@@ -53,10 +53,12 @@ class RollCall:
         """Beat until the worker resigns. `mine`: the sessions that live here."""
         while not self._resigned:
             try:
-                if not await self.beat():
-                    # The first beat, or the lease was over: the broker may know nothing of us, or may have slept, or
-                    # we have. Nobody is called dead by us before we have been heard for a lease anew.
+                known = await self.beat()
+                if not known:
+                    # The first beat, or the lease was over: the broker may know nothing of us.
                     self._took |= set(mine())
+                if not known or self._steady_since is None:
+                    # The broker may have slept, or we have: we call nobody dead before a lease without a break.
                     self._steady_since = self._clock()
             except StoreUnavailable:
                 self._steady_since = None

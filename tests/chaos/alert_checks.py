@@ -121,7 +121,7 @@ def stale_steps(history: History) -> Iterator[Violation]:
 
 
 def not_escalated(history: History, within_s: float) -> Iterator[Violation]:
-    """A high or critical alert that nobody acknowledged escalates by its deadline, or `within_s` after a fault."""
+    """A high or critical alert that nobody acknowledged escalates by its deadline, and `within_s` without a fault."""
     first: dict[tuple[str, str], float] = {}
     for delivery in history.deliveries():
         first.setdefault((delivery.alert_id, delivery.state), delivery.at_s)
@@ -131,7 +131,7 @@ def not_escalated(history: History, within_s: float) -> Iterator[Violation]:
         if history.cut_off_within(first[step.alert_id, "raised"], IN_FLIGHT_S):
             continue  # its next owner may not know it: a gap that docs/safety.md names
         deadline_s = first[step.alert_id, "raised"] + (step.ack_deadline_ts - step.raised_ts) / 1_000
-        bound_s = _end_of_trouble(history.faults, deadline_s) + within_s
+        bound_s = _healthy_until(history.faults, deadline_s, within_s)
         moved = [first.get((step.alert_id, state)) for state in ("acknowledged", "escalated", "resolved")]
         came_s = min((at_s for at_s in moved if at_s is not None), default=None)
         if bound_s < history.ended_s and (came_s is None or came_s > bound_s):
@@ -140,21 +140,25 @@ def not_escalated(history: History, within_s: float) -> Iterator[Violation]:
 
 
 def unnoticed_absences(history: History, within_s: float) -> Iterator[Violation]:
-    """Of a client that leaves for good, a watcher is told 5 s later, or `within_s` after a fault."""
+    """Of a client that leaves for good, a watcher is told 5 s later, and `within_s` without a fault."""
     told: defaultdict[str, list[float]] = defaultdict(list)
     for event in history.events:
         if event.data.get("kind") == "client_disconnected" and event.data.get("state") == "raised":
             told[event.session_id].append(event.at_s)
     for event in history.events:
-        bound_s = _end_of_trouble(history.faults, event.at_s + _ABSENT_S) + within_s
+        bound_s = _healthy_until(history.faults, event.at_s + _ABSENT_S, within_s)
         in_time = any(event.at_s <= at_s <= bound_s for at_s in told[event.session_id])
         if event.what == "left" and bound_s < history.ended_s and not in_time:
             yield Violation("absence not told", event.session_id, f"{event.who} left at {event.at_s:.3f}")
 
 
-def _end_of_trouble(faults: Iterable[Fault], at_s: float) -> float:
-    """When the faults that begin before `at_s`, and what follows on them without a pause, are over."""
+def _healthy_until(faults: Iterable[Fault], at_s: float, within_s: float) -> float:
+    """When, from `at_s` on, nothing was broken for `within_s` in all."""
     for fault in sorted(faults, key=lambda fault: fault.start_s):
-        if not fault.console and fault.start_s <= at_s:
-            at_s = max(at_s, fault.end_s)
-    return at_s
+        if fault.console or fault.end_s <= at_s:
+            continue
+        if fault.start_s >= at_s + within_s:
+            break
+        within_s -= max(0.0, fault.start_s - at_s)
+        at_s = fault.end_s
+    return at_s + within_s

@@ -34,6 +34,7 @@ class Late:
     who: str
     session_id: str
     what: str
+    came_s: float
 
 
 def deliveries(history: History) -> list[Late]:
@@ -45,7 +46,7 @@ def deliveries(history: History) -> list[Late]:
         began_s = min(made.get(delivery.key, delivery.at_s), delivery.at_s)
         seconds = longest_health(history.faults, began_s, delivery.at_s, delivery.who)
         what = f"#{delivery.alert_seq} {delivery.alert_id} {delivery.state}"
-        found.append(Late(seconds, delivery.who, delivery.session_id, what))
+        found.append(Late(seconds, delivery.who, delivery.session_id, what, delivery.at_s))
     return found
 
 
@@ -94,7 +95,7 @@ def returns(history: History) -> list[Late]:
         elif event.what == "opened" and event.who in lost_s:
             began_s = lost_s.pop(event.who) + event.data.get("away_s", 0.0)
             seconds = longest_health(history.faults, began_s, event.at_s, event.who)
-            found.append(Late(seconds, event.who, event.session_id, "came back"))
+            found.append(Late(seconds, event.who, event.session_id, "came back", event.at_s))
     return found
 
 

@@ -10,6 +10,7 @@ from tests.chaos.play import Played
 _ADOPTED_S = 10.0
 """How much later than its deadline something may happen whose worker died: the lease, two looks, and a little."""
 _SHOWN = 4
+_SLOWEST = 16
 _NOT_SHOWN = frozenset(
     {"session_id", "resume_token", "limits", "thresholds", "models", "intervention", "protocol", "server_ts"}
     | {"heartbeat_ms", "timeout_ms", "grace_s", "evidence"}
@@ -96,6 +97,7 @@ def verdict(played: Played, found: list[Violation]) -> str:
     """What a failing test prints: the seed, each violation in a line, and the history behind the first ones."""
     lines = [f"seed {played.scenario.seed}: {len(found)} violations"]
     lines += [f"{violation.kind}: {violation.session_id}: {violation.text}" for violation in found]
+    lines += [f"slow: {each}" for each in _slowest(played.history)]
     return "\n".join([*lines, *_stories(played.history, found), played.logs])
 
 
@@ -105,6 +107,15 @@ def _stories(history: History, found: Iterable[Violation]) -> Iterator[str]:
         if violation.session_id and violation.kind not in kinds and len(kinds) < _SHOWN:
             kinds.add(violation.kind)
             yield story(history, violation)
+
+
+def _slowest(history: History) -> Iterator[str]:
+    """The deliveries that took longest while nothing was broken, each with what was mended last before it came."""
+    for each in sorted(delays.deliveries(history), key=lambda found: -found.seconds)[:_SLOWEST]:
+        mended = [fault for fault in history.faults if fault.end_s <= each.came_s]
+        last = max(mended, key=lambda fault: fault.end_s, default=None)
+        after = "no fault" if last is None else f"{each.came_s - last.end_s:.2f} s after {last.kind} ({last.target})"
+        yield f"{each.seconds:.2f} s: {each.who} was told {each.session_id} {each.what}, {after}"
 
 
 def _told(event: Event) -> str:

@@ -198,6 +198,40 @@ async def test_nobody_looks_for_orphans_before_it_has_itself_been_heard_for_a_le
             task.cancel()
 
 
+async def test_a_worker_looks_for_orphans_again_after_an_outage_shorter_than_its_lease() -> None:
+    # Found by tests/system/test_chaos.py: when the broker was away for a moment only, so that no lease ran out, every
+    # worker waited for its lease to run out before it would look for orphans again.
+    ward = Ward()
+    second = ward.worker("w2")
+    seen: list[str] = []
+
+    async def adopt(session_id: str) -> None:
+        seen.append(session_id)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(second.roll.run(lambda: ())),
+            group.create_task(second.roll.look_for_orphans(adopt, lambda: ())),
+        ]
+        await until(lambda: "w2" in second.roll.living)
+        for _ in range(8):
+            await pulse(ward, second)
+        ward.hub.available = False
+        ward.world.pass_s(0.5)
+        second.roll._hurry.set()
+        await until(lambda: second.roll._steady_since is None)
+        ward.hub.available = True
+        await MemoryBroker(ward.hub, "w1").beat("w1", 1, took=["s1"])
+        await pulse(ward, second)
+        await pulse(ward, second)
+        assert seen == []  # whoever could not reach the broker either is given the time to say so
+        for _ in range(8):
+            await pulse(ward, second)
+        await until(lambda: seen == ["s1"])
+        for task in tasks:
+            task.cancel()
+
+
 async def test_a_worker_whose_own_lease_was_over_calls_nobody_dead_and_tells_what_it_has_anew() -> None:
     """Redis lost its data, or the whole machine stood still: all leases are over at once."""
     ward = Ward()

@@ -143,6 +143,25 @@ def test_a_step_of_a_stale_owner_is_found() -> None:
     assert "epoch 1 after 2" in next(alert_checks.stale_steps(history)).text
 
 
+def test_only_time_in_which_nothing_is_broken_counts_against_an_escalation() -> None:
+    history = History(watchers=["t0", "t1"])
+    raised = replace(step(1, "raised"), raised_ts=DAY_MS, ack_deadline_ts=DAY_MS + 30_000)
+    told(history, raised, 1.0)
+    history.table = [raised]
+    deadline_s = 31.0
+    told(history, step(2, "escalated"), deadline_s + 12.0)
+    history.ended_s = deadline_s + 100.0
+    assert list(alert_checks.not_escalated(history, 10.0))
+    # One that begins a moment after the deadline, one that no worker feels, one that is long over.
+    history.faults = [
+        Fault("kill", "n", deadline_s + 0.1, deadline_s + 2.5, sudden=True),
+        Fault("drop", "t0", deadline_s + 3.0, deadline_s + 8.0, console="t0"),
+        Fault("kill", "n", deadline_s - 9.0, deadline_s - 8.0, sudden=True),
+    ]
+    assert list(alert_checks.not_escalated(history, 10.0)) == []
+    assert list(alert_checks.not_escalated(history, 9.0))
+
+
 def test_an_alert_that_nobody_acknowledged_and_that_did_not_escalate_is_found() -> None:
     history = History(watchers=["t0"], ended_s=100.0)
     kept = replace(step(1), raised_ts=DAY_MS, ack_deadline_ts=DAY_MS + 15_000, severity="critical")
