@@ -32,6 +32,8 @@ class RollCall:
         self._clock = clock
         self._took: set[str] = set()
         self._let_go: set[str] = set()
+        self._handed: list[str] = []
+        """Orphans that were given to this worker and are not adopted yet."""
         self._hurry = asyncio.Event()
         self._steady_since: float | None = None
         self._rounds = 0
@@ -104,21 +106,21 @@ class RollCall:
 
     async def adopt_orphans(self, adopt: Callable[[str], Awaitable[None]], mine: Callable[[], Collection[str]]) -> None:
         """Ask for orphans once, and have them adopted. Raises StoreUnavailable."""
-        found = await self._broker.orphans(self._owner, _AT_ONCE)
+        handed = self._handed
+        handed += await self._broker.orphans(self._owner, _AT_ONCE)
         self._rounds += 1
         if self._rounds % _STRAYS_EVERY == 0:
-            here = set(mine()) | self._took | self._let_go
-            found += sorted(await self._broker.owned(self._owner) - here)
-        if found:
+            here = set(mine()) | self._took | self._let_go | set(handed)
+            handed += sorted(await self._broker.owned(self._owner) - here)
+        if handed:
             await self.beat()  # who was living at the beat before may be the one that died
-        for session_id in found:
-            if self._resigned:
-                return
+        while handed and not self._resigned:
             try:
-                await adopt(session_id)
+                await adopt(handed[0])
             except StoreUnavailable:
-                raise
+                raise  # it and the rest are tried at the next look
             except Exception:
                 # One that cannot be read would take one worker after the other with it.
-                self.let_go(session_id)
-                _LOG.exception("a session could not be adopted", extra={"session_id": session_id})
+                self.let_go(handed[0])
+                _LOG.exception("a session could not be adopted", extra={"session_id": handed[0]})
+            del handed[0]

@@ -57,12 +57,25 @@ def unkept_causes(history: History, *, in_flight: bool) -> Iterator[tuple[str, s
 
 def out_of_order(history: History) -> Iterator[Violation]:
     """To each watcher the steps of a session come in the order of their numbers."""
+    for delivery, after in _late_orders(history):
+        if not history.cut_off_within(history.made_s(delivery.ts_ms), IN_FLIGHT_S):
+            text = f"{delivery.who} was told #{delivery.alert_seq} after #{after}"
+            yield Violation("out of order", delivery.session_id, text)
+
+
+def woken_words(history: History) -> int:
+    """Steps of a worker that was stopped before it could tell anybody, told when it woke up, after its heir's."""
+    late = [delivery for delivery, _ in _late_orders(history)]
+    return len({each.key for each in late if history.cut_off_within(history.made_s(each.ts_ms), IN_FLIGHT_S)})
+
+
+def _late_orders(history: History) -> Iterator[tuple[Delivery, int]]:
+    """What a watcher was told after a higher number of the same session, with that number."""
     newest: dict[tuple[str, str], int] = {}
     for delivery in history.deliveries():
         place = delivery.who, delivery.session_id
         if delivery.alert_seq < newest.get(place, 0):
-            text = f"{delivery.who} was told #{delivery.alert_seq} after #{newest[place]}"
-            yield Violation("out of order", delivery.session_id, text)
+            yield delivery, newest[place]
         newest[place] = max(newest.get(place, 0), delivery.alert_seq)
 
 

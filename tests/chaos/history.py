@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any, Final
 
 RESTLESS: Final = frozenset({"sample", "result", "state", "heartbeat", "received", "ping", "pong", "done"})
@@ -120,6 +121,11 @@ class History:
                 cursor = str(event.data["cursor"])
                 told.setdefault((event.who, cursor), _delivery(event, cursor))
         return list(told.values())
+
+    def made_s(self, ts_ms: int) -> float:
+        """When a step of this wall clock's time was made: most of them are told within milliseconds."""
+        apart = [delivery.at_s - delivery.ts_ms / 1_000 for delivery in self.deliveries()]
+        return ts_ms / 1_000 + (median(apart) if apart else 0.0)
 
     def cut_off_within(self, start_s: float, seconds: float) -> bool:
         """Whether a worker was killed or stopped within `seconds` from `start_s`: it may not have told anybody."""

@@ -57,6 +57,7 @@ def table(played: Played, found: Iterable[Violation]) -> str:
         "out of order": kinds["out of order"],
         "other violations": _counted(kind for kind in kinds.elements() if kind not in ("lost", "out of order")) or 0,
         "cut off before written": in_flight,
+        "cut off before told": alert_checks.woken_words(history),
         "reconnects": f"{len(came_back.seconds)} of clients, worst {came_back.worst:.2f} s",
         "delivery": f"p50 {_ms(delivered.quantile(0.5))}, p99 {_ms(delivered.quantile(0.99))}, "
         f"worst {_ms(delivered.worst)}",

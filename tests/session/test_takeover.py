@@ -12,7 +12,7 @@ from emdr_stream.broker.memory import MemoryBroker, MemoryHub
 from emdr_stream.domain import AlertKind, AlertState, Role, Source, Status
 from emdr_stream.endpoints.auth import Principal
 from emdr_stream.endpoints.distant import FRESH_S, command_elsewhere
-from emdr_stream.errors import CloseCode, ErrorCode, FencedOut, ProtocolError
+from emdr_stream.errors import CloseCode, ErrorCode, FencedOut, ProtocolError, StoreUnavailable
 from emdr_stream.session.registry import Opened, SessionRegistry
 from emdr_stream.session.roll import LEASE_MS
 from emdr_stream.session.standing import GAP_S, Standing
@@ -196,6 +196,28 @@ async def test_nobody_looks_for_orphans_before_it_has_itself_been_heard_for_a_le
         await until(lambda: seen == ["s1"])
         for task in tasks:
             task.cancel()
+
+
+async def test_orphans_that_could_not_be_adopted_yet_are_tried_again_at_the_next_look() -> None:
+    ward = Ward()
+    first, second = ward.worker("w1"), ward.worker("w2")
+    for session_id in ("s1", "s2", "s3"):
+        await opened(first, session_id)
+    await ward.dies(first)
+    tried: list[str] = []
+
+    async def adopt(session_id: str) -> None:
+        tried.append(session_id)
+        if len(tried) == 2:
+            raise StoreUnavailable("the broker went away in the midst of it")
+        await second.takeover.adopt_orphan(session_id)
+
+    await second.roll.beat()
+    with pytest.raises(StoreUnavailable):
+        await second.roll.adopt_orphans(adopt, lambda: second._runners)
+    assert len(second) == 1
+    await second.roll.adopt_orphans(adopt, lambda: second._runners)
+    assert len(second) == 3 and len(tried) == 4 and tried[1] == tried[2]
 
 
 async def test_a_worker_looks_for_orphans_again_after_an_outage_shorter_than_its_lease() -> None:

@@ -143,6 +143,19 @@ def test_a_step_of_a_stale_owner_is_found() -> None:
     assert "epoch 1 after 2" in next(alert_checks.stale_steps(history)).text
 
 
+def test_what_a_worker_was_stopped_before_telling_may_come_late_and_is_counted() -> None:
+    history = History(watchers=["t0"], ended_s=100.0)
+    for number in range(1, 8):
+        told(history, step(number, ts_ms=DAY_MS + 1_000 * number), float(number))
+    told(history, step(1_001, ts_ms=DAY_MS + 12_000), 12.0)
+    told(history, step(8, ts_ms=DAY_MS + 10_000), 13.0)
+    assert len(list(alert_checks.out_of_order(history))) == 1
+    history.faults = [Fault("stop", "n", 10.1, 13.0, sudden=True)]
+    assert list(alert_checks.out_of_order(history)) == [] and alert_checks.woken_words(history) == 1
+    history.faults = [Fault("stop", "n", 10.5, 13.0, sudden=True)]
+    assert len(list(alert_checks.out_of_order(history))) == 1 and alert_checks.woken_words(history) == 0
+
+
 def test_only_time_in_which_nothing_is_broken_counts_against_an_escalation() -> None:
     history = History(watchers=["t0", "t1"])
     raised = replace(step(1, "raised"), raised_ts=DAY_MS, ack_deadline_ts=DAY_MS + 30_000)
