@@ -53,6 +53,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=None, help="measured time of a run (default: by goal)")
     parser.add_argument("--rate", type=float, default=None, help="samples a second of a session (default: by goal)")
     parser.add_argument("--sessions", type=int, default=None, help="of stalls (default 950) and overload (2000)")
+    parser.add_argument("--results", type=float, default=60.0, help="most results a second, of stalls (default 60)")
     parser.add_argument("--rows", type=int, default=10_000_000, help="rows of seconds of dashboard (default 10^7)")
     parser.add_argument("--video", type=Path, default=_VIDEO, help=f"of a face (default {_VIDEO})")
     arguments = parser.parse_args()
@@ -76,7 +77,7 @@ def _alone(arguments: argparse.Namespace) -> bool:
     run: dict[str, Callable[[], bool | None]] = {
         "instructions": instructions.report,
         "beside": instructions.report_beside,
-        "stalls": lambda: stalls.report(sessions or 950, seconds or 10.0, rate_hz),
+        "stalls": lambda: stalls.report(sessions or 950, seconds or 10.0, rate_hz, arguments.results),
         "overload": lambda: overload.report(sessions or 2_000, rounds, seconds or 10.0, rate_hz),
         "dashboard": lambda: dashboard.report(arguments.rows),
         "expression": expression.report,

@@ -26,6 +26,8 @@ from benchmarks.ticks import Ticks
 from benchmarks.wire import ClientProtocol, handshake, masked_frame
 
 _CONNECT_AT_ONCE = 50
+_WAVE_S = 0.25
+"""Between two groups of sessions that arrive, where a plan says how many do so in a second."""
 _WELCOME_TIMEOUT_S = 30.0
 _FAREWELL_TIMEOUT_S = 5.0
 _LATE_S = 0.01
@@ -69,7 +71,10 @@ class _Session:
             self.protocol.write(masked_frame(hello))
 
     def send(self) -> None:
-        if self.gone.done() or self.refused:
+        if self.refused or not self.welcomed.done():
+            return
+        if self.gone.done():  # what is lost with its connection was to be sent, and is not answered
+            self._window.sent += 1
             return
         frame = masked_frame(self.script.message(self._number, self._sent_count))
         self._waiting.append((self._sent_count, time.perf_counter()))
@@ -127,9 +132,13 @@ async def run(plan: LoadPlan) -> LoadReport:
         _Session(number, script, window, closed_loop=plan.rate_hz is None) for number in range(plan.connections)
     ]
     rss_before_kib = await _hold(plan, sessions[: plan.held_before], window)
-    await _connect(plan, script, sessions[plan.held_before :])
+    if plan.arrivals_hz is None:
+        await _connect(plan, script, sessions[plan.held_before :])
+        stop = _start_sending(plan, sessions, window)
+    else:
+        stop = _start_sending(plan, sessions, window)
+        await _connect(plan, script, sessions)
     spent = _Spent(plan.server_pid)
-    stop = _start_sending(plan, sessions, window)
     await asyncio.sleep(plan.warmup_s)
     _reset(window, script)
     began = spent.begin()
@@ -220,10 +229,13 @@ async def _connect(plan: LoadPlan, script: Script, sessions: list[_Session]) -> 
         session.begin()
         await session.welcomed
 
-    async with asyncio.timeout(_WELCOME_TIMEOUT_S):
-        for first in range(0, len(sessions), _CONNECT_AT_ONCE):
+    at_once = _CONNECT_AT_ONCE if plan.arrivals_hz is None else round(plan.arrivals_hz * _WAVE_S)
+    pause_s = 0.0 if plan.arrivals_hz is None else _WAVE_S
+    async with asyncio.timeout(_WELCOME_TIMEOUT_S + pause_s * len(sessions) / at_once):
+        for first in range(0, len(sessions), at_once):
             async with asyncio.TaskGroup() as group:
-                for session in sessions[first : first + _CONNECT_AT_ONCE]:
+                group.create_task(asyncio.sleep(pause_s))
+                for session in sessions[first : first + at_once]:
                     group.create_task(open_one(session))
 
 

@@ -14,6 +14,8 @@ class LoadPlan:
         bursts: Let all sessions send at the same moment, `rate_hz` times a second, instead of in turn.
         held_before: So many of the connections are opened first, and have sent for `warmup_s`, before the server's
             memory is read for the first time: what the server needs once is then there.
+        arrivals_hz: So many sessions arrive in a second, each of which sends from its welcome on; none: all are opened
+            before anyone sends.
         settle_s: How long to wait after the last connection has closed.
     """
 
@@ -27,6 +29,7 @@ class LoadPlan:
     bursts: bool = False
     warmup_s: float = 1.0
     held_before: int = 0
+    arrivals_hz: float | None = None
     settle_s: float = 0.0
     server_pid: int | None = None
     host: str = "127.0.0.1"

@@ -89,9 +89,10 @@ class StreamScript:
 
     subprotocol: str | None = "emdr.v1.msgpack"
 
-    def __init__(self, token: str, rate_hz: float, users: str = "bench") -> None:
+    def __init__(self, token: str, rate_hz: float, users: str = "bench", result_rate_hz: float = 60.0) -> None:
         self.counts: Counter[str] = Counter()
         self._token = token
+        self._result_rate_hz = result_rate_hz
         self._users = users
         self._period_ms = 1_000.0 / rate_hz
         self._began_ms: dict[int, float] = {}
@@ -101,8 +102,9 @@ class StreamScript:
         self._ts_at = self._variants[0].index(b"\xa2ts\xcb") + 4
 
     def hello(self, session: int) -> bytes | str | None:
-        fields: dict[str, Any] = {"type": "hello", "token": self._token, "source": "emotion", "result_rate_hz": 60.0}
-        return msgspec.msgpack.encode({**fields, "user": f"{self._users}-{session}"})
+        fields: dict[str, Any] = {"type": "hello", "token": self._token, "source": "emotion"}
+        own = {"user": f"{self._users}-{session}", "result_rate_hz": self._result_rate_hz}
+        return msgspec.msgpack.encode({**fields, **own})
 
     def is_welcome(self, payload: bytes) -> bool | None:
         message = msgspec.msgpack.decode(payload)
@@ -163,9 +165,9 @@ def sample(chance: random.Random) -> bytes:
 SAMPLE_BYTES: Final = len(sample(random.Random(0)))
 
 
-def stream(token: str, rate_hz: float, users: str = "bench") -> Script:
+def stream(token: str, rate_hz: float, users: str = "bench", result_rate_hz: float = 60.0) -> Script:
     """Make a `StreamScript`: `script="benchmarks.scripts:stream"`."""
-    return StreamScript(token, rate_hz, users)
+    return StreamScript(token, rate_hz, users, result_rate_hz)
 
 
 def state() -> bytes:

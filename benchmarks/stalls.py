@@ -16,7 +16,7 @@ from benchmarks.stall import LIMIT_S, Log, Stall, blamed
 _SHOWN = 12
 
 
-def report(sessions: int, seconds: float, rate_hz: float) -> None:
+def report(sessions: int, seconds: float, rate_hz: float, result_rate_hz: float) -> None:
     """Put the service under load, every entry into its code timed (some 2 µs each), and print what that shows."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "stalls.json"
@@ -29,7 +29,7 @@ def report(sessions: int, seconds: float, rate_hz: float) -> None:
                     server_pid=ours.pid,
                     path="/v1/stream",
                     script="benchmarks.scripts:stream",
-                    script_args={"token": ours.token, "rate_hz": rate_hz},
+                    script_args={"token": ours.token, "rate_hz": rate_hz, "result_rate_hz": result_rate_hz},
                 )
             )
         log = msgspec.json.decode(file.read_bytes(), type=Log).between(told.began, told.began + told.seconds)
@@ -46,7 +46,7 @@ def _print_entries(log: Log, told: LoadReport) -> None:
     if len(log.marks) < 2:
         raise RuntimeError("too short to say where the time goes: measure for three seconds at least (--seconds)")
     first, last = log.marks[0], log.marks[-1]
-    messages = told.replies * (last.at - first.at) / told.seconds
+    messages = told.sent * (last.at - first.at) / told.seconds
     spent = {what: last.spent_s[what] - first.spent_s.get(what, 0.0) for what in last.spent_s}
     print("\n    calls  µs a call  µs a message")
     for what in sorted(spent, key=lambda each: -spent[each])[:_SHOWN]:

@@ -39,7 +39,7 @@ class Probe(Protocol):
         """How late the event loop last ran a timer, in seconds."""
 
     async def parts(self) -> Sequence[Part]:
-        """Models, redis, postgres, journal, migrations, each looked at now."""
+        """Models, stores, migrations, faces, journal, room for sessions, each looked at now."""
 
     def metrics(self) -> bytes:
         """The text of this worker's own metrics."""

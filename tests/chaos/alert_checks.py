@@ -58,7 +58,7 @@ def unkept_causes(history: History, *, in_flight: bool) -> Iterator[tuple[str, s
 def out_of_order(history: History) -> Iterator[Violation]:
     """To each watcher the steps of a session come in the order of their numbers."""
     for delivery, after in _late_orders(history):
-        if not history.cut_off_within(history.made_s(delivery.ts_ms), IN_FLIGHT_S):
+        if not _was_stopped(history, delivery):
             text = f"{delivery.who} was told #{delivery.alert_seq} after #{after}"
             yield Violation("out of order", delivery.session_id, text)
 
@@ -66,7 +66,14 @@ def out_of_order(history: History) -> Iterator[Violation]:
 def woken_words(history: History) -> int:
     """Steps of a worker that was stopped before it could tell anybody, told when it woke up, after its heir's."""
     late = [delivery for delivery, _ in _late_orders(history)]
-    return len({each.key for each in late if history.cut_off_within(history.made_s(each.ts_ms), IN_FLIGHT_S)})
+    return len({each.key for each in late if _was_stopped(history, each)})
+
+
+def _was_stopped(history: History, told: Delivery) -> bool:
+    """Whether a worker was stopped so soon after the step was made that it may have told nobody."""
+    made_s = history.made_s(told.ts_ms)
+    stops = [fault for fault in history.faults if fault.sudden and fault.kind.startswith("SIGSTOP")]
+    return any(made_s <= fault.start_s <= made_s + IN_FLIGHT_S for fault in stops)
 
 
 def _late_orders(history: History) -> Iterator[tuple[Delivery, int]]:

@@ -150,9 +150,9 @@ def test_what_a_worker_was_stopped_before_telling_may_come_late_and_is_counted()
     told(history, step(1_001, ts_ms=DAY_MS + 12_000), 12.0)
     told(history, step(8, ts_ms=DAY_MS + 10_000), 13.0)
     assert len(list(alert_checks.out_of_order(history))) == 1
-    history.faults = [Fault("stop", "n", 10.1, 13.0, sudden=True)]
+    history.faults = [Fault("SIGSTOP of a worker", "n", 10.1, 13.0, sudden=True)]
     assert list(alert_checks.out_of_order(history)) == [] and alert_checks.woken_words(history) == 1
-    history.faults = [Fault("stop", "n", 10.5, 13.0, sudden=True)]
+    history.faults = [Fault("SIGSTOP of a worker", "n", 10.5, 13.0, sudden=True)]
     assert len(list(alert_checks.out_of_order(history))) == 1 and alert_checks.woken_words(history) == 0
 
 

@@ -12,7 +12,7 @@ const REFUSALS = { 4409: "replaced", 4504: "over", 4508: "hello", 4500: "ticket"
 /**
  * @typedef {object} Situation
  * @property {boolean} ended @property {number | null} closedWith a final close code
- * @property {string | null} refusedFor the code of the error that was told before it, or before the newest try
+ * @property {string | null} refusedFor the code of the newest error that ended a connection
  * @property {boolean} welcomed whether the session has ever been connected @property {boolean} connected
  * @property {boolean} paused @property {string | null} cause @property {"client" | "therapist" | null} resumeRequires
  * @property {"rest" | "moving" | "ending"} light @property {boolean} rating whether a rating is due

@@ -105,7 +105,7 @@ export const en = {
 
   "connecting.title": "Connecting",
   "connecting.text": "One moment. The light waits.",
-  "connecting.full": "The service has no free place at the moment. It is tried again and again; tell your therapist if it takes long.",
+  "connecting.full": "The service cannot take you at the moment. It is tried again and again; tell your therapist if it takes long.",
   "connecting.slow": "The service does not answer yet. It is tried again and again; you need not do anything.",
 
   "ready.first": "When you are ready",
