@@ -143,7 +143,9 @@ class Service:
         self._doubted = asyncio.Event()
         self._standing = Standing(time.monotonic(), self._doubted.set)
         departures = Departures()
-        self._strain = Strain(settings.server.max_load)
+        server = settings.server
+        self._strain = Strain(server.max_load)
+        self._room = Room(self.metrics, time.monotonic, server.max_sessions, server.max_sessions_per_user, self._strain)
         self._predictor = BatchPredictor(
             self._versions.model.graph.bound(BATCH_ROWS),
             loop,
@@ -185,12 +187,12 @@ class Service:
             owner=self._owner,
             models=self.models.references,
             looked_by=self._versions.faces,
-            room=self._room(),
+            room=self._room,
             record=self._recorder.open if self._recorder else None,
             erased=self._let_go,
             doubted=self._doubted,
         )
-        self._loop = LoopWatch(self.metrics, self._standing, self._strain, self.registry, self._look_each_second)
+        self._watch = LoopWatch(self.metrics, self._standing, self._strain, self.registry, self._look_each_second)
         lane = lane_limits(settings)
         browser_faces = load_shared_faces(settings.model_dir or default_models_dir())
         self._cameras = Cameras(self._faces, browser_faces, settings.session.limits, self.metrics, time.monotonic)
@@ -219,7 +221,7 @@ class Service:
         self.rest = rest_app(self._rest_parts(), OPERATIONS)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         sums = RollUpKeeper(self.archive)
-        works = (self.registry.keep(), self._check_stores(), self._loop.run(), sums.run())
+        works = (self.registry.keep(), self._check_stores(), self._watch.run(), sums.run())
         tasks = [group.create_task(work) for work in works]
         stack.callback(lambda: [task.cancel() for task in tasks])
 
@@ -272,7 +274,7 @@ class Service:
     # the operator's questions -------------------------------------------------------------------------------------
 
     def event_loop_lag_s(self) -> float:
-        return self._loop.lag_s
+        return self._watch.lag_s
 
     async def parts(self) -> Sequence[Part]:
         away = self._away
@@ -285,7 +287,7 @@ class Service:
             Part("faces", self._faces.available, self._faces.why, required=False),
             Part("expressions", not (without := self._faces.no_expression), without or "", required=False),
             Part("journal", journal, "" if journal else "the alert journal cannot be written: is the disk full?"),
-            Part("room", not (strained := self._strain.told), strained, required=False),
+            Part("room", not (full := self._room.told(len(self.registry))), full, required=False),
             Part("sessions", not self.registry.draining, "the service is stopping" if self.registry.draining else ""),
         )
 
@@ -367,11 +369,7 @@ class Service:
 
     def _models_ran(self, rows: int, queued_s: float, infer_s: float) -> None:
         self.metrics.models_ran(rows, queued_s, infer_s)
-        self._strain.waited(rows, queued_s)
-
-    def _room(self) -> Room:
-        server = self.settings.server
-        return Room(self.metrics, time.monotonic, server.max_sessions, server.max_sessions_per_user, self._strain)
+        self._strain.rows_waited(rows, queued_s)
 
     def _journal_problem(self, problem: str) -> None:
         self.metrics.alert_journal_failed()

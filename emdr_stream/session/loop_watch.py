@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from emdr_stream.session.standing import Standing
-from emdr_stream.session.strain import Strain
+from emdr_stream.session.strain import Census, Strain
 from emdr_stream.telemetry.metrics import Metrics
 
 _EVERY_S: Final = 0.1
@@ -16,9 +16,7 @@ _LONGER_LOOK_S: Final = 1.0
 class Sessions(Protocol):
     """What is asked of a worker's registry."""
 
-    def __len__(self) -> int: ...
-
-    def young(self) -> int: ...
+    def census(self) -> Census: ...
 
 
 class LoopWatch:
@@ -50,14 +48,13 @@ class LoopWatch:
             self._standing.see(now)
             self.lag_s = max(0.0, now - due)
             self._metrics.event_loop_lag(self.lag_s)
-            self._strain.waited(1, self.lag_s)
+            self._strain.timer_waited(self.lag_s)
             if now - looked >= _LONGER_LOOK_S:
                 looked = now
                 self._look_at_load(now)
                 self._each_second(now)
 
     def _look_at_load(self, now: float) -> None:
-        young = self._sessions.young()
         # This coroutine runs in the loop's thread, whose time it is.
-        self._strain.look(now, time.thread_time(), len(self._sessions) - young, young)
+        self._strain.look(now, time.thread_time(), self._sessions.census())
         self._metrics.load(self._strain.load)

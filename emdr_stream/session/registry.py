@@ -19,7 +19,7 @@ import msgspec
 
 from emdr_stream.broker.base import Broker
 from emdr_stream.domain import Source, Status
-from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
+from emdr_stream.errors import ErrorCode, FatalProtocolError, ProtocolError, StoreUnavailable
 from emdr_stream.inference.choice import Choice
 from emdr_stream.pipeline.baseline import BaselinePrior
 from emdr_stream.session import denials
@@ -32,6 +32,7 @@ from emdr_stream.session.ports import SessionRecord, Surroundings
 from emdr_stream.session.roll import RollCall
 from emdr_stream.session.room import Room
 from emdr_stream.session.runner import SessionRunner
+from emdr_stream.session.strain import Census
 from emdr_stream.session.switchboard import Request, Switchboard
 from emdr_stream.session.takeover import Takeover
 from emdr_stream.store.base import Record, RecordKind
@@ -125,9 +126,11 @@ class SessionRegistry:
     def __len__(self) -> int:
         return len(self._runners)
 
-    def young(self) -> int:
-        """How many sessions have no baseline yet, so that the models are not asked about them."""
-        return sum(not runner.core.perception.baseline.ready for runner in self._runners.values())
+    def census(self) -> Census:
+        """How many sessions there are, by what they cost."""
+        here = [runner for runner in self._runners.values() if runner.socket is not None]
+        grown = sum(runner.core.perception.baseline.ready for runner in here)
+        return Census(grown, len(here) - grown, len(self._runners) - len(here))
 
     def get(self, session_id: str) -> SessionRunner | None:
         return self._runners.get(session_id)
@@ -152,7 +155,7 @@ class SessionRegistry:
                 yield runner
 
     async def open(self, hello: Hello, user: str, sid: str | None) -> Opened:
-        """A new session. Raises FatalProtocolError when this worker or its user is full, or the id may be taken."""
+        """A new session. Raises FatalProtocolError: no room (`Room.check_new`), or the id may be taken."""
         session_id = sid or f"s{secrets.token_hex(8)}"
         async with self._door(session_id):
             return await self._open(session_id, hello, user, sid)
@@ -171,13 +174,16 @@ class SessionRegistry:
             prior=BaselinePrior(),
         )
         epoch = await self._claim(session_id)
-        self._check_room(user)
+        try:
+            self._check_room(user)
+        except FatalProtocolError:
+            self.keeper.unclaimed.discard(session_id)
+            raise
         # Others may speak since the broker was asked.
         facts = msgspec.structs.replace(facts, models=self._models_of(hello.source, session_id))
         core = SessionCore(facts, self._around.session)
         core.care.state.epoch = epoch
         runner = self._adopt(core, self._around.clock())
-        self._room.took()
         token = self._new_token(runner)
         if session_id not in self.keeper.unclaimed:
             # A client that loses its socket at once may come back to a worker that knows it from the broker alone.
@@ -189,7 +195,7 @@ class SessionRegistry:
         """A session that lives here, or whose snapshot another worker left.
 
         Raises FatalProtocolError: unknown_session, session_over (4504), resume_denied for a wrong token (4503),
-        overloaded (1013) while it cannot be known.
+        overloaded (1013) while it cannot be known, or there is no room for another worker's.
         """
         session_id = hello.session_id
         if session_id is None:
@@ -311,6 +317,7 @@ class SessionRegistry:
         self._runners[runner.session_id] = runner
         self.keeper.take(runner)
         self.roll.took(runner.session_id)
+        self._room.took()
         return runner
 
     async def _claim(self, session_id: str, at_least: int = 0) -> int:
@@ -326,7 +333,7 @@ class SessionRegistry:
         return self._doors.setdefault(session_id, asyncio.Lock())
 
     def _check_room(self, user: str | None = None) -> None:
-        """Asked again after every wait: others may have come meanwhile, or the end. `user`: whose new session it is."""
+        """Of a new session asked again after every wait: others may have come, or the end. `user`: whose it is."""
         if self.draining:
             raise denials.stopping()
         if user is None:

@@ -38,6 +38,8 @@ class RollCall:
         self._steady_since: float | None = None
         self._rounds = 0
         self._resigned = False
+        self._unknown = False
+        """A beat found that the lease was over, and that is not dealt with yet."""
         self.living: frozenset[str] = frozenset()
 
     def took(self, session_id: str) -> None:
@@ -55,13 +57,14 @@ class RollCall:
         """Beat until the worker resigns. `mine`: the sessions that live here."""
         while not self._resigned:
             try:
-                known = await self.beat()
-                if not known:
+                await self.beat()
+                if self._unknown:
                     # The first beat, or the lease was over: the broker may know nothing of us.
                     self._took |= set(mine())
-                if not known or self._steady_since is None:
+                if self._unknown or self._steady_since is None:
                     # The broker may have slept, or we have: we call nobody dead before a lease without a break.
                     self._steady_since = self._clock()
+                self._unknown = False
             except StoreUnavailable:
                 self._steady_since = None
             with suppress(TimeoutError):
@@ -91,6 +94,7 @@ class RollCall:
             self._let_go |= let_go - self._took
             raise
         self.living = roll.living
+        self._unknown |= not roll.known
         return roll.known
 
     async def lives(self, owner: str) -> bool:
@@ -118,7 +122,8 @@ class RollCall:
             try:
                 await adopt(handed[0])
             except StoreUnavailable:
-                raise  # it and the rest are tried at the next look
+                handed.append(handed.pop(0))  # all are tried at the next look, the others first
+                raise
             except Exception:
                 # One that cannot be read would take one worker after the other with it.
                 self.let_go(handed[0])

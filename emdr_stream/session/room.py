@@ -22,7 +22,8 @@ class Room:
         most_per_user: int = 0,
         strain: Strain | None = None,
     ) -> None:
-        """`most_per_user`: 0 is no limit."""
+        """`clock`: monotonic seconds. `most`: live sessions; of one user `most_per_user`, 0 is no limit. `strain`: None
+        is no limit on the load."""
         self._metrics = metrics
         self._clock = clock
         self._most = most
@@ -46,16 +47,23 @@ class Room:
         """Raises FatalProtocolError unless a session of another worker may be taken over, whose client has come here.
 
         It is refused later than a new one: its client waits, with the stimulus at rest. But the sessions of a worker
-        that died must not drown the next one, and with it all that live there.
+        that died must not drown the next one, and with it all that live there. One that was adopted lives here.
         """
         self._check_number(sessions)
-        if self._strain.drowning:
+        if self._strain.drowns(self._clock()):
             self._metrics.refused(Refusal.LOAD)
             raise denials.strained()
 
     def took(self) -> None:
-        """A session was opened."""
+        """A session lives here from now on."""
         self._strain.came(self._clock())
+
+    def told(self, sessions: int) -> str:
+        """Why none of the new would be let in now, in words; empty while they would."""
+        if sessions >= self._most:
+            return f"there are {sessions} sessions, as many as there may be (EMDR_MAX_SESSIONS)"
+        strained = self._strain.told(self._clock())
+        return f"{strained} (EMDR_MAX_LOAD)" if strained else ""
 
     def _check_number(self, sessions: int) -> None:
         if sessions >= self._most:

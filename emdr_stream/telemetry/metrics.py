@@ -92,7 +92,7 @@ class Metrics:
         self._loop_lag = Histogram("emdr_event_loop_lag_seconds", "How late the event loop runs its timers.", _LAG)
         self._pubsub_lag = Histogram("emdr_pubsub_lag_seconds", "From publishing a notice to its arrival.", _LAG)
         self._unsent = Tally("emdr_notices_unsent", "Live notices that other workers lost: a full buffer, or no Redis.")
-        self._load = Level("emdr_load_ratio", "Share of a core that a worker's sessions need; above 1 is too much.")
+        self._load = Level("emdr_load_ratio", "Share of a core that its sessions need, were all there and scored.")
         self._queue = Level("emdr_inference_queue_depth", "Feature rows that wait for the models.")
         self._store_up = Level(
             "emdr_store_up", "1 if a store answers and takes writes, else 0.", ("store",), StoreLabel

@@ -13,7 +13,7 @@ from emdr_stream.endpoints.auth import Principal
 from emdr_stream.endpoints.client import _user_of
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, StoreUnavailable
 from emdr_stream.session.registry import Opened, SessionRegistry
-from emdr_stream.session.strain import DROWNING_S, MOST_WAIT_S, Strain
+from emdr_stream.session.strain import DROWNING_S, MOST_WAIT_S, SHARE, Census, Strain
 from emdr_stream.wire.codec import JSON, STREAM_CODECS
 from emdr_stream.wire.orders import Forget
 from emdr_stream.wire.stream import Bye, Hello, ResumeClaim, Stop
@@ -158,8 +158,8 @@ def strained(wait_s: float) -> Strain:
     """A worker whose rows wait for so long."""
     strain = Strain(0.8)
     for second in range(5):
-        strain.look(float(second), 0.0, 1, 0)
-        strain.waited(100, wait_s)
+        strain.look(float(second), 0.0, Census(grown=1))
+        strain.rows_waited(100, wait_s)
     return strain
 
 
@@ -174,7 +174,7 @@ async def test_a_strained_worker_opens_no_more_sessions_and_keeps_those_it_has()
     opened = await registry.open(HELLO, "u1", None)
     wire = attach(opened)
     for second in range(5):
-        strain.look(float(second), 0.9 * second, 1, 0)
+        strain.look(float(second), 0.9 * second, Census(grown=1))
     with pytest.raises(FatalProtocolError) as refusal:
         await registry.open(HELLO, "u2", None)
     assert (refusal.value.code, refusal.value.close_code) == (ErrorCode.OVERLOADED, CloseCode.OVERLOADED)
@@ -189,6 +189,21 @@ async def test_a_strained_worker_opens_no_more_sessions_and_keeps_those_it_has()
     await registry.keeper.save(back.runner)
     other = registry_of(World(), MemoryBroker(hub, "w2"), "w2", strain=strained(MOST_WAIT_S * 2))
     assert (await other.resume(*claim_of(back), "u1")).runner.session_id == opened.runner.session_id
+
+
+async def test_the_registry_counts_its_sessions_by_what_they_cost() -> None:
+    world = World()
+    strain = Strain(0.8)
+    registry = registry_of(world, MemoryBroker(), strain=strain)
+    assert registry.census() == (0, 0, 0)
+    young, grown, away = [await registry.open(HELLO, user, None) for user in ("u1", "u2", "u3")]
+    attach(young)
+    attach(grown)
+    stream(world, grown.runner, 4)
+    away.runner.detach(attach(away))
+    assert registry.census() == (1, 1, 1)
+    assert [strain.admits(world.now), len(registry)] == [True, 3]
+    assert strain._expected(world.now) == pytest.approx(3 * SHARE), "those that were let in count at once"
 
 
 async def test_one_that_drowns_takes_no_other_workers_session() -> None:

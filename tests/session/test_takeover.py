@@ -217,7 +217,8 @@ async def test_orphans_that_could_not_be_adopted_yet_are_tried_again_at_the_next
         await second.roll.adopt_orphans(adopt, lambda: second._runners)
     assert len(second) == 1
     await second.roll.adopt_orphans(adopt, lambda: second._runners)
-    assert len(second) == 3 and len(tried) == 4 and tried[1] == tried[2]
+    assert len(second) == 3 and len(tried) == 4
+    assert tried[2] != tried[1] == tried[3], "what could not be had is tried last"
 
 
 async def test_a_worker_looks_for_orphans_again_after_an_outage_shorter_than_its_lease() -> None:
@@ -271,6 +272,23 @@ async def test_a_worker_whose_own_lease_was_over_calls_nobody_dead_and_tells_wha
         await pulse(ward, registry)
         assert ward.hub.owned["w1"] == {"s1"}
         assert registry.roll._steady_since != steady
+        beating.cancel()
+
+
+async def test_whoever_beats_first_after_its_lease_was_over_the_worker_tells_what_it_has_anew() -> None:
+    """A look for orphans beats too; that the broker no longer knew this worker must not be forgotten for that."""
+    ward = Ward()
+    registry = ward.worker("w1")
+    await opened(registry)
+    async with asyncio.TaskGroup() as group:
+        beating = group.create_task(registry.roll.run(lambda: registry._runners))
+        await until(lambda: ward.hub.owned.get("w1") == {"s1"})
+        ward.hub.leases_ms.clear()
+        ward.hub.owned.clear()
+        assert not await registry.roll.lives("another worker")
+        await pulse(ward, registry)
+        await pulse(ward, registry)
+        assert ward.hub.owned["w1"] == {"s1"}
         beating.cancel()
 
 

@@ -132,9 +132,9 @@ async def test_one_user_may_not_fill_the_worker_with_sessions_that_they_left(sma
 
 
 async def test_a_worker_with_as_much_to_do_as_it_can_tells_the_new_to_come_back_and_serves_the_others() -> None:
-    with service(max_load="0.05") as worker:  # of a core: a few busy clients reach it on any machine
+    with service(max_load="0.03") as worker:  # of a core: some busy clients reach it on any machine
         async with contextlib.AsyncExitStack() as stack:
-            clients = [await stack.enter_async_context(stream(worker, f"u{number}")) for number in range(4)]
+            clients = [await stack.enter_async_context(stream(worker, f"u{number}")) for number in range(8)]
             for client in clients:
                 await stack.enter_async_context(beside(keeps_sending(client)))
             refused = await refused_by_load(worker)
@@ -143,14 +143,13 @@ async def test_a_worker_with_as_much_to_do_as_it_can_tells_the_new_to_come_back_
             assert error["retry_after_ms"] > 0
             assert refusals(worker, "load") >= 1
             told = await strained_readiness(worker)
-            assert "takes no new sessions" in told["parts"]["room"]["why"]
-            assert metric(worker, "emdr_load_ratio") > 0.05
+            assert "EMDR_MAX_LOAD" in told["parts"]["room"]["why"]
             assert told["ready"], "a load balancer must not take the worker from those who come back"
             # Those who are here are answered, and one that loses its socket comes back.
             await clients[0].wait_for("result", after=len(clients[0].messages))
             back = resume_of(clients[-1])
             await clients[-1].connection.close()
-            async with stream(worker, "u3", **back) as again:
+            async with stream(worker, "u7", **back) as again:
                 assert again.of("welcome")[0]["resumed"]
         # When they have gone there is room again: `stream` comes back as often as it is told to.
         async with stream(worker, "late"):
