@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from emdr_stream import __version__
 from emdr_stream.alerts.legacy import folder_of
 from emdr_stream.alerts.log import AlertLog
-from emdr_stream.broker.base import Broker
+from emdr_stream.broker.base import EVERYBODY, Broker
 from emdr_stream.broker.redis import RedisBroker
 from emdr_stream.clock import wall_ms
 from emdr_stream.domain import Source
@@ -192,7 +192,13 @@ class Service:
             erased=self._let_go,
             doubted=self._doubted,
         )
-        self._watch = LoopWatch(self.metrics, self._standing, self._strain, self.registry, self._look_each_second)
+        self._watch = LoopWatch(
+            self.metrics,
+            self._standing,
+            self._strain,
+            lambda: self.registry.of_users((EVERYBODY,)),
+            self._look_each_second,
+        )
         lane = lane_limits(settings)
         browser_faces = load_shared_faces(settings.model_dir or default_models_dir())
         self._cameras = Cameras(self._faces, browser_faces, settings.session.limits, self.metrics, time.monotonic)

@@ -2,9 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Final
 
+from emdr_stream.session.runner import SessionRunner
 from emdr_stream.session.standing import Standing
 from emdr_stream.session.strain import Census, Strain
 from emdr_stream.telemetry.metrics import Metrics
@@ -13,10 +15,14 @@ _EVERY_S: Final = 0.1
 _LONGER_LOOK_S: Final = 1.0
 
 
-class Sessions(Protocol):
-    """What is asked of a worker's registry."""
-
-    def census(self) -> Census: ...
+def census_of(sessions: Iterable[SessionRunner]) -> Census:
+    """How many of these sessions there are by what they cost; those that are over never come back, and are left out."""
+    counts = Counter(
+        "away" if session.socket is None else "grown" if session.core.perception.baseline.ready else "young"
+        for session in sessions
+        if not session.over
+    )
+    return Census(**counts)
 
 
 class LoopWatch:
@@ -27,10 +33,11 @@ class LoopWatch:
         metrics: Metrics,
         standing: Standing,
         strain: Strain,
-        sessions: Sessions,
+        sessions: Callable[[], Iterable[SessionRunner]],
         each_second: Callable[[float], None],
     ) -> None:
-        """`each_second` is called with the monotonic time, for what else is to be looked at."""
+        """`sessions` gives those that live here. `each_second` is called with the monotonic time, for what else is to
+        be looked at."""
         self.lag_s = 0.0
         self._metrics = metrics
         self._standing = standing
@@ -56,5 +63,5 @@ class LoopWatch:
 
     def _look_at_load(self, now: float) -> None:
         # This coroutine runs in the loop's thread, whose time it is.
-        self._strain.look(now, time.thread_time(), self._sessions.census())
+        self._strain.look(now, time.thread_time(), census_of(self._sessions()))
         self._metrics.load(self._strain.load)

@@ -32,7 +32,6 @@ from emdr_stream.session.ports import SessionRecord, Surroundings
 from emdr_stream.session.roll import RollCall
 from emdr_stream.session.room import Room
 from emdr_stream.session.runner import SessionRunner
-from emdr_stream.session.strain import Census
 from emdr_stream.session.switchboard import Request, Switchboard
 from emdr_stream.session.takeover import Takeover
 from emdr_stream.store.base import Record, RecordKind
@@ -125,12 +124,6 @@ class SessionRegistry:
 
     def __len__(self) -> int:
         return len(self._runners)
-
-    def census(self) -> Census:
-        """How many sessions there are, by what they cost."""
-        here = [runner for runner in self._runners.values() if runner.socket is not None]
-        grown = sum(runner.core.perception.baseline.ready for runner in here)
-        return Census(grown, len(here) - grown, len(self._runners) - len(here))
 
     def get(self, session_id: str) -> SessionRunner | None:
         return self._runners.get(session_id)

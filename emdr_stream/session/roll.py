@@ -81,8 +81,8 @@ class RollCall:
                 if self._steady_since is not None and self._clock() - self._steady_since >= _STEADY_S:
                     await self.adopt_orphans(adopt, mine)
 
-    async def beat(self, lease_ms: int = LEASE_MS) -> bool:
-        """Say that this worker lives; gives whether it counted as living until now. Raises StoreUnavailable."""
+    async def beat(self, lease_ms: int = LEASE_MS) -> None:
+        """Say that this worker lives. Raises StoreUnavailable."""
         self._hurry.clear()
         took, let_go = self._took, self._let_go
         self._took, self._let_go = set(), set()
@@ -95,7 +95,6 @@ class RollCall:
             raise
         self.living = roll.living
         self._unknown |= not roll.known
-        return roll.known
 
     async def lives(self, owner: str) -> bool:
         """Whether a worker is there; one that has just come may be unknown yet. Raises StoreUnavailable."""

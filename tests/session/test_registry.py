@@ -12,6 +12,7 @@ from emdr_stream.domain import Role, Source, Status
 from emdr_stream.endpoints.auth import Principal
 from emdr_stream.endpoints.client import _user_of
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, StoreUnavailable
+from emdr_stream.session.loop_watch import census_of
 from emdr_stream.session.registry import Opened, SessionRegistry
 from emdr_stream.session.strain import DROWNING_S, MOST_WAIT_S, SHARE, Census, Strain
 from emdr_stream.wire.codec import JSON, STREAM_CODECS
@@ -191,19 +192,24 @@ async def test_a_strained_worker_opens_no_more_sessions_and_keeps_those_it_has()
     assert (await other.resume(*claim_of(back), "u1")).runner.session_id == opened.runner.session_id
 
 
-async def test_the_registry_counts_its_sessions_by_what_they_cost() -> None:
+async def test_sessions_are_counted_by_what_they_cost() -> None:
     world = World()
     strain = Strain(0.8)
     registry = registry_of(world, MemoryBroker(), strain=strain)
-    assert registry.census() == (0, 0, 0)
+    assert census_of(registry.of_users(("*",))) == (0, 0, 0)
     young, grown, away = [await registry.open(HELLO, user, None) for user in ("u1", "u2", "u3")]
     attach(young)
     attach(grown)
     stream(world, grown.runner, 4)
     away.runner.detach(attach(away))
-    assert registry.census() == (1, 1, 1)
+    assert census_of(registry.of_users(("*",))) == (1, 1, 1)
     assert [strain.admits(world.now), len(registry)] == [True, 3]
     assert strain._expected(world.now) == pytest.approx(3 * SHARE), "those that were let in count at once"
+    # One that is over waits for the acknowledgement of its alert alone: nobody comes back to it.
+    grown.runner.take(Stop(), world.now)
+    grown.runner.take(Bye(), world.now)
+    assert len(registry) == 3 and grown.runner.over
+    assert census_of([young.runner, grown.runner, away.runner]) == (0, 1, 1)
 
 
 async def test_one_that_drowns_takes_no_other_workers_session() -> None:

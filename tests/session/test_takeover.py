@@ -1,8 +1,9 @@
 """A worker dies, sleeps or gives way: its sessions go on elsewhere, paused, and it changes nothing more."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import msgspec
@@ -184,16 +185,23 @@ async def test_nobody_looks_for_orphans_before_it_has_itself_been_heard_for_a_le
 
     await MemoryBroker(ward.hub, "w1").beat("w1", 1, took=["s1"])
     ward.world.pass_s(1)
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(second.roll.run(lambda: ())),
-            group.create_task(second.roll.look_for_orphans(adopt, lambda: ())),
-        ]
-        await until(lambda: "w2" in second.roll.living)
+    async with looking(second, adopt):
         assert seen == []
         for _ in range(8):  # half a second each
             await pulse(ward, second)
         await until(lambda: seen == ["s1"])
+
+
+@contextlib.asynccontextmanager
+async def looking(registry: SessionRegistry, adopt: Callable[[str], Awaitable[None]]) -> AsyncIterator[None]:
+    """The worker beats and looks for orphans, and was heard once."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(registry.roll.run(lambda: ())),
+            group.create_task(registry.roll.look_for_orphans(adopt, lambda: ())),
+        ]
+        await until(lambda: registry.roll._owner in registry.roll.living)
+        yield
         for task in tasks:
             task.cancel()
 
@@ -231,12 +239,7 @@ async def test_a_worker_looks_for_orphans_again_after_an_outage_shorter_than_its
     async def adopt(session_id: str) -> None:
         seen.append(session_id)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(second.roll.run(lambda: ())),
-            group.create_task(second.roll.look_for_orphans(adopt, lambda: ())),
-        ]
-        await until(lambda: "w2" in second.roll.living)
+    async with looking(second, adopt):
         for _ in range(8):
             await pulse(ward, second)
         ward.hub.available = False
@@ -251,8 +254,6 @@ async def test_a_worker_looks_for_orphans_again_after_an_outage_shorter_than_its
         for _ in range(8):
             await pulse(ward, second)
         await until(lambda: seen == ["s1"])
-        for task in tasks:
-            task.cancel()
 
 
 async def test_a_worker_whose_own_lease_was_over_calls_nobody_dead_and_tells_what_it_has_anew() -> None:
