@@ -191,6 +191,7 @@ class Service:
             record=self._recorder.open if self._recorder else None,
             erased=self._let_go,
             doubted=self._doubted,
+            known=self.store.knows,
         )
         self._watch = LoopWatch(
             self.metrics,

@@ -36,11 +36,6 @@ _ENDED_BY_RESUME: Final = (
     AlertKind.PAUSE_UNCONFIRMED,
 )
 
-_LOST_UNSEEN: Final = 16
-"""More durable messages than a session says between two snapshots, which follow each of them at once."""
-_LOST_AT_MOST: Final = 10_000
-"""Nobody was told more than this since a snapshot; who says so makes it up."""
-
 
 class Care:
     """What is done for one client. Methods write their effects to the ledger, which the core hands on."""
@@ -98,7 +93,7 @@ class Care:
         self.state.status = next_status(self.state.status, Trigger.PAUSE) or self.state.status
         self.control.state.alert_id = alert.alert_id if alert else None
         self.stimulation.interrupt_set(at_ms)
-        self._send_pause(at_ms)
+        self.tell_pause(at_ms)
         self.intervene(intervention or FOR_PAUSE[cause], at_ms)
 
     def resume(self, by: str, at_ms: int) -> None:
@@ -133,6 +128,31 @@ class Care:
         if self.state.gentler_after_resume:
             self.state.gentler_after_resume = False
             self.stimulation.begin_gentler(at_ms)
+
+    def tell_pause(self, at_ms: int) -> None:
+        """Tell client and watchers of the pause that stands, with a number of its own."""
+        control, ledger, epoch = self.control.state, self.ledger, self.state.epoch
+        fields: dict[str, Any] = {
+            "seq": ledger.next_seq(),
+            "control_epoch": control.control_epoch,
+            "mode": control.mode,
+            "reason": control.reason,
+            "resume_requires": control.requires,
+            "alert_id": UNSET if control.alert_id is None else control.alert_id,
+        }
+        ledger.send_durable(ControlPause(epoch=epoch, **fields))
+        if self.state.status is Status.PAUSED:
+            self._await_confirmation(at_ms)
+        ledger.notify(
+            ControlNotice(
+                session_id=self.facts.session_id,
+                epoch=epoch,
+                action="pause",
+                ts=self.facts.started_ts + at_ms,
+                **fields,
+            )
+        )
+        ledger.keep("control", at_ms, action="pause", **{**fields, "alert_id": control.alert_id})
 
     def confirm(self, control_epoch: int, stopped_ms: int | None, at_ms: int) -> None:
         """The client confirms a control message, on receipt or at rest; one for an earlier message changes nothing.
@@ -271,31 +291,6 @@ class Care:
         else:
             self.pause(PauseCause.CLIENT_DISCONNECTED, at_ms, with_alert=False)
 
-    def distrust(self, at_ms: int) -> None:
-        """A crash lost what the session did last, perhaps a pause of a therapist's: only a therapist may resume."""
-        self.pause(PauseCause.CLIENT_DISCONNECTED, at_ms, with_alert=False, requires=ResumeRequires.THERAPIST)
-
-    def count_on(self) -> None:
-        """Taken over from a dead owner, whose last messages the snapshot may lack: their numbers are not used again."""
-        self.state.seq += _LOST_UNSEEN
-        self.control.state.control_epoch += _LOST_UNSEEN
-
-    def heal(self, last_seq: int, at_ms: int) -> None:
-        """The client was told up to `last_seq`, which is more than the snapshot knows; the rest is lost.
-
-        A number that was used means what it meant then: counting goes on behind it, also that of control messages,
-        each of which had a number. A client drops what it takes for a repeat, and must not drop a pause.
-        """
-        control = self.control.state
-        lost = min(last_seq - self.state.seq, _LOST_AT_MOST)
-        self.state.seq += lost
-        control.control_epoch += lost
-        counted = self.state.seq
-        self.distrust(at_ms)
-        if self.state.seq == counted:
-            control.control_epoch += 1
-            self._send_pause(at_ms)
-
     def detach(self, at_ms: int) -> None:
         state = self.state
         moved = next_status(state.status, Trigger.DETACH)
@@ -362,30 +357,6 @@ class Care:
         )
 
     # within -------------------------------------------------------------------------------------------------------
-
-    def _send_pause(self, at_ms: int) -> None:
-        control, ledger, epoch = self.control.state, self.ledger, self.state.epoch
-        fields: dict[str, Any] = {
-            "seq": ledger.next_seq(),
-            "control_epoch": control.control_epoch,
-            "mode": control.mode,
-            "reason": control.reason,
-            "resume_requires": control.requires,
-            "alert_id": UNSET if control.alert_id is None else control.alert_id,
-        }
-        ledger.send_durable(ControlPause(epoch=epoch, **fields))
-        if self.state.status is Status.PAUSED:
-            self._await_confirmation(at_ms)
-        ledger.notify(
-            ControlNotice(
-                session_id=self.facts.session_id,
-                epoch=epoch,
-                action="pause",
-                ts=self.facts.started_ts + at_ms,
-                **fields,
-            )
-        )
-        ledger.keep("control", at_ms, action="pause", **{**fields, "alert_id": control.alert_id})
 
     def _send_anew(self) -> None:
         newest = self.ledger.newest_control()

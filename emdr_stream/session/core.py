@@ -11,6 +11,7 @@ import msgspec
 from emdr_stream.domain import Scores, Status
 from emdr_stream.errors import CloseCode, ErrorCode, FatalProtocolError, ProtocolError
 from emdr_stream.pipeline.perception import Perception
+from emdr_stream.session import losses
 from emdr_stream.session.care import Care
 from emdr_stream.session.effects import At, Effect, Keep, Send
 from emdr_stream.session.facts import SessionFacts, SessionSnapshot, ViewState
@@ -76,8 +77,7 @@ class SessionCore:
         if state.status is Status.ENDED:
             raise FatalProtocolError(ErrorCode.SESSION_OVER, "the session has ended", CloseCode.SESSION_OVER)
         state.epoch = max(state.epoch, epoch)
-        if last_seq is not None and last_seq > state.seq:
-            care.heal(last_seq, at_ms)
+        losses.check_heard(care, last_seq, at_ms)
         before: list[Effect] = [effect for effect in ledger.taken() if not isinstance(effect, Send)]
         seq = state.seq
         missed: list[DurableMessage] = []

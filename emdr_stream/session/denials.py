@@ -23,6 +23,11 @@ def taken() -> FatalProtocolError:
     return FatalProtocolError(ErrorCode.RESUME_DENIED, why, CloseCode.FORBIDDEN, param="resume")
 
 
+def used() -> FatalProtocolError:
+    why = "a session had this id, and no second one can have it: come with a token of another `sid`"
+    return FatalProtocolError(ErrorCode.SESSION_OVER, why, CloseCode.SESSION_OVER, param="token")
+
+
 def stale_token() -> FatalProtocolError:
     why = "`resume.resume_token` is not this session's newest one"
     return FatalProtocolError(ErrorCode.RESUME_DENIED, why, CloseCode.FORBIDDEN, param="resume.resume_token")

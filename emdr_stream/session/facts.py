@@ -56,6 +56,8 @@ class CoreState(msgspec.Struct, kw_only=True):
     status: Status = Status.RUNNING
     epoch: int = 0
     seq: int = 0
+    sure_seq: int | None = None
+    """The newest number that was saved before an heir counted on over the unknown; None once a client has come back."""
     config: SessionConfig
     thresholds: Thresholds
     pending_config: SessionConfig | None = None

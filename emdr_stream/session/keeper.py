@@ -141,6 +141,7 @@ class Keeper:
             await self._broker.put_snapshot(runner.session_id, self._owner, epoch, payload, ttl_ms)
         except FencedOut:
             self._lost(runner)
+            return
         except (StoreUnavailable, asyncio.CancelledError):  # it is not known whether it was stored
             runner.urgent = True
             raise

@@ -5,13 +5,11 @@ are the keeper's, the pulse of the worker and the orphans of dead ones the roll 
 """
 
 import asyncio
-import hmac
 import logging
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -29,11 +27,12 @@ from emdr_stream.session.facts import SessionFacts, open_facts
 from emdr_stream.session.forgetting import end_for_good
 from emdr_stream.session.keeper import Keeper, StoredSession
 from emdr_stream.session.ports import SessionRecord, Surroundings
+from emdr_stream.session.resume_token import check_claim, is_newest, renew
 from emdr_stream.session.roll import RollCall
 from emdr_stream.session.room import Room
 from emdr_stream.session.runner import SessionRunner
 from emdr_stream.session.switchboard import Request, Switchboard
-from emdr_stream.session.takeover import Takeover
+from emdr_stream.session.takeover import Takeover, no_session
 from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.wire.orders import Forget
 from emdr_stream.wire.stream import GoAway, Hello, ResumeClaim
@@ -89,8 +88,12 @@ class SessionRegistry:
         record: Callable[[SessionFacts], SessionRecord] | None = None,
         erased: Callable[[Collection[str]], None] = lambda session_ids: None,
         doubted: asyncio.Event | None = None,
+        known: Callable[[str], Awaitable[bool]] = no_session,
     ) -> None:
-        """`looked_by`: whose model reads a face. `erased` hears what must go; `doubted` is set when the standing is."""
+        """`looked_by`: whose model reads a face. `erased` hears what must go; `doubted` is set when the standing is.
+
+        `known`: whether the records have, or had, a session of an id; may raise StoreUnavailable.
+        """
         self._around = around
         self._broker = broker
         self._owner = owner
@@ -117,6 +120,7 @@ class SessionRegistry:
             admit=self._adopt,
             door=self._door,
             models_of=self._models_of,
+            known=known,
         )
         self.draining = False
         self.taken_over = 0
@@ -148,15 +152,17 @@ class SessionRegistry:
                 yield runner
 
     async def open(self, hello: Hello, user: str, sid: str | None) -> Opened:
-        """A new session. Raises FatalProtocolError: no room (`Room.check_new`), or the id may be taken."""
+        """A new session. Raises FatalProtocolError: no room (`Room.check_new`), or the id is, was or may be taken."""
         session_id = sid or f"s{secrets.token_hex(8)}"
         async with self._door(session_id):
             return await self._open(session_id, hello, user, sid)
 
     async def _open(self, session_id: str, hello: Hello, user: str, sid: str | None) -> Opened:
         self._check_room(user)
-        if session_id in self._runners or (sid and await self.takeover.stored(session_id) is not None):
+        if session_id in self._runners:
             raise denials.taken()
+        if sid:
+            await self.takeover.check_unused(sid)
         facts, refused = open_facts(
             hello,
             session_id=session_id,
@@ -176,12 +182,17 @@ class SessionRegistry:
         facts = msgspec.structs.replace(facts, models=self._models_of(hello.source, session_id))
         core = SessionCore(facts, self._around.session)
         core.care.state.epoch = epoch
+        if epoch > _FIRST_EPOCH:
+            # Somebody had this id, and may have told alerts under it: a number that is told twice is heard once.
+            core.care.alerts.begin_block(epoch)
         runner = self._adopt(core, self._around.clock())
-        token = self._new_token(runner)
+        token = renew(runner)
         if session_id not in self.keeper.unclaimed:
             # A client that loses its socket at once may come back to a worker that knows it from the broker alone.
             with suppress(StoreUnavailable):
                 await self.keeper.save(runner)
+        if runner.fenced:  # another worker has opened it in the same moment
+            raise denials.taken()
         return Opened(runner, token, epoch, relaxing_refused=refused)
 
     async def resume(self, hello: Hello, claim: ResumeClaim, user: str) -> Opened:
@@ -196,12 +207,12 @@ class SessionRegistry:
         for _ in range(_TRIES):
             async with self._door(session_id):
                 runner = await self._still_here(session_id, claim) or await self._restore(session_id, user, claim)
-                self._check((runner.resume_hash, runner.earlier_hash), claim, runner.user == user)
+                check_claim((runner.resume_hash, runner.earlier_hash), claim, runner.user == user)
                 if runner.core.status is Status.ENDED:
                     raise denials.over()
-                if sha256(claim.resume_token.encode()).digest() == runner.resume_hash:
+                if is_newest(claim, runner):
                     runner.earlier_hash = runner.resume_hash
-                token = self._new_token(runner)
+                token = renew(runner)
                 # Told before it is stored, the new token would be worthless if another worker had taken the session.
                 with suppress(StoreUnavailable):
                     await self.keeper.save(runner)
@@ -350,7 +361,7 @@ class SessionRegistry:
         if found is None:
             raise denials.unknown()
         stored, former = found
-        self._check((stored.resume_hash, stored.earlier_hash), claim, stored.snapshot.facts.user == user)
+        check_claim((stored.resume_hash, stored.earlier_hash), claim, stored.snapshot.facts.user == user)
         if stored.snapshot.core.status is Status.ENDED:
             raise denials.over()
         self._check_room()
@@ -358,20 +369,6 @@ class SessionRegistry:
         if former != self._owner:
             self.switchboard.tell_moved(former, session_id, epoch)
         return runner
-
-    def _check(self, hashes: tuple[bytes, bytes], claim: ResumeClaim, same_user: bool) -> None:
-        if not same_user:
-            raise denials.unknown()
-        given = sha256(claim.resume_token.encode()).digest()
-        # Both are compared, so that the time it takes tells nothing.
-        if not any([hmac.compare_digest(given, each) for each in hashes]):  # noqa: C419
-            raise denials.stale_token()
-
-    def _new_token(self, runner: SessionRunner) -> str:
-        token = secrets.token_urlsafe(32)
-        runner.resume_hash = sha256(token.encode()).digest()
-        runner.urgent = True
-        return token
 
     def _moved(self, session_id: str, epoch: int) -> None:
         """Another worker says that it has taken a session."""

@@ -10,8 +10,8 @@ A session that was claimed and taken and could not be brought to run is found ag
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final
 
 import msgspec
@@ -19,7 +19,7 @@ import msgspec
 from emdr_stream.broker.base import Broker
 from emdr_stream.domain import Source, Status
 from emdr_stream.errors import FencedOut, StoreUnavailable
-from emdr_stream.session import denials
+from emdr_stream.session import denials, losses
 from emdr_stream.session.alerts import bodies_of
 from emdr_stream.session.core import SessionCore
 from emdr_stream.session.keeper import KEEP_EVERY_S, Keeper, StoredSession
@@ -34,11 +34,16 @@ _DOUBT_S: Final = 2.0
 from it now, and who did before writes under a higher epoch."""
 
 
+async def no_session(session_id: str) -> bool:
+    """For who keeps no records."""
+    return False
+
+
 class Takeover:
     """Brings sessions of other workers to life in this one. `runners` is the registry's.
 
     `admit` makes a core's runner one of this worker's; `door` is held by who opens or takes over a session;
-    `models_of`: who speaks here in sessions of a source.
+    `models_of`: who speaks here in sessions of a source; `known`: whether the records have a session of an id.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class Takeover:
         admit: Callable[[SessionCore, float], SessionRunner],
         door: Callable[[str], AbstractAsyncContextManager[object]],
         models_of: Callable[[Source, str], tuple[ModelRef, ...]] = lambda source, session_id: (),
+        known: Callable[[str], Awaitable[bool]] = no_session,
     ) -> None:
         self._around = around
         self._broker = broker
@@ -63,6 +69,7 @@ class Takeover:
         self._admit = admit
         self._door = door
         self._models_of = models_of
+        self._known = known
         self._since_ms = around.wall_ms()
         self.draining = False
 
@@ -73,6 +80,18 @@ class Takeover:
         except StoreUnavailable:
             raise denials.not_known_now() from None
         return None if found is None else (msgspec.msgpack.decode(found.payload, type=StoredSession), found.owner)
+
+    async def check_unused(self, session_id: str) -> None:
+        """Raises FatalProtocolError unless no session has had this id: alerts and records of two would be one's.
+
+        While the records are away only the broker is asked, which remembers a session for an hour after its end.
+        """
+        found = await self.stored(session_id)
+        if found is not None:
+            raise denials.used() if found[0].snapshot.core.status is Status.ENDED else denials.taken()
+        with suppress(StoreUnavailable):
+            if await self._known(session_id):
+                raise denials.used()
 
     async def take_over(self, stored: StoredSession, last_seq: int) -> tuple[SessionRunner, int]:
         """For a client that has come back, and has heard up to `last_seq`. Gives the runner and its epoch.
@@ -100,9 +119,7 @@ class Takeover:
             if found is None or (found.owner != self._owner and await self._roll.lives(found.owner)):
                 self._roll.let_go(session_id)
                 return
-            stored = msgspec.msgpack.decode(found.payload, type=StoredSession)
-            ended = stored.snapshot.core.status is Status.ENDED
-            if ended and not stored.snapshot.alerts.deadlines_ms:
+            if _is_done(msgspec.msgpack.decode(found.payload, type=StoredSession)):
                 self._roll.let_go(session_id)
                 return
             await self._around.alerts.inherit()
@@ -112,8 +129,11 @@ class Takeover:
             except FencedOut:
                 self._roll.let_go(session_id)
                 return
+            # The newest snapshot: an owner that was only taken for dead may have saved a pause in the meantime.
+            newest = await self._broker.get_snapshot(session_id) or found
+            stored = msgspec.msgpack.decode(newest.payload, type=StoredSession)
             runner = self._revive(stored, epoch, None)
-            runner.over = ended
+            runner.over = stored.snapshot.core.status is Status.ENDED
             self._around.metrics.session_adopted()
             _LOG.warning("session of a dead worker adopted", extra={"session_id": session_id})
 
@@ -131,20 +151,22 @@ class Takeover:
         core.care.state.epoch = max(core.care.state.epoch, epoch)
         # A message or an alert of the last moments may be newer than the snapshot: no number is used twice.
         if last_seq is None:
-            core.care.count_on()
+            losses.count_on(core.care)
         elif last_seq > core.care.state.seq:
-            core.care.heal(last_seq, snapshot.at_ms)
+            losses.heal(core.care, last_seq, snapshot.at_ms)
         book = core.care.alerts
         told = self._around.alerts.steps_after(facts.session_id, book.state.alert_seq)
         if told:
             book.learn(bodies_of(told))
-            core.care.distrust(snapshot.at_ms)
+            losses.distrust(core.care, snapshot.at_ms)
         book.begin_block(epoch)
         away_ms = max(0, self._around.wall_ms() - reachable_ms)
         runner = self._admit(core, self._around.clock() - (snapshot.at_ms + away_ms) / 1_000)
         runner.take_up(snapshot.at_ms)
         if models := self._models_of(facts.source, facts.session_id):
             runner.models_changed(models)
+        for store in set(core.care.state.stores_down) - self._around.stores_away:
+            runner.store_changed(store, up=True)  # it came back while nobody had the session
         runner.resume_hash, runner.earlier_hash = stored.resume_hash, stored.earlier_hash
         return runner
 
@@ -172,3 +194,8 @@ class Takeover:
                 if now - failing_since >= _DOUBT_S:
                     return
                 await asyncio.sleep(KEEP_EVERY_S)
+
+
+def _is_done(stored: StoredSession) -> bool:
+    """Whether nothing is left to do for a session: it is over, and no alert of it waits for anybody."""
+    return stored.snapshot.core.status is Status.ENDED and not stored.snapshot.alerts.deadlines_ms

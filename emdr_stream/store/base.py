@@ -107,5 +107,8 @@ class Store(Protocol):
     async def past(self, session_id: str, seconds_since_ms: int, most: int) -> SessionPast:
         """What is kept of a session: its newest `most` events and alert steps each, its seconds from a time on."""
 
+    async def knows(self, session_id: str) -> bool:
+        """Whether there is, or was until it was erased, a session of this id."""
+
     async def open_alerts(self, users: Sequence[str] | None) -> list[AlertEntry]:
         """Newest entry of each alert that is not resolved, of these users (None: everybody)."""

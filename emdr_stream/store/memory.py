@@ -68,6 +68,10 @@ class MemoryStore:
         mine = (entry for _, entry in self.records.alerts.values() if users is None or entry.user in users)
         return open_steps(mine)
 
+    async def knows(self, session_id: str) -> bool:
+        self._check()
+        return session_id in self.records.owners or any(name == session_id for name, _ in self.records.alerts)
+
     async def past(self, session_id: str, seconds_since_ms: int, most: int) -> SessionPast:
         self._check()
         mine = sorted((r for r in self.records.rows if r.session_id == session_id), key=lambda r: r.ts_ms)

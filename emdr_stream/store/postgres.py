@@ -16,7 +16,7 @@ from emdr_stream.store.audit_log import AUDIT_PAGE, audit_page, count_audit, wri
 from emdr_stream.store.base import UNFENCED, AuditVerdict, Record, RecordKind, SessionPast
 from emdr_stream.store.chain import Anchor, ChainCheck
 from emdr_stream.store.connections import HeldConnections, RawConnection, TimedConnection
-from emdr_stream.store.erased import erased_among
+from emdr_stream.store.erased import digest_of, erased_among
 from emdr_stream.store.migrate import migrate, migrations
 from emdr_stream.store.model_events import write_model_events
 from emdr_stream.store.ownership import current_records
@@ -172,6 +172,19 @@ class PostgresStore:
             )
         )
         return [alert_entry(row) for row in found]
+
+    async def knows(self, session_id: str) -> bool:
+        name = rows.text(session_id)
+        found = await self._connections.run(
+            lambda connection: connection.fetch(
+                "select 1 from sessions where session_id = $1"
+                " union all select 1 from alerts where session_id = $1"
+                " union all select 1 from erased_sessions where digest = $2 limit 1",
+                name,
+                digest_of(name),
+            )
+        )
+        return bool(found)
 
     async def past(self, session_id: str, seconds_since_ms: int, most: int) -> SessionPast:
         name, since = rows.text(session_id), rows.timestamp(max(0, seconds_since_ms))

@@ -70,6 +70,7 @@ async def test_a_persons_rows_go_and_others_stay(store: PostgresStore, database:
 async def test_what_comes_late_of_an_erased_session_is_refused(store: PostgresStore, database: str) -> None:
     await store.write(records("u-1", "s-1"))
     await erased(store, "u-1", ["s-known-to-a-worker-alone"])
+    assert await store.knows("s-1"), "nobody else may have a session of that id: its records would be refused"
     before = await counts(database)
     for session_id in ("s-1", "s-known-to-a-worker-alone"):
         await store.write([Record(RecordKind.SECOND, session_id, "u-1", 1, NOW + 2_000, {"at_ms": 1})])

@@ -219,6 +219,13 @@ async def test_the_past_of_a_session_is_what_happened_in_it_oldest_first(store: 
     assert await store.past("nobody", 0, 100) == SessionPast([], [], [], cut=False)
 
 
+async def test_who_was_there_is_known(store: Store) -> None:
+    assert not await store.knows("s1")
+    await store.write([record(RecordKind.SESSION)])
+    await store.append_alerts([alert(1, "s2")])
+    assert [await store.knows(name) for name in ("s1", "s2", "s3", "")] == [True, True, False, False]
+
+
 async def test_of_a_long_past_the_newest_is_told_and_that_there_is_more(store: Store) -> None:
     await store.write([record(RecordKind.RATING, number) for number in range(5)])
     past = await store.past("s1", NOW_MS, 3)

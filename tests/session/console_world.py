@@ -220,7 +220,12 @@ class Worker:
             call_later=asyncio.get_running_loop().call_later,
         )
         self.registry = SessionRegistry(
-            around, self.broker, owner=self.broker.instance, models=(), room=room_of(around, 100)
+            around,
+            self.broker,
+            owner=self.broker.instance,
+            models=(),
+            room=room_of(around, 100),
+            known=self.store.knows,
         )
         self.console_endpoint = ConsoleEndpoint(
             self.registry,
