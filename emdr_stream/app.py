@@ -257,6 +257,7 @@ class Service:
     def _let_go(self, session_ids: Collection[str]) -> None:
         """Somebody is erased, whichever worker was asked: nothing of these sessions stays here, learnt or written."""
         self._personalizer.forget()
+        self.console.forget(session_ids)
         if self._recorder is not None:
             self._recorder.forget(session_ids)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -107,6 +107,10 @@ class ConsoleEndpoint:
             self._parts.metrics.refused(Refusal.USER)
             why = "you have as many consoles open as one may have: close one"
             raise FatalProtocolError(ErrorCode.OVERLOADED, why, CloseCode.OVERLOADED)
+
+    def forget(self, session_ids: Collection[str]) -> None:
+        """These sessions were erased."""
+        self._parts.late.forget(session_ids)
 
     def drain(self, time_left_ms: int) -> None:
         """The worker stops: every console is told, and closed with 1012."""

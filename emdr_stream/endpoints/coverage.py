@@ -8,6 +8,8 @@ from emdr_stream.broker.base import EVERYBODY
 
 ALL_SESSIONS: Final = "*"
 """In `subscribe` and `unsubscribe`: every session that the token allows, also those yet to open."""
+MOST_LEFT_OUT: Final = 10_000
+"""Sessions that one console may leave out of all: any id can be named, and each is kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,9 @@ async def command_elsewhere(
 
     Raises ProtocolError, also for a resume that waited: whoever asked may have meant another pause than stands now.
     """
-    if isinstance(command, ResumeCommand) and waited_s > FRESH_S:
+    if isinstance(command, ResumeCommand) and command.control_epoch is None and waited_s > FRESH_S:
         raise ProtocolError(ErrorCode.INTERNAL, "this waited behind others for too long: send it again")
-    found = await _find(registry, command.session_id)
+    found = await find(registry, command.session_id)
     runner = registry.get(command.session_id)
     summary = None if found is None else found.summary
     check_command(registry, principal, command, summary.user if summary else runner.user if runner else None)
@@ -56,7 +56,7 @@ async def command_elsewhere(
 
 async def attend_elsewhere(registry: SessionRegistry, principal: Principal, request: Attend) -> None:
     """Have a session know that this therapist has it before them. Raises ProtocolError."""
-    found = await _find(registry, request.session_id)
+    found = await find(registry, request.session_id)
     if found is None or not principal.may_see(found.summary.user):
         raise unknown_session()
     if found.owner_lives:
@@ -70,7 +70,7 @@ async def acknowledge_elsewhere(
 
     Raises ProtocolError.
     """
-    found = await _find(registry, session_id)
+    found = await find(registry, session_id)
     runner = registry.get(session_id)
     if runner is not None:
         runner.acknowledge(alert_id, by, note)
@@ -89,7 +89,8 @@ def unknown_session() -> ProtocolError:
     return ProtocolError(ErrorCode.UNKNOWN_SESSION, "no session of your clients has this id", param="session_id")
 
 
-async def _find(registry: SessionRegistry, session_id: str) -> Elsewhere | None:
+async def find(registry: SessionRegistry, session_id: str) -> Elsewhere | None:
+    """A session that does not live in this worker. Raises ProtocolError(internal) while that cannot be known."""
     try:
         return await registry.elsewhere(session_id)
     except StoreUnavailable:

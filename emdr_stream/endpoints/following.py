@@ -16,17 +16,18 @@ import msgspec
 
 from emdr_stream.alerts.feed import AlertFeed
 from emdr_stream.broker.base import EVERYBODY, Notice, Subscription
+from emdr_stream.domain import Status
 from emdr_stream.endpoints.alert_desk import AlertDesk
 from emdr_stream.endpoints.auth import Principal
 from emdr_stream.endpoints.conflation import Conflation
 from emdr_stream.endpoints.console_parts import ConsoleParts
-from emdr_stream.endpoints.coverage import ALL_SESSIONS, Coverage
-from emdr_stream.endpoints.distant import attend_elsewhere, command_elsewhere, unknown_session
+from emdr_stream.endpoints.coverage import ALL_SESSIONS, MOST_LEFT_OUT, Coverage
+from emdr_stream.endpoints.distant import attend_elsewhere, command_elsewhere, find, unknown_session
 from emdr_stream.endpoints.history import history
 from emdr_stream.endpoints.outbox import Outbox
 from emdr_stream.endpoints.trail import note_refusal
 from emdr_stream.endpoints.waiting_room import WaitingRoom
-from emdr_stream.errors import ErrorCode, ProtocolError, StoreUnavailable
+from emdr_stream.errors import ErrorCode, ProtocolError
 from emdr_stream.session.alerts import session_of
 from emdr_stream.session.ports import STATE_NOTICE
 from emdr_stream.wire.stream import Done
@@ -190,7 +191,8 @@ class Following:
         await self._catch_up(before)
 
     def _refuse(self, request: Subscribe, problem: ProtocolError) -> None:
-        note_refusal(self._parts.registry, self._principal, "subscribe", problem, sessions=request.sessions)
+        if problem.code is not ErrorCode.INTERNAL:  # what cannot be known now is refused to nobody
+            note_refusal(self._parts.registry, self._principal, "subscribe", problem, sessions=request.sessions)
         self._outbox.say(problem, request.id)
 
     async def _resolve(self, session_ids: Iterable[str]) -> tuple[tuple[SessionSummary, ...], ProtocolError | None]:
@@ -199,25 +201,27 @@ class Following:
             return (), None
         found, problem = [], None
         for index, session_id in enumerate(session_ids):
-            summary = await self._summary(session_id)
+            try:
+                summary = await self._summary(session_id)
+            except ProtocolError as unknowable:
+                problem = unknowable  # nor would be the others: each would take its time to say so
+                break
             if summary is not None and self._principal.may_see(summary.user):
                 found.append(summary)
             elif problem is None:
                 why = "no session of your clients has this id; those that were found are followed"
                 problem = ProtocolError(ErrorCode.UNKNOWN_SESSION, why, param=f"sessions[{index}]")
         if problem is not None and not found:
-            raise ProtocolError(problem.code, "no session of your clients has this id", param=problem.param)
+            why = problem.message if problem.param is None else "no session of your clients has this id"
+            raise ProtocolError(problem.code, why, param=problem.param)
         return tuple(found), problem
 
     async def _summary(self, session_id: str) -> SessionSummary | None:
-        """The session's summary, wherever it lives."""
+        """The session's summary, wherever it lives. Raises ProtocolError(internal) while that cannot be known."""
         runner = self._parts.registry.get(session_id)
         if runner is not None:
             return runner.core.summary(runner.now_ms())
-        try:
-            elsewhere = await self._parts.registry.elsewhere(session_id)
-        except StoreUnavailable:
-            return None
+        elsewhere = await find(self._parts.registry, session_id)
         return None if elsewhere is None else elsewhere.summary
 
     def _local_summaries(self, coverage: Coverage) -> tuple[SessionSummary, ...]:
@@ -225,13 +229,22 @@ class Following:
         return tuple(runner.core.summary(runner.now_ms()) for runner in runners)
 
     async def _unsubscribe(self, request: Unsubscribe, live: Subscription) -> None:
-        self._replace(self._coverage.without(request.sessions))
+        coverage = self._coverage.without(request.sessions)
+        if len(coverage.left_out) > MOST_LEFT_OUT:
+            why = f"no more than {MOST_LEFT_OUT} sessions can be left out: subscribe to those that you want"
+            self._outbox.say(ProtocolError(ErrorCode.INVALID_FIELD, why, param="sessions"), request.id)
+            return
+        self._replace(coverage)
         self.desk.forget(self._coverage)
         await live.watch(self._coverage.users)
         self._done(request.id)
 
     async def _tell_past(self, request: HistoryRequest) -> None:
-        summary = await self._summary(request.session_id)
+        try:
+            summary = await self._summary(request.session_id)
+        except ProtocolError as unknowable:
+            self._outbox.say(unknowable, request.id)
+            return
         if summary is None or not self._principal.may_see(summary.user):
             problem = unknown_session()
             note_refusal(self._parts.registry, self._principal, "history", problem, session_id=request.session_id)
@@ -256,8 +269,10 @@ class Following:
 
     async def _introduce(self, request: Discovered) -> None:
         """Tell of a session that another worker has, as if it had just opened."""
-        summary = await self._summary(request.session_id)
-        if summary is None:
+        summary = None
+        with contextlib.suppress(ProtocolError):
+            summary = await self._summary(request.session_id)
+        if summary is None or summary.status is Status.ENDED:
             self._listed.discard(request.session_id)
         elif self._coverage.covers(request.session_id, summary.user):
             self._outbox.send(SessionOpened(session_id=request.session_id, user=summary.user, session=summary))

@@ -4,7 +4,7 @@ While a session lives its core acknowledges, in whichever worker that is. Afterw
 alone, and still wait for somebody to say that they were seen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 from zlib import crc32
 
@@ -25,6 +25,8 @@ from emdr_stream.telemetry.metrics import Metrics
 from emdr_stream.wire.values import AlertBody
 
 _BLOCKS: Final = 97
+_SESSIONS_KEPT: Final = 1_000
+"""Sessions whose late steps are remembered: far more than are acknowledged while the log takes to give them back."""
 _ENCODE: Final = msgspec.json.Encoder().encode
 
 
@@ -56,6 +58,8 @@ class LateAcknowledgements:
         deed = {"action": "ack", "by": by.sub, **said}
         self._registry.audit(deed, session_id=session_id, user=entry.user, epoch=entry.epoch)
         made = self._steps.setdefault(session_id, {})
+        if len(self._steps) > _SESSIONS_KEPT:
+            del self._steps[next(iter(self._steps))]
         if seen or alert_id in made:
             return
         known = max(self._log.last_seq(session_id), entry.alert_seq, *(step.alert_seq for step in made.values()))
@@ -76,6 +80,11 @@ class LateAcknowledgements:
             made[alert_id] = AlertEntry(session_id, entry.user, step.alert_seq, entry.epoch, now_ms, _ENCODE(step))
             self._log.append(made[alert_id])
         self._metrics.alert_acknowledged((now_ms - body.raised_ts) / 1_000)
+
+    def forget(self, session_ids: Collection[str]) -> None:
+        """These sessions were erased."""
+        for session_id in session_ids:
+            self._steps.pop(session_id, None)
 
     async def _newest(self, session_id: str, alert_id: str, by: Principal) -> tuple[AlertEntry, AlertBody]:
         found = await self._log.catch_up(by.clients, self._wall_ms() - HISTORY_MS)

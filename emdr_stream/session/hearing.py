@@ -11,6 +11,7 @@ from emdr_stream.pipeline.decode import check_time, decode_sample
 from emdr_stream.pipeline.face import FaceSignals
 from emdr_stream.pipeline.morphcast import MorphcastAdapter
 from emdr_stream.pipeline.perception import Intake
+from emdr_stream.session import denials
 from emdr_stream.session.care import Care
 from emdr_stream.session.effects import Send
 from emdr_stream.session.facts import apply_thresholds
@@ -212,6 +213,8 @@ class Hearing:
         if isinstance(command, PauseCommand):
             self._care.pause(PauseCause.THERAPIST, at_ms, mode=command.mode)
         elif isinstance(command, ResumeCommand):
+            if command.control_epoch not in (None, self._care.control.state.control_epoch):
+                raise denials.newer_pause()
             self._resume(by, at_ms)
         elif isinstance(command, EndCommand):
             self._care.end(f"ended by the therapist: {command.reason}", at_ms)

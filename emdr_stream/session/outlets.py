@@ -10,6 +10,7 @@ from emdr_stream.session.attendance import Attendance
 from emdr_stream.session.core import SessionCore
 from emdr_stream.session.effects import AlertAcknowledged, Effect, Keep, Notify, PauseConfirmed, Raise
 from emdr_stream.session.gauges import Gauges
+from emdr_stream.session.pacing import NEVER
 from emdr_stream.session.ports import STATE_NOTICE, Surroundings
 from emdr_stream.session.shadowing import ShadowWatch
 from emdr_stream.store.base import Record, RecordKind
@@ -23,7 +24,8 @@ _EARLY: Final = 0.9
 
 
 class Outlets:
-    """Speaks for one session to everybody but its client. `next_state_ms`: from when a live state is due."""
+    """Speaks for one session to everybody but its client. `next_state_ms`: from when a live state is due; never, before
+    watchers have heard of the session."""
 
     __slots__ = ("_around", "_core", "_gauges", "_session_id", "_shadow", "_user", "attendance", "next_state_ms")
 
@@ -35,7 +37,7 @@ class Outlets:
         self._user = core.facts.user
         self._shadow: ShadowWatch | None = None
         self.attendance = Attendance(around.clock)
-        self.next_state_ms = 0.0
+        self.next_state_ms = NEVER
 
     def tell(self, effect: Effect, at_ms: int) -> None:
         """Hand one effect on; those for the client, the predictor and the runner are none of ours."""

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
+import msgspec
+
 from emdr_stream.domain import Scores, Status
 from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
-from emdr_stream.session import denials
 from emdr_stream.session.core import SessionCore
-from emdr_stream.session.effects import Analyse, Effect, Keep, Over, Raise, Send
+from emdr_stream.session.effects import Analyse, Effect, Over, Raise, Send
 from emdr_stream.session.gauges import OUTCOMES, Gauges
 from emdr_stream.session.outlets import Outlets
 from emdr_stream.session.pacing import NEVER
@@ -107,6 +108,7 @@ class SessionRunner:
         self._carry_out(self.core.settle(self.now_ms()), self.now_ms())
         self.replace()
         self.socket, self.frames, self._codec = socket, None, codec
+        self.outlets.next_state_ms = 0.0
         connect = partial(self.core.connected, epoch=epoch, resume_token=resume_token, last_seq=last_seq)
         fields = {"epoch": epoch} if last_seq is None else {"epoch": epoch, "last_seq": last_seq}
         self._happened("connected", connect, self.now_ms(), **fields)
@@ -118,6 +120,7 @@ class SessionRunner:
         """The session comes from a snapshot of session time `at_ms`: its socket went with the worker that had it."""
         for body in self.core.care.alerts.state.open.values():
             self._gauges.see_alert(body)
+        self.outlets.next_state_ms = 0.0
         self._happened("disconnected", self.core.disconnected, at_ms)
 
     def detach(self, socket: Socket) -> None:
@@ -217,11 +220,8 @@ class SessionRunner:
         """
         self._check_standing()
         at_ms = self.now_ms()
-        stands = self.core.care.control.state.control_epoch
-        if isinstance(command, ResumeCommand) and control_epoch not in (None, stands):
-            deed = {"action": "control.resume", "by": by, "reason": command.reason, "refused": True}
-            self._carry_out([Keep("audit", deed)], at_ms)
-            raise denials.newer_pause()
+        if isinstance(command, ResumeCommand) and command.control_epoch is None:
+            command = msgspec.structs.replace(command, control_epoch=control_epoch)
         if self._record:
             self._record.command(at_ms, command, by)
         self._obey(lambda: self.core.command(command, by, at_ms), at_ms)
@@ -307,7 +307,7 @@ class SessionRunner:
                     self._send_effect(message)  # type: ignore[arg-type]
             else:
                 self._tell(effect, at_ms)
-        if at_ms >= self.outlets.next_state_ms:
+        if at_ms >= self.outlets.next_state_ms and not self.over:  # what was told as closed is not told as alive
             self.outlets.publish_state(at_ms)
         if self._ledger.wake_ms < self._timer_ms:
             self._arm()

@@ -81,8 +81,11 @@ class PauseCommand(Incoming, tag="control.pause", kw_only=True, frozen=True):
 
 
 class ResumeCommand(Incoming, tag="control.resume", kw_only=True, frozen=True):
+    """Ends a pause. `control_epoch`: of the pause that the therapist has before them; a newer one is not ended."""
+
     session_id: Name
     reason: ShortText
+    control_epoch: Annotated[int, Meta(ge=0)] | None = None
 
 
 class EndCommand(Incoming, tag="session.end", kw_only=True, frozen=True):

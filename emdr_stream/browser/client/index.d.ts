@@ -226,7 +226,9 @@ export class Watch extends Emitter<WatchEvents> {
   acknowledge(alertId: string, note?: string): Promise<Answer>;
   /** Sent now or not at all. */
   command(sessionId: string, command: "pause", fields: { reason: string; mode?: PauseMode }): Promise<Answer>;
-  command(sessionId: string, command: "resume" | "end", fields: { reason: string }): Promise<Answer>;
+  /** `control_epoch`: of the pause that the therapist has before them; the service refuses when a newer one stands. */
+  command(sessionId: string, command: "resume", fields: { reason: string; control_epoch?: number }): Promise<Answer>;
+  command(sessionId: string, command: "end", fields: { reason: string }): Promise<Answer>;
   command(
     sessionId: string, command: "config", fields: { config?: SessionConfig; thresholds?: ThresholdChange },
   ): Promise<Answer>;

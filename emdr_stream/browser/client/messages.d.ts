@@ -595,6 +595,7 @@ export interface ResumeCommand {
   id?: number | string | null;
   session_id: string;
   reason: string;
+  control_epoch?: number | null;
 }
 /** Ends a session. */
 export interface EndCommand {

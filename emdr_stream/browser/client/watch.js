@@ -161,7 +161,8 @@ export class Watch extends Emitter {
    * Sent now or not at all: a command that could not go is told as `not_connected`, and never sent later.
    * @param {string} sessionId
    * @param {string} command `pause`, `resume`, `end`, `config`, or the message's own type
-   * @param {Record<string, any>} [fields] `reason` for the first three, `mode` for a pause, `config` or `thresholds`
+   * @param {Record<string, any>} [fields] `reason` for the first three, `mode` for a pause, `config` or
+   *   `thresholds`; `control_epoch` for a resume: of the pause that the therapist has before them, a newer one is not ended
    * @returns {Promise<Answer>}
    */
   async command(sessionId, command, fields = {}) {

@@ -122,9 +122,9 @@ export class CommandsView {
       title: words.t("resume.title"), name: nameOf(view.summary), body, confirm: words.t("command.resume"), isGrave: grave,
       ready: () => !grave || spoken.input.checked,
       act: async () => {
-        // The pause that was read here is meant: one that came since needs a look of its own.
+        // The pause that was read here is meant: one that came since needs a look of its own, also if the service alone knows it.
         if (view.summary.control_epoch !== meant) return words.t("resume.newer");
-        return this.#desk.command(view, "resume", { reason: "resumed at the console" });
+        return this.#desk.command(view, "resume", { reason: "resumed at the console", control_epoch: meant });
       },
     });
   }
