@@ -38,12 +38,12 @@ class Intake(StrEnum):
 
     ACCEPTED = "accepted"
     LATE = "late"
-    """Older than the newest, sorted in."""
+    """Older than the newest, sorted in; one that shows nothing adds nothing."""
     TOO_LATE = "too_late"
     """Older than the limit, dropped."""
     DUPLICATE = "duplicate"
     UNUSABLE = "unusable"
-    """A lost face, or nothing in it."""
+    """A lost face, or nothing in it, and no newer sight of a face."""
 
 
 class PerceptionState(msgspec.Struct):
@@ -106,12 +106,12 @@ class Perception:
         first = values[0]
         # A reading with its first value is a sight of a face: the usual one needs no closer look.
         shows_face = first == first or observation.shows_face
-        if observation.face_present is False or not (shows_face or observation.usable):
-            return Intake.UNUSABLE
         sample_ms = self.timeline.to_session(observation.ts_ms, at_ms - observation.delay_ms)
         if sample_ms > at_ms:
             sample_ms = float(at_ms)
         tick = int(sample_ms * _TICKS_PER_MS)
+        if observation.face_present is False or not (shows_face or observation.usable):
+            return self._take_nothing(tick)
         moments = self._moments
         newest = moments.tick
         if newest is None:
@@ -119,7 +119,8 @@ class Perception:
             self._recent = 1
         else:
             ticks = tick - newest
-            if ticks <= 0:
+            # What showed nothing in the same tick is no sample that this one could repeat.
+            if ticks <= 0 and (ticks or self._recent & 1):
                 return self._take_late(-ticks, observation)
             clock = ticks * TICK_S
             weight = clock if clock < self._hold_s else self._hold_s
@@ -135,10 +136,16 @@ class Perception:
         """Smoothed present values of the first `signals` of SIGNALS; NaN where nothing was seen of late."""
         return self._moments.present_values(signals)
 
-    def pass_time(self, at_ms: int) -> None:
-        """Let what is not seen become missing."""
-        tick, newest = int(at_ms * _TICKS_PER_MS), self._moments.tick
-        if newest is not None and tick > newest:
+    def pass_time(self, ts_ms: float, at_ms: int) -> None:
+        """Let what is not seen become missing, up to `ts_ms` of the client's clock; heard at `at_ms`, which is later.
+
+        A picture that was taken while this one was looked at is newer than it, and not late.
+        """
+        newest, offset_ms = self._moments.tick, self.timeline.offset_ms
+        if newest is None or offset_ms is None:
+            return
+        tick = int(min(ts_ms + offset_ms, at_ms) * _TICKS_PER_MS)
+        if tick > newest:
             self._recent = self._recent << min(tick - newest, 8 * _RECENT_BYTES) & _RECENT_MASK
             self._moments.pass_time(tick)
 
@@ -177,6 +184,16 @@ class Perception:
 
     def _keep_baseline(self) -> None:
         self._moments.keep_behind(0, baseline_part(self.baseline.mean, self.baseline.deviation))
+
+    def _take_nothing(self, tick: int) -> Intake:
+        """What shows nothing tells of its own time: it takes nothing from a newer sight of the face.
+
+        A newer heart rate is none: a lost face must not wait behind a wrist that sends faster.
+        """
+        ticks_ago = int(self.sight.state.last_usable_ms * _TICKS_PER_MS) - tick
+        if ticks_ago <= 0:
+            return Intake.UNUSABLE
+        return Intake.TOO_LATE if ticks_ago > self._late_ticks else Intake.LATE
 
     def _take_late(self, ticks_ago: int, observation: Observation) -> Intake:
         if ticks_ago > self._late_ticks:

@@ -98,7 +98,7 @@ class Seeing:
             if not (perception.baseline.ready and self._ask(at_ms)):
                 self._telling.report(at_ms, None)
         elif intake is Intake.UNUSABLE:
-            perception.pass_time(at_ms)
+            perception.pass_time(observation.ts_ms, at_ms)
             self._forget()
             view.pending = (re, observation.ts_ms)
             self.check_sight(at_ms)
@@ -112,11 +112,11 @@ class Seeing:
     def look(self, observation: Observation, problem: FaceProblem | None, re: Id | None, at_ms: int) -> Intake:
         """Take what one picture showed. A `frame` has an answer of its own: what brings no result is `skipped`."""
         view = self._view
-        before = view.problem
+        before = view.problem, view.problem_ms
         view.problem, view.problem_ms = problem, at_ms
         intake = self.observe(observation, re, at_ms)
         if intake in _PASSED_OVER:
-            view.problem = before
+            view.problem, view.problem_ms = before
         if re is None or self._care.facts.source is not Source.FRAME:
             return intake
         if intake in _PASSED_OVER:

@@ -69,7 +69,7 @@ def test_the_order_of_arrival_makes_no_difference_to_the_sums(order: tuple[int, 
 
 @pytest.mark.parametrize(
     "observation",
-    [Observation(CLOCK, (MISSING,) * N_SIGNALS), observed(0, face_present=False)],
+    [Observation(CLOCK + 5_100, (MISSING,) * N_SIGNALS), observed(5_100, face_present=False)],
     ids=["nothing in it", "a lost face"],
 )
 def test_what_is_no_sight_of_the_client_is_unusable_and_counts_for_nothing(observation: Observation) -> None:
@@ -82,8 +82,46 @@ def test_what_is_no_sight_of_the_client_is_unusable_and_counts_for_nothing(obser
 def test_what_is_not_seen_becomes_missing() -> None:
     perception = watched()
     assert perception.present()[0] == pytest.approx(0.5)
-    perception.pass_time(9_000)
+    perception.pass_time(CLOCK + 9_000, 9_000)
     assert all(value != value for value in perception.present())
+
+
+@pytest.mark.parametrize(
+    ("ms", "intake"),
+    [(5_000, Intake.UNUSABLE), (4_950, Intake.LATE), (3_010, Intake.LATE), (2_980, Intake.TOO_LATE)],
+)
+def test_what_shows_nothing_is_late_as_what_shows_something(ms: float, intake: Intake) -> None:
+    perception = watched()
+    before = sums(perception).copy()
+    assert perception.observe(observed(ms, face_present=False), 5_050, True) is intake
+    assert (sums(perception) == before).all()
+
+
+def test_a_lost_face_is_measured_against_the_newest_sight_of_it_and_not_against_a_newer_heart_rate() -> None:
+    perception = watched()
+    pulse = Observation(CLOCK + 5_090, (*(MISSING,) * (N_SIGNALS - 1), 70.0))
+    assert perception.observe(pulse, 5_090, True) is Intake.ACCEPTED
+    assert perception.observe(observed(5_050, face_present=False), 5_100, True) is Intake.UNUSABLE
+    assert perception.observe(observed(4_990, face_present=False), 5_110, True) is Intake.LATE
+
+
+def test_time_passes_up_to_what_showed_nothing_and_not_to_when_it_was_heard() -> None:
+    # What came after it and had been taken before it was heard was late: it was sorted in, and was no sight any more.
+    perception = watched()
+    unread = Observation(CLOCK + 5_100, (MISSING,) * N_SIGNALS, delay_ms=100)
+    assert perception.observe(unread, 5_200, True) is Intake.UNUSABLE
+    perception.pass_time(unread.ts_ms, 5_200)
+    assert perception.observe(observed(5_190), 5_300, True) is Intake.ACCEPTED
+    assert perception.sight.age_ms(5_300) == pytest.approx(110, abs=1)
+
+
+def test_a_sight_in_the_same_tick_as_what_showed_nothing_is_a_sight() -> None:
+    perception = watched()
+    assert perception.observe(observed(5_100, face_present=False), 5_100, True) is Intake.UNUSABLE
+    perception.pass_time(CLOCK + 5_100, 5_100)
+    assert perception.observe(observed(5_103), 5_104, True) is Intake.ACCEPTED
+    assert perception.observe(observed(5_104), 5_105, True) is Intake.DUPLICATE
+    assert perception.sight.age_ms(5_110) < 10
 
 
 def test_only_calm_time_counts_for_the_baseline() -> None:
