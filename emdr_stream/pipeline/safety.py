@@ -103,6 +103,7 @@ class SafetyMonitor:
     """The monitor of one session. `thresholds` may be replaced at any time."""
 
     __slots__ = (
+        "_pause_at",
         "_quiet",
         "_quiet_crisis",
         "_quiet_hypoarousal",
@@ -125,10 +126,12 @@ class SafetyMonitor:
     @thresholds.setter
     def thresholds(self, thresholds: Thresholds) -> None:
         self._thresholds = thresholds
+        # What calls for an immediate intervention pauses, too, wherever the other one stands.
+        self._pause_at = min(thresholds.crisis_pause, thresholds.crisis_immediate)
         self._quiet = False
         self._quiet_risk = self._leave(thresholds.risk)
         self._watch_from = max(self._quiet_risk, thresholds.risk - self._settings.watch_margin)
-        self._quiet_crisis = min(self._quiet_risk, self._leave(thresholds.crisis_pause))
+        self._quiet_crisis = min(self._quiet_risk, self._leave(self._pause_at))
         self._quiet_hypoarousal = self._leave(self._settings.dissociation_threshold)
 
     @property
@@ -191,20 +194,18 @@ class SafetyMonitor:
         return max(limit - self._settings.hysteresis, limit / 2)
 
     def _crisis(self, crisis: float, gap: int, at_ms: int, decisions: list[Decision]) -> None:
-        state, settings, limits = self.state, self._settings, self.thresholds
-        leave = self._leave(limits.crisis_pause)
-        high_leave = max(leave, self._leave(limits.crisis_immediate))
-        rose_high = state.immediate.update(
-            crisis, limits.crisis_immediate, high_leave, gap, settings.immediate_persist_ms
-        )
-        rose = state.pause.update(crisis, limits.crisis_pause, leave, gap, settings.pause_persist_ms)
+        state, settings = self.state, self._settings
+        pause_at, immediate_at = self._pause_at, self._thresholds.crisis_immediate
+        leave, high_leave = self._leave(pause_at), self._leave(immediate_at)
+        rose_high = state.immediate.update(crisis, immediate_at, high_leave, gap, settings.immediate_persist_ms)
+        rose = state.pause.update(crisis, pause_at, leave, gap, settings.pause_persist_ms)
         self._end_mute(AlertKind.CRISIS, crisis <= leave, at_ms)
         if rose_high:
             state.pause.active = True
             if not self._muted(AlertKind.CRISIS, immediate=True):
-                decisions.append(Decision(AlertKind.CRISIS, crisis, limits.crisis_immediate, immediate=True))
+                decisions.append(Decision(AlertKind.CRISIS, crisis, immediate_at, immediate=True))
         elif rose and not self._muted(AlertKind.CRISIS):
-            decisions.append(Decision(AlertKind.CRISIS, crisis, limits.crisis_pause))
+            decisions.append(Decision(AlertKind.CRISIS, crisis, pause_at))
 
     def _risk(self, risk: float, gap: int, decisions: list[Decision]) -> None:
         state, settings, limit = self.state, self._settings, self.thresholds.risk

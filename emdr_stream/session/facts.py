@@ -146,14 +146,16 @@ def apply_thresholds(present: Thresholds, change: ThresholdChange | None) -> Thr
 
 
 def tightened(present: Thresholds, wish: ThresholdChange | None) -> tuple[Thresholds, bool]:
-    """What a client may do to thresholds: only lower them. Also tells whether part of the wish was refused."""
+    """What a client may do to thresholds: only lower them. Also tells whether part of the wish was refused.
+
+    What calls for an immediate intervention pauses, too: a lower `crisis_immediate` takes `crisis_pause` down with it.
+    """
     wished = apply_thresholds(present, wish)
-    allowed = Thresholds(
-        risk=min(present.risk, wished.risk),
-        crisis_pause=min(present.crisis_pause, wished.crisis_pause),
-        crisis_immediate=min(present.crisis_immediate, wished.crisis_immediate),
-    )
-    return allowed, allowed != wished
+    risk = min(present.risk, wished.risk)
+    pause = min(present.crisis_pause, wished.crisis_pause)
+    immediate = min(present.crisis_immediate, wished.crisis_immediate)
+    refused = (risk, pause, immediate) != (wished.risk, wished.crisis_pause, wished.crisis_immediate)
+    return Thresholds(risk=risk, crisis_pause=min(pause, immediate), crisis_immediate=immediate), refused
 
 
 def open_facts(

@@ -35,7 +35,7 @@ from emdr_stream.wire.stream import (
     SetMark,
     Stop,
 )
-from emdr_stream.wire.values import Id
+from emdr_stream.wire.values import Id, ThresholdChange
 from emdr_stream.wire.watch import (
     ConfigSet,
     EndCommand,
@@ -226,15 +226,22 @@ class Hearing:
             self._configure(command, at_ms)
 
     def _configure(self, command: ConfigSet, at_ms: int) -> None:
-        care, wish = self._care, command.config
-        thresholds = apply_thresholds(self._state.thresholds, wish.safety_thresholds if wish else None)
-        thresholds = apply_thresholds(thresholds, command.thresholds)
+        wish = command.config
+        self._move_thresholds(wish.safety_thresholds if wish else None, command.thresholds)
+        if wish is not None:
+            self._care.stimulation.wish(msgspec.structs.replace(wish, safety_thresholds=None), at_ms)
+
+    def _move_thresholds(self, *changes: ThresholdChange | None) -> None:
+        """What none of them names stays as it is, whatever it is. Raises ProtocolError(invalid_field)."""
+        if not any(changes):
+            return
+        thresholds = self._state.thresholds
+        for change in changes:
+            thresholds = apply_thresholds(thresholds, change)
         if thresholds.crisis_immediate < thresholds.crisis_pause:
             why = "`thresholds.crisis_immediate` must not be below `crisis_pause`"
             raise ProtocolError(ErrorCode.INVALID_FIELD, why, param="thresholds.crisis_immediate")
-        self._state.thresholds = care.monitor.thresholds = thresholds
-        if wish is not None:
-            care.stimulation.wish(msgspec.structs.replace(wish, safety_thresholds=None), at_ms)
+        self._state.thresholds = self._care.monitor.thresholds = thresholds
 
 
 # Functions and no methods of one session: a table of its own would be a circle that the garbage collector has to find.

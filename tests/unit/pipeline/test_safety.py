@@ -110,6 +110,28 @@ def test_an_advice_can_end_at_any_threshold_that_may_be_set(limit: float) -> Non
     assert fed(watch, 20.0, risk=limit / 2 - 0.02, start_ms=5_000)[0][1].over and watch.level is N
 
 
+@pytest.mark.parametrize(("pause", "immediate"), [(0.3, 0.3), (0.7, 0.3), (0.2, 0.95), (0.7, 0.7)])
+def test_each_threshold_fires_just_above_itself_and_ends_below_itself_wherever_the_others_stand(
+    pause: float, immediate: float
+) -> None:
+    # The end of the higher one was that of the pause: told as 0.3, it did not fire below 0.5.
+    limits = {"crisis_pause": pause, "crisis_immediate": immediate}
+    ((after_ms, urgent),) = fed(monitor(**limits), 10.0, crisis=immediate + 0.02)[-1:]
+    assert (after_ms, urgent.immediate, urgent.threshold) == (1_000, True, immediate)
+    lower = min(pause, immediate)
+    ((_, first),) = fed(monitor(**limits), 10.0, crisis=lower + 0.02)[:1]
+    assert first.threshold == lower
+    for limit in {lower, immediate}:
+        watch = monitor(**limits)
+        fed(watch, 10.0, crisis=limit + 0.02)
+        end = max(limit - 0.2, limit / 2)
+        fed(watch, 1.0, crisis=end + 0.01, start_ms=10_100)
+        state = watch.state.immediate if limit == immediate else watch.state.pause
+        assert state.active
+        fed(watch, 1.0, crisis=end, start_ms=11_200)
+        assert not state.active
+
+
 def test_after_a_resume_the_known_cause_is_silent_for_a_minute_at_most() -> None:
     watch = monitor()
     fed(watch, 4.0, crisis=0.75)

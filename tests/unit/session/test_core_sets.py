@@ -1,16 +1,20 @@
 """Sets, ratings and settings through the core: what the client and the therapist may change, and when."""
 
+import msgspec
 import pytest
 
-from emdr_stream.domain import Phase
+from emdr_stream.domain import Phase, Source, Thresholds
 from emdr_stream.errors import ProtocolError
+from emdr_stream.session.facts import open_facts
 from emdr_stream.settings import ControlSettings, SessionSettings
 from emdr_stream.wire.stream import (
+    Hello,
     PatternAdapt,
     PhaseMark,
     Rating,
     SetMark,
     Stop,
+    Welcome,
 )
 from emdr_stream.wire.values import Readiness, SessionConfig, ThresholdChange
 from emdr_stream.wire.watch import ConfigSet
@@ -176,6 +180,46 @@ def test_only_a_therapist_relaxes_a_threshold_and_no_set_of_them_may_contradict_
     assert live.status == "running"
     with pytest.raises(ProtocolError, match="crisis_immediate"):
         live.core.command(ConfigSet(session_id="s1", thresholds=ThresholdChange(crisis_immediate=0.5)), "dr", live.now)
+
+
+def test_a_therapist_sets_the_stimulus_whatever_thresholds_stand() -> None:
+    # A session from before the check on `hello` may have these; what the command does not name is not its fault.
+    live = Live(facts=facts_of(thresholds=Thresholds(crisis_immediate=0.3)))
+    wish = ConfigSet(session_id="s1", config=SessionConfig(speed=0.5))
+    live.took(live.core.command(wish, "dr", live.now))
+    assert live.core.care.state.config.speed == 0.5
+    mended = ConfigSet(session_id="s1", thresholds=ThresholdChange(crisis_pause=0.3))
+    live.took(live.core.command(mended, "dr", live.now))
+    assert live.core.care.monitor.thresholds == Thresholds(crisis_pause=0.3, crisis_immediate=0.3)
+
+
+def hello_with(**wish: float) -> Hello:
+    return Hello(source=Source.EMOTION, config=SessionConfig(safety_thresholds=ThresholdChange(**wish)))
+
+
+@pytest.mark.parametrize(
+    ("wish", "allowed", "refused"),
+    [
+        ({"crisis_immediate": 0.3}, Thresholds(crisis_pause=0.3, crisis_immediate=0.3), False),
+        ({"crisis_immediate": 0.75}, Thresholds(crisis_immediate=0.75), False),
+        ({"crisis_pause": 0.5, "crisis_immediate": 0.4}, Thresholds(crisis_pause=0.4, crisis_immediate=0.4), False),
+        ({"crisis_pause": 0.9, "crisis_immediate": 0.6}, Thresholds(crisis_pause=0.6, crisis_immediate=0.6), True),
+        ({"crisis_immediate": 0.9}, Thresholds(), True),
+    ],
+)
+def test_who_tightens_the_higher_threshold_below_the_lower_one_tightens_both(
+    wish: dict[str, float], allowed: Thresholds, refused: bool
+) -> None:
+    # The lower one stood, above the higher: the therapist could set nothing any more, and it fired at 0.5 only.
+    given = open_facts(hello_with(**wish), session_id="s1", user="u1", started_ts=0, thresholds=Thresholds(), models=())
+    assert (given[0].thresholds, given[1]) == (allowed, refused)
+    live = Live(facts=given[0])
+    assert live.sent(Welcome)[0].thresholds == allowed
+    live.settle()
+    live.took(live.core.command(ConfigSet(session_id="s1", thresholds=ThresholdChange(risk=0.5)), "dr", live.now))
+    scores = msgspec.structs.replace(CALM, crisis=allowed.crisis_immediate + 0.02)
+    live.watch_for(1.2, scores)
+    assert live.status == "paused"
 
 
 def test_reprocessing_waits_for_what_must_be_ready_where_the_setting_asks_for_it() -> None:
