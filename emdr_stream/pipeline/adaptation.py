@@ -45,9 +45,14 @@ class Adaptation:
         self._settings = settings
         self.state = state or AdaptationState()
 
-    def wish(self, stimulus: Stimulus) -> None:
-        """A person has set the stimulus: it is in force, and it is what adaptation returns to."""
-        self.state.wished = self.state.current = stimulus
+    def wish(self, **named: float) -> None:
+        """A person has set these fields of Stimulus: they are in force, and what adaptation returns to.
+
+        The others stay as they are: made gentler, and to be brought back to what was wished of them before.
+        """
+        state = self.state
+        state.wished = msgspec.structs.replace(state.wished, **named)
+        state.current = msgspec.structs.replace(state.current, **named)
 
     def set_started(self) -> None:
         self.state.peak_risk = None

@@ -74,7 +74,7 @@ class Stimulation:
         waiting = merged(_without(state.pending_config, config), later)
         state.pending_config = None if waiting == SessionConfig() else waiting
         if now != SessionConfig():
-            self.adaptation.wish(stimulus_of(merged(state.config, now)))
+            self.adaptation.wish(**_named(now))
             self._configure(now, "now", self._ramp_ms, _BY_THERAPIST, at_ms)
 
     def grant_waiting(self, at_ms: int) -> None:
@@ -141,12 +141,17 @@ class Stimulation:
 
 def stimulus_of(config: SessionConfig) -> Stimulus:
     """The adapted part of a configuration; what it does not name has its default."""
+    return Stimulus(**_named(config))
+
+
+def _named(config: SessionConfig) -> dict[str, float]:
+    """What of the adapted part a configuration names."""
     given: dict[str, float] = {}
     for name in _STIMULUS:
         value: object = getattr(config, name)
         if isinstance(value, (int, float)):
             given[name] = float(value)
-    return Stimulus(**given)
+    return given
 
 
 def _widens(present: float | None, wished: float | None) -> bool:

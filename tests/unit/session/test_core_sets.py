@@ -5,7 +5,7 @@ import pytest
 
 from emdr_stream.domain import Phase, Source, Thresholds
 from emdr_stream.errors import ProtocolError
-from emdr_stream.session.facts import open_facts
+from emdr_stream.session.facts import merged, open_facts
 from emdr_stream.settings import ControlSettings, SessionSettings
 from emdr_stream.wire.stream import (
     Hello,
@@ -130,6 +130,54 @@ def test_the_newest_word_on_a_field_counts() -> None:
         live.took(live.core.command(wish, "dr", live.now))
     live.tell(SetMark(action="end", set_no=1))
     assert [message.config.speed for message in live.sent(PatternAdapt)] == [0.6]
+
+
+def hard_set(live: Live, set_no: int) -> None:
+    live.tell(SetMark(action="start", set_no=set_no))
+    live.watch_for(25.0, RISKY)
+    live.tell(SetMark(action="end", set_no=set_no))
+
+
+def calm_sets(live: Live, numbers: range) -> None:
+    """The advice of the hard set before fades; then sets without any risk."""
+    for set_no in numbers:
+        live.watch_for(15.0, CALM)
+        live.tell(SetMark(action="start", set_no=set_no))
+        live.watch_for(5.0, CALM)
+        live.tell(SetMark(action="end", set_no=set_no))
+
+
+@pytest.mark.parametrize("wish", [SessionConfig(colors={"target": "#ffffff"}), SessionConfig(speed=0.9)])
+def test_a_therapist_who_sets_one_thing_does_not_make_the_rest_of_an_adapted_stimulus_their_own(
+    wish: SessionConfig,
+) -> None:
+    # What a hard set had made gentler became the setting that adaptation goes back to, with each `config.set`.
+    live = Live(facts=facts_of(config=SessionConfig(speed=1.0, intensity=0.8, duration=24.0)))
+    live.settle()
+    hard_set(live, 1)
+    before = live.core.care.state.config
+    assert (before.speed, before.intensity, before.duration) == (0.3, 0.2, 20.0)
+    live.took(live.core.command(ConfigSet(session_id="s1", config=wish), "dr", live.now))
+    assert live.sent(PatternAdapt)[-1].config == wish
+    assert live.core.care.state.config == merged(before, wish), "nothing comes back by itself"
+    calm_sets(live, range(2, 12))
+    now = live.core.care.state.config
+    assert (now.speed, now.intensity, now.duration) == (wish.speed or 1.0, 0.8, 24.0)
+
+
+def test_within_a_set_a_wish_for_one_thing_changes_that_alone_and_later_sets_go_back_to_the_rest() -> None:
+    live = Live(facts=facts_of(config=SessionConfig(speed=1.0, intensity=0.8, duration=24.0)))
+    live.settle()
+    live.tell(SetMark(action="start", set_no=1))
+    live.watch_for(5.0, RISKY)
+    gentler = live.core.care.state.config
+    wish = SessionConfig(intensity=0.3)
+    live.took(live.core.command(ConfigSet(session_id="s1", config=wish), "dr", live.now))
+    assert live.core.care.state.config == merged(gentler, wish) and gentler.speed == 0.8
+    live.tell(SetMark(action="end", set_no=1))
+    calm_sets(live, range(2, 8))
+    now = live.core.care.state.config
+    assert (now.speed, now.intensity, now.duration) == (1.0, 0.3, 24.0)
 
 
 def test_nothing_is_adapted_while_paused_and_the_wish_is_granted_after_it() -> None:
