@@ -104,6 +104,8 @@ class Care:
         self.control.release()
         self.state.status = next_status(Status.PAUSED, Trigger.RESUME) or Status.PAUSED
         self.monitor.resumed(at_ms)
+        if self.state.sud_rising:
+            self.monitor.note(LevelEvent.ADVISE)
         ledger, epoch = self.ledger, self.state.epoch
         fields: dict[str, Any] = {
             "seq": ledger.next_seq(),

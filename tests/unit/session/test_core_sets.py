@@ -69,6 +69,28 @@ def test_calm_models_do_not_resolve_what_the_rating_says() -> None:
     assert live.open_alerts() == []
 
 
+@pytest.mark.parametrize("stopped_first", [True, False])
+def test_what_the_rating_says_is_still_advised_after_a_stop_and_a_resume(stopped_first: bool) -> None:
+    # Only the models' risk was asked: the alert stood open beside a level of `normal`, and no set became gentler.
+    live = Live()
+    live.settle()
+    if stopped_first:
+        live.tell(Stop())
+    for value in (5.0, 7.0, 8.0):
+        live.tell(Rating(scale="sud", value=value))
+    live.tell(Stop())
+    live.confirm()
+    live.request_resume()
+    live.watch_for(3.0, CALM)
+    assert live.open_alerts() == ["high_risk"] and live.core.care.monitor.level == "advise"
+    live.tell(SetMark(action="start", set_no=1))
+    live.watch_for(1.0, CALM)
+    assert live.sent(PatternAdapt)[0].config.speed == 0.8
+    live.tell(Rating(scale="sud", value=6.0))
+    live.watch_for(1.0, CALM)
+    assert live.open_alerts() == [] and live.core.care.monitor.level == "normal"
+
+
 @pytest.mark.parametrize("values", [(8.0, 8.0, 8.0), (9.0, 8.0, 9.0), (5.0, 6.0, 7.0), (7.0, 9.0)])
 def test_other_ratings_raise_nothing(values: tuple[float, ...]) -> None:
     live = Live()
