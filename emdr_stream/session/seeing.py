@@ -95,7 +95,8 @@ class Seeing:
             view.pending = (re, observation.ts_ms)
             if self._sight.update(at_ms):
                 self._tell_sight(at_ms)
-            if not (perception.baseline.ready and self._ask(at_ms)):
+            # With nobody in sight, a heart rate alone would have the models judge the last face that was.
+            if not (view.face and perception.baseline.ready and self._ask(at_ms)):
                 self._telling.report(at_ms, None)
         elif intake is Intake.UNUSABLE:
             perception.pass_time(observation.ts_ms, at_ms)

@@ -2,11 +2,12 @@
 
 import pytest
 
-from emdr_stream.domain import Source, StateLabel
+from emdr_stream.domain import Scores, Source, StateLabel
+from emdr_stream.session.effects import Analyse
 from emdr_stream.wire.face import Expression, FaceProblem, FaceView, HeadPose
 from emdr_stream.wire.stream import ControlPause, Observed, Result, Sample, Signal, Skipped
 from emdr_stream.wire.values import BodySignals
-from tests.unit.session.live import CALM, CLIENT_CLOCK, Live, facts_of, neutral_sample
+from tests.unit.session.live import CALM, CLIENT_CLOCK, CRISIS, RISKY, WORST, Live, facts_of, neutral_sample
 
 FACE = FaceView(
     faces=1,
@@ -21,6 +22,10 @@ BLURRED = FaceView(faces=1, quality=0.0, problem=FaceProblem.BLURRED)
 def pulse(live: Live) -> Sample:
     """What a wrist tells, whatever the camera sees."""
     return Sample(ts=CLIENT_CLOCK + live.now, signals=BodySignals(heart_rate=70.0))
+
+
+def asks(live: Live) -> list[Analyse]:
+    return [effect for effect in live.effects if isinstance(effect, Analyse)]
 
 
 def pulse_for(live: Live, seconds: float) -> None:
@@ -47,6 +52,46 @@ def test_a_face_that_is_gone_is_not_called_calm_for_a_heart_that_beats() -> None
     last = live.sent(Result)[-1]
     assert last.state.label is StateLabel.UNKNOWN and last.signal.status == "lost"
     assert live.sent(ControlPause)[-1].reason == "signal_lost"
+
+
+@pytest.mark.parametrize("scores", [CRISIS, WORST])
+@pytest.mark.parametrize("told", [True, False])
+def test_no_model_judges_a_heart_rate_without_a_face(scores: Scores, told: bool) -> None:
+    # Rows went out with the sums of the last face in them, which no model was trained on: they paused as a crisis.
+    live = Live()
+    live.settle()
+    if told:
+        live.now += 100
+        live.sample(face=False)
+    else:
+        live.silence(2.0)
+    asked = len(asks(live))
+    live.scores = scores
+    pulse_for(live, 10.0)
+    assert {pause.reason for pause in live.sent(ControlPause)} == {"signal_lost"} and len(asks(live)) == asked
+    live.watch_for(2.5, scores)
+    assert live.sent(ControlPause)[-1].reason == "crisis", "who is seen again is judged again"
+
+
+def test_a_calm_heart_ends_no_advice_while_the_face_is_gone() -> None:
+    live = Live()
+    live.settle()
+    live.watch_for(4.0, RISKY)
+    live.now += 100
+    live.sample(face=False)
+    live.scores = CALM
+    pulse_for(live, 15.0)
+    assert "high_risk" in live.open_alerts()
+
+
+def test_between_rare_looks_at_the_face_the_heart_is_judged_beside_it() -> None:
+    live = Live()
+    live.settle()
+    live.scores = CRISIS
+    for number in range(25):
+        live.now += 100
+        live.tell(pulse(live)) if number % 10 else live.sample()
+    assert [pause.reason for pause in live.sent(ControlPause)][:1] == ["crisis"]
 
 
 def test_a_heart_rate_between_looks_at_the_face_changes_nothing_of_what_is_seen() -> None:
