@@ -116,15 +116,24 @@ class Service:
         self._away: dict[str, str] = {}
         self._failures = {"redis": 0, "postgres": 0}
         self._migrated = False
+        self.problem: BaseException | None = None
+        """Why it could not be started."""
         self.failed = False
         """A part that runs beside the sessions ended with an error: nothing is kept or told any more, start anew."""
         self._recorder: Recorder | None = None
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> "Service":
-        async with contextlib.AsyncExitStack() as stack:
-            await self._start(stack)
-            self._stack = stack.pop_all()
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                await self._start(stack)
+                self._stack = stack.pop_all()
+        except BaseException as problem:
+            # Who serves us hears of it as a text alone.
+            self.problem = problem
+            if isinstance(problem, Exception):
+                _LOG.exception("the service could not start")
+            raise
         return self
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:

@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
@@ -43,7 +43,7 @@ async def serve_worker(
     """Serve one worker on `sockets` until SIGTERM or SIGINT. `ready` is called when it listens. On SIGUSR1 it takes up
     the models that are in use then.
 
-    Raises ModelRefused, or EmdrError when it could not start or a part of it failed.
+    Raises ModelRefused, ConfigurationError, or EmdrError when it could not start or a part of it failed.
     """
     service = Service(settings, addresses, versions or load_versions(settings), siblings)
     limits = lane_limits(settings)
@@ -66,9 +66,12 @@ async def serve_worker(
         backlog=BACKLOG,
     )
     server = DrainingServer(config, service, ready)
-    await server.serve(sockets=list(sockets))
+    with suppress(SystemExit):  # uvicorn's way to say that the service did not start
+        await server.serve(sockets=list(sockets))
+    if isinstance(service.problem, EmdrError):
+        raise service.problem
     if not server.started:
-        raise EmdrError("the service could not start: the log says why")
+        raise EmdrError("the service could not start: the log says why") from service.problem
     if service.failed:
         raise EmdrError("a part of the service failed, the log says where: start it again")
 

@@ -1,7 +1,7 @@
 """Takes the broker and the store, gives the alerts of other workers as they come, and what is missing in between."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,9 +50,10 @@ class Follower:
         self._gap = asyncio.Event()
         self.tailing = False
 
-    async def both_since(self, ts_ms: int) -> Found:
-        """What broker and store know since then; one that is away gives nothing."""
-        return await answers(self._broker.alerts_since(ts_ms), self._store.alerts_since(ts_ms))
+    async def both_since(self, ts_ms: int, users: Collection[str] | None = None, most: int | None = None) -> Found:
+        """What both stores know since then of these users, the newest `most` each; one that is away adds nothing."""
+        asked = ts_ms, users, most
+        return await answers(self._broker.alerts_since(*asked), self._store.alerts_since(*asked))
 
     async def tail(self) -> None:
         """Read the end of the broker's log; after an outage catch up on what was appended meanwhile."""

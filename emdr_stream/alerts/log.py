@@ -28,6 +28,8 @@ from emdr_stream.store.alert_life import open_steps
 from emdr_stream.store.base import Store
 
 _RECOVERED_IN_MEMORY: Final = 1_000
+_MOST_MISSED: Final = 5_000
+"""Steps that one console is told of what it missed: nobody reads more, and finding them must not hold the loop."""
 _CLOSE_S: Final = 2.0
 _INHERIT_S: Final = 0.5
 """How long the journals of dead siblings may take to be read, and the same again to be written down here."""
@@ -200,13 +202,14 @@ class AlertLog:
         """What a new subscription must be told, each step once, ordered by time and contiguous per session.
 
         The newest step of every alert that is open and, with `since_ms`, every step since then and some before (clocks
-        differ). A store that is away is done without; this worker's memory always counts. `complete` is False when one
-        was: ask again later for what only that store knows.
+        differ), of very many the newest. A store that is away is done without; this worker's memory always counts.
+        `complete` is False when one was: ask again later for what only that store knows.
         """
-        still_open = await self._open(users)
+        wanted = None if EVERYBODY in users else sorted(users)
+        still_open = await self._open(wanted)
         if since_ms is None:
             return Found(in_order(open_steps(self._known(users, still_open.entries))), still_open.complete)
-        since = await self._follower.both_since(since_ms - OVERLAP_MS)
+        since = await self._follower.both_since(since_ms - OVERLAP_MS, wanted, _MOST_MISSED)
         steps = [*open_steps(self._known(users, still_open.entries)), *self._since(users, since, since_ms)]
         unique = {(entry.session_id, entry.alert_seq): entry for entry in steps}
         return Found(in_order(unique.values()), still_open.complete and since.complete)
@@ -224,11 +227,10 @@ class AlertLog:
     def _since(self, users: Collection[str], found: Found, since_ms: int) -> list[AlertEntry]:
         return [entry for entry in self._known(users, found.entries) if entry.ts_ms >= since_ms - OVERLAP_MS]
 
-    async def _open(self, users: Collection[str]) -> Found:
+    async def _open(self, users: Sequence[str] | None) -> Found:
         """The store knows what is open; the broker's last hour knows what the store may not have got yet."""
-        wanted = None if EVERYBODY in users else sorted(users)
-        recently = self._broker.alerts_since(self._wall_ms() - HISTORY_MS)
-        return await answers(self._store.open_alerts(wanted), recently)
+        recently = self._broker.alerts_since(self._wall_ms() - HISTORY_MS, users)
+        return await answers(self._store.open_alerts(users), recently)
 
     def _known(self, users: Collection[str], found: Iterable[AlertEntry]) -> list[AlertEntry]:
         """What was found and what is in memory, of these users, each once."""

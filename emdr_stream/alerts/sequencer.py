@@ -81,9 +81,10 @@ class Sequencer:
         """Every store was asked for what is missing and has answered: a new owner's first entry waits no longer.
 
         It begins a block of numbers of its own, so that nothing needs to lie between it and the one before. What the
-        former owner raised last may still be on its way when it comes, hence a moment's wait all the same.
+        former owner raised last may still be on its way when it comes, hence a moment's wait all the same. The first
+        entry of a session that is unknown here waits no longer either: what was before it is older than this process.
         """
-        return self._let_begin(now_s, _SETTLE_S)
+        return self._let_begin(now_s, _SETTLE_S, unknown_too=True)
 
     def overdue(self, now_s: float) -> list[AlertEntry]:
         """What has waited too long is told over the gap."""
@@ -96,13 +97,14 @@ class Sequencer:
             released += self._release(name, session)
         return released
 
-    def _let_begin(self, now_s: float, waited_s: float) -> list[AlertEntry]:
-        """Release what begins a block and has waited for so long."""
+    def _let_begin(self, now_s: float, waited_s: float, *, unknown_too: bool = False) -> list[AlertEntry]:
+        """Release what has waited for so long and begins a block, or is the first that is heard of its session."""
         released: list[AlertEntry] = []
         for name in [n for n in self._gaps if now_s - self._sessions[n].held_since_s >= waited_s]:
             session = self._sessions[name]
             first = min(session.held)
-            if first > ALERT_BLOCK and first % ALERT_BLOCK == 1:
+            begins = first > ALERT_BLOCK and first % ALERT_BLOCK == 1
+            if begins or (unknown_too and not session.last):
                 session.last = first - 1
                 session.held_since_s = now_s
                 released += self._release(name, session)

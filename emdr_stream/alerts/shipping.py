@@ -42,6 +42,8 @@ class Shipper:
         self._behind = True
         self._skipped = False
         self._read_to = 0
+        self._unread_from: int | None = 0
+        """From this number on the journal may hold what passed memory by; None when nothing did."""
         self.shipped = 0
         self.lost = 0
         self.refused = 0
@@ -62,6 +64,8 @@ class Shipper:
             return  # a read of the journal was quicker
         if item.number is not None and (self._behind or len(self._waiting) >= _IN_MEMORY):
             self._behind = self._skipped = True
+            if self._unread_from is None:
+                self._unread_from = item.number
         elif len(self._waiting) >= 2 * _IN_MEMORY:
             self.lost += 1
             self._on_problem(f"{self._sink} and the journal are both away for long: an alert was lost to {self._sink}")
@@ -90,9 +94,19 @@ class Shipper:
             for _ in batch:
                 self._waiting.popleft()
             self.shipped += len(batch)
-            numbers = [item.number for item in batch if item.number is not None]
-            if numbers:
-                self._scribe.mark_shipped(self._sink, max(numbers))
+            self._mark(batch)
+
+    def _mark(self, batch: Sequence[Item]) -> None:
+        """Tell the journal up to where everything has been shipped.
+
+        An entry that the journal was slow to write got its number when it was in memory, while others passed memory by:
+        it is no sign that those were shipped.
+        """
+        unread_from = self._unread_from
+        numbers = [item.number for item in batch if item.number is not None]
+        shipped = [number for number in numbers if unread_from is None or number < unread_from]
+        if shipped:
+            self._scribe.mark_shipped(self._sink, max(shipped))
 
     def _refused(self, error: EmdrError) -> None:
         """An entry that the store will never take must not hold up those behind it."""
@@ -117,3 +131,4 @@ class Shipper:
         self._waiting.extend(Item(numbered.entry, numbered.number) for numbered in found)
         self._read_to = max((numbered.number or 0 for numbered in found), default=self._read_to)
         self._behind = self._skipped or len(found) >= _FROM_JOURNAL
+        self._unread_from = self._read_to + 1 if self._behind else None

@@ -111,8 +111,13 @@ class Broker(Protocol):
     async def append_alert(self, entry: AlertEntry) -> None:
         """Append durably; the same (session_id, alert_seq) twice is one entry for readers."""
 
-    async def alerts_since(self, ts_ms: int) -> list[AlertEntry]:
-        """Entries that were raised or arrived at `ts_ms` or later, in order of (session_id, alert_seq)."""
+    async def alerts_since(
+        self, ts_ms: int, users: Collection[str] | None = None, most: int | None = None
+    ) -> list[AlertEntry]:
+        """Entries that were raised or arrived at `ts_ms` or later, in order of (session_id, alert_seq).
+
+        Of these users (None: everybody's), and of many the newest `most`.
+        """
 
     async def tail_alerts(self, after: str | None, wait_ms: int) -> AlertPage:
         """Entries appended after position `after`, waiting up to `wait_ms` for the first; None asks for the end."""

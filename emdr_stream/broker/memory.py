@@ -76,13 +76,17 @@ class MemoryBroker:
         self._hub.appended.set()
         self._hub.appended = asyncio.Event()
 
-    async def alerts_since(self, ts_ms: int) -> list[AlertEntry]:
+    async def alerts_since(
+        self, ts_ms: int, users: Collection[str] | None = None, most: int | None = None
+    ) -> list[AlertEntry]:
         self._hub.check()
-        found = {
-            (entry.session_id, entry.alert_seq): entry
-            for arrived_ms, entry in reversed(self._hub.alerts)
-            if max(arrived_ms, entry.ts_ms) >= ts_ms
-        }
+        since = [
+            entry
+            for arrived_ms, entry in self._hub.alerts
+            if max(arrived_ms, entry.ts_ms) >= ts_ms and (users is None or entry.user in users)
+        ]
+        newest = since if most is None else since[-most:]
+        found = {(entry.session_id, entry.alert_seq): entry for entry in reversed(newest)}
         return [found[key] for key in sorted(found)]
 
     async def tail_alerts(self, after: str | None, wait_ms: int) -> AlertPage:

@@ -204,17 +204,23 @@ class RedisBroker:
             )
         )
 
-    async def alerts_since(self, ts_ms: int) -> list[AlertEntry]:
+    async def alerts_since(
+        self, ts_ms: int, users: Collection[str] | None = None, most: int | None = None
+    ) -> list[AlertEntry]:
         found: dict[tuple[str, int], AlertEntry] = {}
+        names = None if users is None else {user.encode() for user in users}
         start = f"{max(0, ts_ms - _CLOCK_SKEW_MS)}-0"
         while True:
             page = await self._page(start)
             for position, fields in page:
+                if names is not None and fields[b"u"] not in names:
+                    continue
                 entry = _entry(fields)
                 if max(entry.ts_ms, int(position.split(b"-")[0])) >= ts_ms:
                     found.setdefault((entry.session_id, entry.alert_seq), entry)
             if len(page) < _PAGE:
-                return [found[key] for key in sorted(found)]
+                newest = list(found) if most is None else list(found)[-most:]
+                return [found[key] for key in sorted(newest)]
             start = f"({page[-1][0].decode()}"
 
     async def _page(self, start: str) -> list[tuple[bytes, dict[bytes, bytes]]]:

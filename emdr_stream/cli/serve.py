@@ -28,6 +28,7 @@ from emdr_stream.telemetry.logs import configure_logging
 
 _LOG: Final = logging.getLogger(__name__)
 _TOKEN_HOURS: Final = 12
+_AGAIN_S: Final = 1.0
 
 _EXAMPLES: Final = """  emdr-stream serve                       everything, with stores of its own
   emdr-stream serve --port 9000 --data-dir ./data
@@ -75,13 +76,17 @@ async def _serve(settings: ServiceSettings, given: Mapping[str, Any], env_file: 
 
     # Checked here in any case: an altered model is to stop the start with one sentence, not with one a worker.
     versions = load_versions(settings)
-    async with _stores(settings) as addresses:
-        if settings.server.workers == 1:
-            await serve_worker(settings, addresses, [listening], versions=versions, ready=ready)
-        else:
-            del versions
-            listening.listen(BACKLOG)
-            await Supervisor(settings, addresses, listening, WorkerOptions(given, env_file)).run(ready)
+    try:
+        async with _stores(settings) as addresses:
+            if settings.server.workers == 1:
+                await serve_worker(settings, addresses, [listening], versions=versions, ready=ready)
+            else:
+                del versions
+                listening.listen(BACKLOG)
+                await Supervisor(settings, addresses, listening, WorkerOptions(given, env_file)).run(ready)
+    except BaseExceptionGroup as failures:
+        # Of the group that watches the stores: whoever started us is told the one reason.
+        raise failures.exceptions[0] from None
 
 
 @contextlib.asynccontextmanager
@@ -107,9 +112,20 @@ async def _mend(stores: EmbeddedStores) -> None:
     while True:
         gone = await stores.watch()
         _LOG.error("an embedded store died: starting it again", extra={"store": gone.name, "exit_code": gone.exit_code})
-        with contextlib.suppress(EmdrError):
-            await stores.restart(gone.name)
+        await _restart(stores, gone.name)
         await asyncio.sleep(0.2)
+
+
+async def _restart(stores: EmbeddedStores, name: str) -> None:
+    """Until it runs: without memory or files left, for instance, the service itself goes on without it."""
+    while True:
+        try:
+            await stores.restart(name)
+        except (EmdrError, OSError) as problem:
+            _LOG.warning("an embedded store did not start: trying again", extra={"store": name}, exc_info=problem)
+            await asyncio.sleep(_AGAIN_S)
+        else:
+            return
 
 
 def _listen(settings: ServiceSettings) -> socket.socket:

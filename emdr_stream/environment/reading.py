@@ -55,6 +55,9 @@ def read_environment(env_file: Path | None = ENV_FILE, **overrides: object) -> E
 
     None among the overrides means: not given. Raises ConfigurationError that names every variable at fault.
     """
+    if env_file not in (None, ENV_FILE) and (not env_file.exists() or env_file.is_dir()):
+        # A name that was mistyped would mean every default, and with them the mode for development.
+        raise ConfigurationError(f"--env-file {env_file}: there is no such file")
     given: dict[str, Any] = {"_env_file": env_file}
     given |= {name: value for name, value in overrides.items() if value is not None}
     try:

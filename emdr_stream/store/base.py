@@ -3,7 +3,7 @@
 Implementations: `memory.py` (fast tests) and `postgres.py`; both pass `tests/contract/test_store.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -101,8 +101,13 @@ class Store(Protocol):
     async def append_alerts(self, entries: Sequence[AlertEntry]) -> None:
         """Write alerts; one that is already there (session_id, alert_seq) is left as it is."""
 
-    async def alerts_since(self, ts_ms: int) -> list[AlertEntry]:
-        """Entries raised or stored at `ts_ms` or later, in order of (session_id, alert_seq)."""
+    async def alerts_since(
+        self, ts_ms: int, users: Collection[str] | None = None, most: int | None = None
+    ) -> list[AlertEntry]:
+        """Entries raised or stored at `ts_ms` or later, in order of (session_id, alert_seq).
+
+        Of these users (None: everybody's), and of many the newest `most`.
+        """
 
     async def past(self, session_id: str, seconds_since_ms: int, most: int) -> SessionPast:
         """What is kept of a session: its newest `most` events and alert steps each, its seconds from a time on."""

@@ -1,6 +1,6 @@
 """The records in memory, for fast tests: batches and alerts go in and come out by the same contract as PostgreSQL's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -58,10 +58,18 @@ class MemoryStore:
         for entry in entries:
             self.records.alerts.setdefault((entry.session_id, entry.alert_seq), (self._wall_ms(), entry))
 
-    async def alerts_since(self, ts_ms: int) -> list[AlertEntry]:
+    async def alerts_since(
+        self, ts_ms: int, users: Collection[str] | None = None, most: int | None = None
+    ) -> list[AlertEntry]:
         self._check()
-        found = (entry for stored_ms, entry in self.records.alerts.values() if max(stored_ms, entry.ts_ms) >= ts_ms)
-        return sorted(found, key=lambda entry: (entry.session_id, entry.alert_seq))
+        found = [
+            entry
+            for stored_ms, entry in self.records.alerts.values()
+            if max(stored_ms, entry.ts_ms) >= ts_ms and (users is None or entry.user in users)
+        ]
+        found.sort(key=lambda entry: entry.ts_ms)
+        newest = found if most is None else found[-most:]
+        return sorted(newest, key=lambda entry: (entry.session_id, entry.alert_seq))
 
     async def open_alerts(self, users: Sequence[str] | None) -> list[AlertEntry]:
         self._check()

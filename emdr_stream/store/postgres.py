@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -149,16 +149,20 @@ class PostgresStore:
             sessions = {rows.text(entry.session_id) for entry in ordered}
             await self._connections.run(lambda connection: make_due(connection, sessions))
 
-    async def alerts_since(self, ts_ms: int) -> list[AlertEntry]:
+    async def alerts_since(
+        self, ts_ms: int, users: Collection[str] | None = None, most: int | None = None
+    ) -> list[AlertEntry]:
         found = await self._connections.run(
             lambda connection: connection.fetch(
-                f"select {_ALERT_COLUMNS} from alerts where ts_ms >= $1 or stored_at >= $2"  # noqa: S608 - our own names
-                ' order by session_id collate "C", alert_seq',
+                f"select {_ALERT_COLUMNS} from alerts where (ts_ms >= $1 or stored_at >= $2)"  # noqa: S608 - our own names
+                " and ($3::text[] is null or user_id = any($3)) order by ts_ms desc limit $4",
                 ts_ms,
                 rows.timestamp(max(0, ts_ms)),
+                None if users is None else [rows.text(user) for user in users],
+                most,
             )
         )
-        return [alert_entry(row) for row in found]
+        return sorted(map(alert_entry, found), key=lambda entry: (entry.session_id, entry.alert_seq))
 
     async def open_alerts(self, users: Sequence[str] | None) -> list[AlertEntry]:
         names = None if users is None else [rows.text(user) for user in users]

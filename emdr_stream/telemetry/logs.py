@@ -110,9 +110,15 @@ def fields_of(record: logging.LogRecord) -> dict[str, object]:
 
 
 def event_of(record: logging.LogRecord) -> str:
-    """What happened, in constant words: of a library's record the template's first line, without its values."""
+    """What happened, in constant words: of a library's record the template's first line, without its values.
+
+    Of a traceback that came as a text the type of the exception is told.
+    """
     ours = record.name == _OURS or record.name.startswith(f"{_OURS}.")
     text = record.getMessage() if ours else str(record.msg)
+    if text.startswith("Traceback "):
+        kind = text.rstrip().rpartition("\n")[2].partition(":")[0]
+        return _shortened(kind) if kind.replace(".", "").replace("_", "").isalnum() else "an exception"
     return _shortened(text.partition("\n")[0])
 
 

@@ -145,6 +145,16 @@ async def test_alerts_come_back_in_order_and_once(make_broker: MakeBroker) -> No
         assert await there.alerts_since(now_ms() + 120_000) == []
 
 
+async def test_of_the_alerts_since_a_time_ones_own_are_given_and_of_many_the_newest(make_broker: MakeBroker) -> None:
+    broker, start = make_broker(), now_ms() - 1_000
+    mine = [alert(seq, ts_ms=now_ms()) for seq in range(1, 5)]
+    async with running(broker):
+        for entry in mine:
+            await broker.append_alert(entry)
+        assert await broker.alerts_since(start, {"somebody else"}) == []
+        assert await broker.alerts_since(start, {mine[0].user}, 2) == mine[2:]
+
+
 async def test_an_alert_that_was_raised_long_ago_is_found_by_its_arrival(make_broker: MakeBroker) -> None:
     broker = make_broker()
     async with running(broker):

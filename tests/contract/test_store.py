@@ -159,6 +159,13 @@ async def test_alerts_are_kept_once_and_found_by_their_time(store: Store) -> Non
     assert await store.alerts_since(4_000_000_000_000) == []
 
 
+async def test_of_the_alerts_since_a_time_ones_own_are_given_and_of_many_the_newest(store: Store) -> None:
+    await store.append_alerts([*(alert(seq) for seq in range(1, 5)), alert(1, "s2", user="bert")])
+    assert await store.alerts_since(NOW_MS, {"bert"}) == [alert(1, "s2", user="bert")]
+    assert await store.alerts_since(NOW_MS, {"anna"}, 2) == [alert(3), alert(4)]
+    assert await store.alerts_since(NOW_MS, (), 2) == []
+
+
 async def test_an_old_alert_is_found_by_the_time_it_was_stored(store: Store) -> None:
     late = AlertEntry("s1", "anna", 1, 1, 5, b"{}")
     start = time.time_ns() // 1_000_000 - 60_000

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.waiting import until
 from tests.system.faces import Mood, camera, until_known
 from tests.system.scenes import ask_to_resume
 from tests.system.service import Service, free_port, run_command, service
@@ -159,6 +160,39 @@ def test_a_data_folder_that_is_a_file_is_told_with_exit_code_2(free: int, tmp_pa
     path.write_text("not a folder")
     refused = run_command("serve", "--port", str(free), "--data-dir", str(path), folder=tmp_path)
     assert_mendable(refused, str(path))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_fails_when_the_service_itself_starts_is_told_with_exit_code_2(
+    free: int, tmp_path: Path, workers: str
+) -> None:
+    # The reason was lost between the service and its server, and with several workers each was started for ever.
+    file = tmp_path / "no-folder"
+    file.touch()
+    with service() as other:
+        other.terminate()
+        other.wait()
+        options = ("--port", str(free), "--data-dir", str(other.data_dir), "--workers", workers, "--record", str(file))
+        refused = run_command("serve", *options, folder=tmp_path)
+    assert_mendable(refused, f"EMDR_RECORD_DIR: {file}")
+
+
+async def test_an_embedded_store_that_cannot_be_started_is_tried_again_and_ends_nobody() -> None:
+    # What the operating system refuses (no file, no memory) ended the whole service, with every session.
+    with service() as running:
+        logs = running.data_dir / "logs"
+        logs.rename(logs.with_name("away"))
+        os.kill(running.store_pid("valkey"), signal.SIGKILL)
+        await until(lambda: "an embedded store did not start" in running.log, 20.0)
+        logs.with_name("away").rename(logs)
+        await until(lambda: json.loads(running.get("/readyz")[2])["parts"]["redis"]["ok"], 20.0)
+
+
+def test_an_env_file_that_is_not_there_is_told_with_exit_code_2(tmp_path: Path) -> None:
+    # It meant every default, and with them the mode for development.
+    for name in ("no-such-file", "."):
+        refused = run_command("settings", "--env-file", str(tmp_path / name), folder=tmp_path)
+        assert_mendable(refused, str(tmp_path / name))
 
 
 def test_a_data_folder_that_is_in_use_is_told_with_exit_code_2(plain: Service, free: int, tmp_path: Path) -> None:
