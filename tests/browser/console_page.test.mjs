@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Announce } from "../../emdr_stream/browser/pages/console/announce.js";
+import { Drawing } from "../../emdr_stream/browser/pages/console/drawing.js";
 import { problemOfToken } from "../../emdr_stream/browser/pages/console/gate.js";
 import { changeOf, parse, passesOf, RANGES, STIMULUS, thresholdChange, waitsForSetEnd } from "../../emdr_stream/browser/pages/console/limits.js";
 import { Link, SILENT_MS } from "../../emdr_stream/browser/pages/console/link.js";
@@ -138,6 +139,20 @@ test("a page asks once for a token however often the library does, and hands out
   assert.deepEqual([await newer, asked], ["two", ["missing", "expired"]]);
   keeper.forget();
   assert.equal(keeper.token, null);
+});
+
+test("a part that cannot be drawn keeps no other from being drawn, is told once, and stays told", (context) => {
+  context.mock.method(console, "error", () => {});
+  let told = 0;
+  const drawn = [];
+  const drawing = new Drawing(() => { told += 1; });
+  const fails = () => { throw new TypeError("nothing there"); };
+  assert.equal(drawing.isWhole, true);
+  for (let round = 0; round < 3; round += 1) {
+    drawing.part("detail", round < 2 ? fails : () => {});
+    drawing.part("alerts", () => drawn.push(round));
+  }
+  assert.deepEqual([drawn, told, drawing.isWhole, drawing.broken], [[0, 1, 2], 1, false, ["detail"]]);
 });
 
 test("the badge is red within 2.5 s of silence, and says since when", () => {

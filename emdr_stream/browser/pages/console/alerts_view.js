@@ -18,14 +18,16 @@ export class AlertsView {
   #pastTitle = byId("alerts-past-title");
   #pastList = byId("alerts-past-list");
   #desk;
+  #drawing;
   /** @type {Map<string, string>} what went wrong with an acknowledgement, by alert */
   #problems = new Map();
   /** @type {Set<string>} acknowledgements on their way */
   #asked = new Set();
 
-  /** @param {Desk} desk */
-  constructor(desk) {
+  /** @param {Desk} desk @param {import("./drawing.js").Drawing} drawing */
+  constructor(desk, drawing) {
     this.#desk = desk;
+    this.#drawing = drawing;
   }
 
   render() {
@@ -39,8 +41,13 @@ export class AlertsView {
     show(this.#past, past.length > 0);
     setText(this.#pastTitle, words.t("alerts.past", { count: past.length }));
     const key = (/** @type {any} */ alert) => alert.alert_id;
-    keyed(this.#list, open, key, (alert) => this.#make(alert), (item, alert) => this.#update(item, alert));
-    keyed(this.#pastList, past, key, (alert) => this.#make(alert), (item, alert) => this.#update(item, alert));
+    // One that cannot be drawn whole must not keep the others from being seen.
+    const update = (/** @type {HTMLElement} */ item, /** @type {any} */ alert) => {
+      this.#drawing.part("alerts", () => this.#update(item, alert));
+      this.#drawing.part("alerts", () => this.#explain(item, alert));
+    };
+    keyed(this.#list, open, key, (alert) => this.#make(alert), update);
+    keyed(this.#pastList, past, key, (alert) => this.#make(alert), update);
   }
 
   /** Acknowledges the most pressing alert: of the session that is shown, or of any where that has none. */
@@ -69,31 +76,37 @@ export class AlertsView {
         h("button.button", { type: "button", "data-do": "show", onclick: () => this.#desk.select(alert.session_id, true) }))));
   }
 
-  /** @param {HTMLElement} item @param {any} alert */
+  /** What it is, whose, and what can be done. @param {HTMLElement} item @param {any} alert */
   #update(item, alert) {
     const { words, model, selectedId } = this.#desk;
     const part = (/** @type {string} */ name) => /** @type {any} */ (item.querySelector(name));
     const waiting = wantsAcknowledgement(alert);
+    const name = this.#name(alert.session_id);
+    const kind = named(words, "kind", alert.kind);
     setAttribute(part(".alert"), "data-severity", alert.severity);
     setAttribute(part(".alert"), "data-state", alert.state);
     setText(part(".severity"), `${MARKS[alert.severity] ?? ""} ${named(words, "severity", alert.severity)}`);
-    setText(part(".alert-kind"), named(words, "kind", alert.kind));
-    setText(part(".alert-age"), words.t("alerts.age", { age: age(words, this.#desk.now() - alert.raised_ts) }));
-    setText(part(".alert-who"), this.#name(alert.session_id));
-    setText(part(".alert-state"), this.#stateOf(alert));
-    setText(part(".alert-before"), model.alerts.advicesOf(alert).map((advice) => this.#before(advice)).join(" "));
-    texts(part(".alert-reasons"), reasons(words, alert, model.find(alert.session_id)?.levels));
-    setText(part(".alert-model"), decider(words, alert));
-    setText(part(".alert-note"), alert.note ? words.t("alerts.note", { note: alert.note }) : "");
-    setText(part(".alert-problem"), this.#problems.get(alert.alert_id) ?? "");
-    const name = this.#name(alert.session_id);
-    const kind = named(words, "kind", alert.kind);
+    setText(part(".alert-kind"), kind);
+    setText(part(".alert-who"), name);
     this.#button(part('[data-do="ack"]'), waiting, words.t("alerts.acknowledge"), `${words.t("alerts.acknowledge")}: ${kind}, ${name}`);
     this.#button(part('[data-do="note"]'), waiting, words.t("alerts.with_note"), `${words.t("alerts.with_note")}: ${kind}, ${name}`);
     const other = alert.session_id !== selectedId && model.find(alert.session_id) !== null;
     this.#button(part('[data-do="show"]'), other, words.t("alerts.show"), words.t("alerts.show_named", { name }));
     part('[data-do="ack"]').disabled = part('[data-do="note"]').disabled = this.#asked.has(alert.alert_id) || !this.#desk.isLinked;
     show(part(".alert-actions"), waiting || other);
+    setText(part(".alert-age"), words.t("alerts.age", { age: age(words, this.#desk.now() - alert.raised_ts) }));
+    setText(part(".alert-state"), this.#stateOf(alert));
+    setText(part(".alert-problem"), this.#problems.get(alert.alert_id) ?? "");
+  }
+
+  /** Why it was raised. @param {HTMLElement} item @param {any} alert */
+  #explain(item, alert) {
+    const { words, model } = this.#desk;
+    const part = (/** @type {string} */ name) => /** @type {any} */ (item.querySelector(name));
+    setText(part(".alert-before"), model.alerts.advicesOf(alert).map((advice) => this.#before(advice)).join(" "));
+    setText(part(".alert-note"), alert.note ? words.t("alerts.note", { note: alert.note }) : "");
+    setText(part(".alert-model"), decider(words, alert));
+    texts(part(".alert-reasons"), reasons(words, alert, model.find(alert.session_id)?.levels));
   }
 
   /** @param {any} button @param {boolean} shown @param {string} text @param {string} label */

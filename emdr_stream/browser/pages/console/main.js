@@ -9,6 +9,7 @@ import { CommandsView } from "./commands_view.js";
 import { CurvesView } from "./curves_view.js";
 import { Desk } from "./desk.js";
 import { DetailView } from "./detail_view.js";
+import { Drawing } from "./drawing.js";
 import { byId, h, setAttribute, setText, show } from "../shared/dom.js";
 import { Gate } from "./gate.js";
 import { ModelsView } from "./models_view.js";
@@ -26,6 +27,11 @@ const DRAW_EVERY_MS = 180;
 const HIDDEN_EVERY_MS = 1_000;
 /** What the service answers to a token that is none of its own, or not for here. @type {Record<number, string>} */
 const REFUSED = { 4500: "gate.refused", 4503: "gate.forbidden" };
+/** What a part of the page is called in its own heading. @type {Record<string, string>} */
+const PARTS = {
+  sessions: "sessions.title", alerts: "alerts.title", models: "models.title", detail: "fact.time", commands: "commands.title",
+  sees: "sees.title", curves: "curves.title", timeline: "timeline.title",
+};
 
 // Before anything else: the fragment must be gone from the address bar.
 const given = takeToken(location, history);
@@ -35,10 +41,11 @@ let drawnAt = 0;
 let renderedAt = -Infinity;
 
 const desk = new Desk(pageWords(DICTIONARIES), { render: changed, closed });
+const drawing = new Drawing(tellBroken);
 const gate = new Gate(() => desk.words, (token) => { keeper.give(token); begin(); });
 const keeper = new TokenKeeper(given, (why) => gate.open(why === "expired" ? "gate.renew" : null, !desk.isLinked));
 const views = {
-  sessions: new SessionsView(desk), alerts: new AlertsView(desk), detail: new DetailView(desk), commands: new CommandsView(desk),
+  sessions: new SessionsView(desk, drawing), alerts: new AlertsView(desk, drawing), detail: new DetailView(desk), commands: new CommandsView(desk),
   sees: new SeesView(desk), curves: new CurvesView(desk), timeline: new TimelineView(desk),
   models: new ModelsView(desk, () => keeper.get()),
 };
@@ -71,26 +78,28 @@ function render() {
   renderedAt = desk.at();
   const view = desk.selected;
   show(byId("desk"), begun && !(desk.link.heardAt === null && desk.link.state === "closed"));
-  renderBar();
-  views.sessions.render();
-  views.alerts.render();
-  views.models.render();
-  views.detail.render(view);
-  if (view) {
-    views.commands.render(view);
-    views.sees.render(view);
-    views.curves.render(view);
-    views.timeline.render(view);
-    desk.announce.state(`${nameOf(view.summary)}: ${stateInWords(desk.words, view, desk.at())}`);
+  drawing.part("alerts", () => views.alerts.render());
+  drawing.part("sessions", () => views.sessions.render());
+  drawing.part("models", () => views.models.render());
+  drawing.part("detail", () => views.detail.render(view));
+  if (view) renderSession(view);
+  drawing.part("bar", renderBar);
+}
+
+/** @param {import("./model.js").SessionView} view */
+function renderSession(view) {
+  for (const name of /** @type {const} */ (["commands", "sees", "curves", "timeline"])) {
+    drawing.part(name, () => views[name].render(view));
   }
+  drawing.part("detail", () => desk.announce.state(`${nameOf(view.summary)}: ${stateInWords(desk.words, view, desk.at())}`));
 }
 
 function renderBar() {
   const { words, link, chime } = desk;
   const waiting = desk.model.alerts.waiting().length;
   setAttribute(document.body, "data-link", link.state);
-  setAttribute(byId("link"), "data-state", link.state);
-  setText(byId("link-text"), linkText());
+  setAttribute(byId("link"), "data-state", drawing.isWhole ? link.state : "failed");
+  setText(byId("link-text"), drawing.isWhole ? linkText() : words.t("link.failed"));
   setText(byId("link-note"), [link.why ? words.t(link.why) : "", limited()].filter(Boolean).join(" "));
   setText(byId("who"), desk.self ? words.t("who", { name: desk.self }) : "");
   setText(byId("sound"), words.t(`sound.${chime.state}`));
@@ -98,7 +107,7 @@ function renderBar() {
   setText(byId("theme"), words.t(`theme.${theme.theme}`));
   setText(byId("language"), words.t("language.other"));
   setText(byId("sound-blocked"), chime.state === "blocked" ? words.t("sound.blocked_note") : chime.state === "off" ? words.t("sound.off_note") : "");
-  document.title = (waiting ? `(${waiting}) ` : "") + (link.isLive || link.heardAt === null ? "" : `⚠ `) + words.t("title");
+  document.title = (waiting ? `(${waiting}) ` : "") + (drawing.isWhole && (link.isLive || link.heardAt === null) ? "" : `⚠ `) + words.t("title");
 }
 
 function linkText() {
@@ -120,22 +129,35 @@ function limited() {
   return open.length ? desk.words.t("link.limited", { count: new Set(open.map((alert) => alert.session_id)).size }) : "";
 }
 
+/** At once, by the shortest way: whatever else fails, nobody may take for whole what is not. */
+function tellBroken() {
+  const { words } = desk;
+  const named = drawing.broken.flatMap((name) => (name in PARTS ? [words.t(PARTS[name])] : []));
+  const told = words.t(named.length ? "broken.parts" : "broken.page", { parts: named.join(", ") });
+  byId("broken").hidden = false;
+  setText(byId("broken"), told);
+  byId("link").dataset.state = "failed";
+  setText(byId("link-text"), words.t("link.failed"));
+  desk.announce.now(told);
+}
+
+/** The next frame is asked for first: whatever happens in this one, there is another. */
 function frame() {
-  if (dirty) {
-    render();
-  }
-  const view = desk.selected;
-  const at = desk.at();
-  if (view && !byId("desk").hidden) {
-    const moves = views.sees.moves(view);
-    if (at - drawnAt >= DRAW_EVERY_MS) {
-      drawnAt = at;
-      views.curves.draw(view);
-      if (!moves) views.sees.draw(view);
-    }
-    if (moves) views.sees.draw(view);
-  }
   requestAnimationFrame(frame);
+  if (dirty) render();
+  const view = desk.selected;
+  if (view && !byId("desk").hidden) draw(view);
+}
+
+/** @param {import("./model.js").SessionView} view */
+function draw(view) {
+  const at = desk.at();
+  const isDue = at - drawnAt >= DRAW_EVERY_MS;
+  if (isDue) {
+    drawnAt = at;
+    drawing.part("curves", () => views.curves.draw(view));
+  }
+  drawing.part("sees", () => { if (isDue || views.sees.moves(view)) views.sees.draw(view); });
 }
 
 // what a person does --------------------------------------------------------------------------------------------------
@@ -226,6 +248,7 @@ function recolour() {
 function speakLanguage() {
   document.documentElement.lang = desk.words.language;
   fill(document, desk.words);
+  if (!drawing.isWhole) tellBroken();
   gate.render();
   desk.render();
 }
@@ -250,6 +273,9 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
   DEEDS[wish]();
 });
+// What escapes elsewhere may have lost a message. Without an error it is the browser's own remark on a layout.
+addEventListener("error", ({ error }) => { if (error) drawing.failed("page", error); });
+addEventListener("unhandledrejection", ({ reason }) => drawing.failed("page", reason));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 
 speakLanguage();

@@ -34,9 +34,7 @@ export class ModelsView {
     const told = this.#told;
     show(byId("models-body"), told !== null);
     if (!told || !this.#details.open) return;
-    rows(byId("models-versions"), versionRows(words, told));
-    rows(byId("models-latency"), latencyRows(words, told));
-    rows(byId("models-decisions"), decisionRows(words, told));
+    for (const [name, lines] of Object.entries(tables(words, told))) rows(byId(`models-${name}`), lines);
     setText(byId("models-decided"), words.t("models.decided", { days: told.days, count: told.sessions }));
     setText(byId("models-shadow"), told.shadow_rows ? words.t("models.shadow", { rows: told.shadow_rows, failures: told.shadow_failures }) : "");
   }
@@ -48,8 +46,8 @@ export class ModelsView {
       const answer = await fetch(new URL("v1/analytics/models", new URL(".", location.href)), {
         headers: { authorization: `Bearer ${await this.#token()}`, accept: "application/json" },
       });
-      this.#problem = answer.ok ? null : answer.status === 403 ? "models.forbidden" : "models.failed";
-      if (answer.ok) this.#told = await answer.json();
+      if (answer.ok) this.#take(await answer.json());
+      else this.#problem = answer.status === 403 ? "models.forbidden" : "models.failed";
     } catch {
       this.#problem = "models.failed";
     } finally {
@@ -57,6 +55,18 @@ export class ModelsView {
       this.#desk.render();
     }
   }
+
+  /** Only what can be shown is kept. @param {any} told */
+  #take(told) {
+    tables(this.#desk.words, told);
+    this.#told = told;
+    this.#problem = null;
+  }
+}
+
+/** All of an answer; throws for one that is none, such as another version's or a proxy's. @param {Words} words @param {any} told */
+export function tables(words, told) {
+  return { versions: versionRows(words, told), latency: latencyRows(words, told), decisions: decisionRows(words, told) };
 }
 
 /** Which versions decide, and how far each has drifted. @param {Words} words @param {any} told @returns {string[][]} */

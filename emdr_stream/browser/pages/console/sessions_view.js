@@ -12,10 +12,12 @@ export class SessionsView {
   #list = byId("sessions");
   #empty = byId("sessions-empty");
   #desk;
+  #drawing;
 
-  /** @param {Desk} desk */
-  constructor(desk) {
+  /** @param {Desk} desk @param {import("./drawing.js").Drawing} drawing */
+  constructor(desk, drawing) {
     this.#desk = desk;
+    this.#drawing = drawing;
   }
 
   render() {
@@ -23,7 +25,9 @@ export class SessionsView {
     const sessions = model.sessions;
     show(this.#empty, sessions.length === 0);
     setText(this.#empty, words.t(this.#desk.isLinked ? "sessions.none" : "sessions.loading"));
-    keyed(this.#list, sessions, (view) => view.id, (view) => this.#make(view), (item, view) => this.#update(item, view));
+    keyed(this.#list, sessions, (view) => view.id, (view) => this.#make(view), (item, view) => {
+      this.#drawing.part("sessions", () => this.#update(item, view));
+    });
   }
 
   /** @param {SessionView} view */

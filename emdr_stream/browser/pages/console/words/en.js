@@ -36,6 +36,7 @@ export const en = {
   "link.live_slow": "Live · heard {seconds} s ago",
   "link.lost": "NO DATA · last heard {age} ago",
   "link.closed": "CLOSED {age}",
+  "link.failed": "NOT WHOLE · RELOAD THE PAGE",
   "link.restarting": "The service restarts. This page comes back by itself.",
   "link.limited": { one: "Limited: in {count} session a part of the service is missing (see its alert).", other: "Limited: in {count} sessions a part of the service is missing (see their alerts)." },
   "link.code_1012": "The service restarts. This page comes back by itself.",
@@ -43,6 +44,9 @@ export const en = {
   "link.code_4401": "Your access has expired: a new token is needed.",
   "link.code_4408": "This page was too slow to be told everything. It comes back, and no alert is lost.",
   "link.code_4429": "Too many messages were sent. This page comes back by itself.",
+
+  "broken.parts": "This part of the page could not be drawn: {parts}. What you see there may be old or missing. Reload the page; it asks for your token.",
+  "broken.page": "Something on this page failed: what you see may be old or missing. Reload the page; it asks for your token.",
 
   "age.seconds": "{count} s",
   "age.minutes": "{count} min",
