@@ -43,7 +43,7 @@ def pages_alone() -> Iterator[int]:
             self.end_headers()
             self.wfile.write(b"" if found is None else found.body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             """Nobody reads it."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -25,8 +25,9 @@ import { ru } from "./words/ru.js";
 const DICTIONARIES = { en, ru };
 const DRAW_EVERY_MS = 180;
 const HIDDEN_EVERY_MS = 1_000;
+const FORBIDDEN = 4503;
 /** What the service answers to a token that is none of its own, or not for here. @type {Record<number, string>} */
-const REFUSED = { 4500: "gate.refused", 4503: "gate.forbidden" };
+const REFUSED = { 4500: "gate.refused", [FORBIDDEN]: "gate.forbidden" };
 /** What a part of the page is called in its own heading. @type {Record<string, string>} */
 const PARTS = {
   sessions: "sessions.title", alerts: "alerts.title", models: "models.title", detail: "fact.time", commands: "commands.title",
@@ -40,7 +41,7 @@ let dirty = true;
 let drawnAt = 0;
 let renderedAt = -Infinity;
 
-const desk = new Desk(pageWords(DICTIONARIES), { render: changed, closed });
+const desk = new Desk(pageWords(DICTIONARIES), { render: changed, closed, left: () => views.models.forget() });
 const drawing = new Drawing(tellBroken);
 const gate = new Gate(() => desk.words, (token) => { keeper.give(token); begin(); });
 const keeper = new TokenKeeper(given, (why) => gate.open(why === "expired" ? "gate.renew" : null, !desk.isLinked));
@@ -58,11 +59,11 @@ function begin() {
   desk.connect((wish) => keeper.get(wish));
 }
 
-/** @param {number} code the connection is over for good */
-function closed(code) {
+/** @param {number} code the connection is over for good @param {boolean} wasWelcome it was up: a renewed token ended it */
+function closed(code, wasWelcome) {
   if (!(code in REFUSED)) return;
   keeper.forget();
-  gate.open(REFUSED[code]);
+  gate.open(code === FORBIDDEN && wasWelcome ? "gate.other_person" : REFUSED[code]);
 }
 
 // what is shown -------------------------------------------------------------------------------------------------------

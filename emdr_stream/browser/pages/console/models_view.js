@@ -18,6 +18,8 @@ export class ModelsView {
   /** @type {string | null} a key of the words */
   #problem = null;
   #asking = false;
+  /** For whom it is asked: an answer to somebody who has left is none. */
+  #asked = 0;
 
   /** @param {Desk} desk @param {() => Promise<string>} token */
   constructor(desk, token) {
@@ -39,14 +41,24 @@ export class ModelsView {
     setText(byId("models-shadow"), told.shadow_rows ? words.t("models.shadow", { rows: told.shadow_rows, failures: told.shadow_failures }) : "");
   }
 
+  /** What one person was told is not for the next. */
+  forget() {
+    this.#told = this.#problem = null;
+    this.#asked += 1;
+    this.#details.open = false;
+  }
+
   async #ask() {
     if (!this.#details.open || this.#asking || document.hidden || byId("desk").hidden) return;
     this.#asking = true;
+    const asked = this.#asked;
     try {
       const answer = await fetch(new URL("v1/analytics/models", new URL(".", location.href)), {
         headers: { authorization: `Bearer ${await this.#token()}`, accept: "application/json" },
       });
-      if (answer.ok) this.#take(await answer.json());
+      const told = answer.ok ? await answer.json() : null;
+      if (asked !== this.#asked) return;
+      if (told) this.#take(told);
       else this.#problem = answer.status === 403 ? "models.forbidden" : "models.failed";
     } catch {
       this.#problem = "models.failed";

@@ -29,6 +29,7 @@ export const en = {
   "gate.renew": "Your access has expired or soon will. Paste a new token; what is on the screen stays.",
   "gate.refused": "The service does not accept this token. It may be from another service, or its key has changed. Ask for a new one.",
   "gate.forbidden": "This token is valid, but not for a console. The console needs a therapist's.",
+  "gate.other_person": "This token is of another person than the one before, or for another use, so the service has closed the connection. Paste a token of your own to go on; with another person's, this page forgets what it shows and starts anew.",
 
   "link.none": "Not connected",
   "link.connecting": "Connecting…",
