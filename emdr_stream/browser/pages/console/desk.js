@@ -15,6 +15,9 @@ import { clock, named, nameOf, problemOf } from "./wording.js";
 
 const TICK_MS = 250;
 const ATTEND_EVERY_MS = 5_000;
+/** Sessions of other workers are told of within a second or two; what is still missing then is asked after, one at a time. */
+const UNLISTED_AFTER_MS = 4_000;
+const UNLISTED_EVERY_MS = 1_000;
 const CURVE_S = 1_800;
 const RATE_HZ = 2;
 const FOCUS_RATE_HZ = 5;
@@ -41,6 +44,8 @@ export class Desk {
   /** Whether the connection is one that the service has welcomed. */
   #welcome = false;
   #attendedAt = -Infinity;
+  /** When it may be asked after one that the list lacks. */
+  #findAt = Infinity;
   #wasLive = false;
   #hooks;
 
@@ -217,6 +222,7 @@ export class Desk {
   /** @param {any[]} summaries the whole list */
   #listed(summaries) {
     this.model.list(summaries, this.now());
+    this.#findAt = this.at() + UNLISTED_AFTER_MS;
     this.#choose();
     if (this.selected) this.#askHistory(this.selected);
     this.render();
@@ -277,6 +283,20 @@ export class Desk {
     this.render();
   }
 
+  /** @param {number} at */
+  async #findUnlisted(at) {
+    const { model } = this;
+    const view = model.unlisted.sort((a, b) => a.askedAt - b.askedAt)[0];
+    if (!view || !this.isLinked || at < this.#findAt) return;
+    this.#findAt = at + UNLISTED_EVERY_MS;
+    view.askedAt = at;
+    const answer = await this.#watch.find(view.id);
+    // Any other refusal says that it is not known now.
+    if (answer.ok) model.found(view, answer.message.sessions[0] ?? null, this.now());
+    else if (answer.code === "unknown_session") model.found(view, null, this.now());
+    this.render();
+  }
+
   #tick() {
     const at = this.at();
     if (this.#watch) this.link.look(this.#watch.silentForMs, at);
@@ -289,6 +309,7 @@ export class Desk {
       this.#attendedAt = at;
       this.#watch.attend(view.id);
     }
+    this.#findUnlisted(at);
     this.chime.tick(this.model.alerts.waiting(), at);
     this.announce.tick();
     this.render();

@@ -69,6 +69,7 @@ export const en = {
   "status.ended": "Ended",
   "status.silent": "Silent",
   "status.ended_why": "Ended: {why}",
+  "status.ended_unseen": "Ended while this page was not connected, or no longer yours",
   "status.paused_why": "Paused: {cause}",
 
   "sight.ok": "seen well",

@@ -69,6 +69,7 @@ export const ru = {
   "status.ended": "Завершена",
   "status.silent": "Нет данных",
   "status.ended_why": "Завершена: {why}",
+  "status.ended_unseen": "Завершена, пока страница была без связи, или больше не ваша",
   "status.paused_why": "Пауза: {cause}",
 
   "sight.ok": "видно хорошо",
