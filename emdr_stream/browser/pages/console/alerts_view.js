@@ -1,7 +1,7 @@
 /** In: alerts as they stand. Out: their list, most pressing first, with the reasons in words and the acknowledgement. */
 
 import { escalatesIn, isOpen, wantsAcknowledgement } from "./alerts.js";
-import { byId, h, keyed, setAttribute, setText, show, texts } from "../shared/dom.js";
+import { byId, h, keepFocus, keyed, setAttribute, setText, show, switchOff, texts } from "../shared/dom.js";
 import { decider, reasons } from "./evidence.js";
 import { MARKS } from "./sessions_view.js";
 import { age, clock, duration, named, nameOf, problemOf } from "./wording.js";
@@ -31,6 +31,16 @@ export class AlertsView {
   }
 
   render() {
+    keepFocus(byId("alerts-panel"), () => this.#draw(), () => this.#goOn());
+  }
+
+  /** To the next alert that waits, not to its button: a key that is held down must not acknowledge what nobody has read. */
+  #goOn() {
+    const next = [...this.#list.querySelectorAll(".alert")].find((card) => ["raised", "escalated"].includes(card.dataset.state));
+    (next ?? this.#title).focus();
+  }
+
+  #draw() {
     const { model, words } = this.#desk;
     const all = model.alerts.list();
     const open = all.filter((alert) => isOpen(alert) && !model.alerts.crisisOf(alert));
@@ -54,14 +64,14 @@ export class AlertsView {
   acknowledgeFirst() {
     const { model, selectedId } = this.#desk;
     const alert = model.alerts.waiting(selectedId)[0] ?? model.alerts.waiting()[0];
-    if (alert) this.#acknowledge(alert.alert_id);
+    if (alert && !this.#asked.has(alert.alert_id)) this.#acknowledge(alert.alert_id);
     return alert ?? null;
   }
 
   /** @param {any} alert */
   #make(alert) {
     const id = `alert-${alert.alert_id}`;
-    return h("li", {}, h("article.alert", { "aria-labelledby": `${id}-kind ${id}-who` },
+    return h("li", {}, h("article.alert", { tabindex: -1, "aria-labelledby": `${id}-kind ${id}-who` },
       h("div.alert-top", {}, h("span.severity", {}), h("h3.alert-kind", { id: `${id}-kind` }), h("span.alert-age")),
       h("p.alert-who", { id: `${id}-who` }),
       h("p.alert-state"),
@@ -71,8 +81,8 @@ export class AlertsView {
       h("p.alert-note"),
       h("p.alert-problem", { role: "status" }),
       h("div.alert-actions", {},
-        h("button.button.button-main", { type: "button", "data-do": "ack", onclick: () => this.#acknowledge(alert.alert_id) }),
-        h("button.button", { type: "button", "data-do": "note", onclick: () => this.#withNote(alert.alert_id) }),
+        h("button.button.button-main", { type: "button", "data-do": "ack", onclick: () => this.#press(alert, () => this.#acknowledge(alert.alert_id)) }),
+        h("button.button", { type: "button", "data-do": "note", onclick: () => this.#press(alert, () => this.#withNote(alert.alert_id)) }),
         h("button.button", { type: "button", "data-do": "show", onclick: () => this.#desk.select(alert.session_id, true) }))));
   }
 
@@ -92,7 +102,7 @@ export class AlertsView {
     this.#button(part('[data-do="note"]'), waiting, words.t("alerts.with_note"), `${words.t("alerts.with_note")}: ${kind}, ${name}`);
     const other = alert.session_id !== selectedId && model.find(alert.session_id) !== null;
     this.#button(part('[data-do="show"]'), other, words.t("alerts.show"), words.t("alerts.show_named", { name }));
-    part('[data-do="ack"]').disabled = part('[data-do="note"]').disabled = this.#asked.has(alert.alert_id) || !this.#desk.isLinked;
+    for (const deed of ["ack", "note"]) switchOff(part(`[data-do="${deed}"]`), this.#asked.has(alert.alert_id) || !this.#desk.isLinked);
     show(part(".alert-actions"), waiting || other);
     setText(part(".alert-age"), words.t("alerts.age", { age: age(words, this.#desk.now() - alert.raised_ts) }));
     setText(part(".alert-state"), this.#stateOf(alert));
@@ -107,6 +117,13 @@ export class AlertsView {
     setText(part(".alert-note"), alert.note ? words.t("alerts.note", { note: alert.note }) : "");
     setText(part(".alert-model"), decider(words, alert));
     texts(part(".alert-reasons"), reasons(words, alert, model.find(alert.session_id)?.levels));
+  }
+
+  /** What is on its way is not asked twice, and what cannot go is told. @param {any} alert @param {() => void} deed */
+  #press(alert, deed) {
+    const { announce, isLinked, words } = this.#desk;
+    if (!isLinked) announce.now(words.t("error.not_connected"));
+    else if (!this.#asked.has(alert.alert_id)) deed();
   }
 
   /** @param {any} button @param {boolean} shown @param {string} text @param {string} label */

@@ -1,6 +1,6 @@
 /** In: a question, the session it is about, what to do on yes. Out: a modal dialog that names the session and reports refusals. */
 
-import { byId, h, setText, show } from "../shared/dom.js";
+import { byId, h, isOff, setText, show, switchOff } from "../shared/dom.js";
 
 /** @typedef {import("../shared/words.js").Words} Words */
 /**
@@ -51,20 +51,21 @@ export class Dialogs {
     dialog.addEventListener("close", () => {
       dialog.remove();
       // Opened by a key from nowhere in particular: the session that it was about is the place to go on from.
-      const back = came instanceof HTMLElement && came !== document.body && came.isConnected ? came : byId("detail");
+      const isThere = came instanceof HTMLElement && came !== document.body && came.isConnected && !came.closest("[hidden]");
+      const back = isThere ? came : byId("detail");
       back.focus({ preventScroll: true });
     });
-    const look = () => { if (yes && question.ready) yes.disabled = !question.ready(); };
+    const look = () => { if (yes && question.ready) switchOff(yes, !question.ready()); };
     form.addEventListener("input", look);
     const act = async () => {
-      if (!question.act || yes.disabled) return;
-      yes.disabled = true;
+      if (!question.act || isOff(yes)) return;
+      switchOff(yes, true);
       const refused = await question.act();
       if (!refused) {
         dialog.close();
         return;
       }
-      yes.disabled = false;
+      switchOff(yes, false);
       setText(problem, refused);
     };
     byId("dialogs").append(dialog);

@@ -174,7 +174,7 @@ const DEEDS = {
   thresholds: () => views.commands.run("thresholds"),
   end: () => views.commands.run("end"),
   speak,
-  alerts: () => focusOn(byId("alerts").querySelector("button:not([hidden], :disabled)") ?? byId("alerts-panel")),
+  alerts: () => focusOn(byId("alerts").querySelector("button:not([hidden])") ?? byId("alerts-panel")),
   detail: () => focusOn(byId("detail")),
   sound: toggleSound,
   help,
