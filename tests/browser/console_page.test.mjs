@@ -20,12 +20,14 @@ import { english, russian } from "./console_world.mjs";
 const key = (name, fields = {}) => ({ key: name, ctrlKey: false, altKey: false, metaKey: false, target: { tagName: "BODY" }, ...fields });
 const jwt = (claims) => `e30.${btoa(JSON.stringify(claims)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")}.sig`;
 
-test("single letters act, and never while somebody types, chooses, composes, or a dialog is open", () => {
+test("single letters act, and never while somebody types, chooses or composes; in a dialog the pause alone", () => {
   assert.deepEqual([wishOf(key("p"), false), wishOf(key("P"), false), wishOf(key("?"), false)], ["pause", "pause", "help"]);
   for (const tagName of ["INPUT", "TEXTAREA", "SELECT"]) assert.equal(wishOf(key("p", { target: { tagName, type: "text" } }), false), null, tagName);
   assert.equal(wishOf(key("p", { target: { tagName: "DIV", isContentEditable: true } }), false), null);
   for (const held of ["ctrlKey", "altKey", "metaKey", "isComposing", "repeat"]) assert.equal(wishOf(key("p", { [held]: true }), false), null, held);
-  assert.equal(wishOf(key("p"), true), null);
+  for (const [name, deed] of KEYS) assert.equal(wishOf(key(name), true), deed === "pause" ? "pause" : null, name);
+  assert.equal(wishOf(key("p", { target: { tagName: "TEXTAREA" } }), true), null);
+  assert.equal(wishOf(key("p", { target: { tagName: "INPUT", type: "range" } }), true), "pause");
   assert.equal(wishOf(key("j", { target: { tagName: "INPUT", type: "radio" } }), false), "next");
   assert.equal(new Set(KEYS.map(([name]) => name)).size, KEYS.length);
   for (const words of [english, russian]) for (const [, deed] of KEYS) assert.ok(words.has(`key.${deed}`), deed);

@@ -58,7 +58,7 @@ export class Desk {
     this.words = words;
     this.#hooks = hooks;
     this.dialogs = new Dialogs(() => this.words);
-    this.announce = new Announce(byId("say"), byId("say-now"), () => this.at());
+    this.announce = new Announce(byId("say"), this.dialogs.heard(byId("say-now")), () => this.at());
     this.chime = new Chime(() => new AudioContext());
     this.#tickOn();
   }
@@ -248,7 +248,11 @@ export class Desk {
       name: view ? nameOf(view.summary) : alert.session_id,
     };
     const step = alert.state === "raised" && alert.ts > alert.raised_ts ? "rises" : alert.state;
-    if (["raised", "rises", "escalated"].includes(step)) this.announce.now(this.words.t(`say.alert_${step}`, said));
+    if (["raised", "rises", "escalated"].includes(step)) {
+      this.announce.now(this.words.t(`say.alert_${step}`, said));
+      // To a place without a deed: whoever was about to close it by a key must not do something else by that.
+      if (alert.severity === "critical") this.dialogs.giveWay(byId("alerts-title"));
+    }
     this.chime.tick(this.model.alerts.waiting(), this.at());
     this.render();
   }

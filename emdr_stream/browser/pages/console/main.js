@@ -14,17 +14,18 @@ import { byId, h, setAttribute, setText, show } from "../shared/dom.js";
 import { Gate } from "./gate.js";
 import { ModelsView } from "./models_view.js";
 import { SeesView } from "./sees_view.js";
-import { SessionsView } from "./sessions_view.js";
+import { MARKS, SessionsView } from "./sessions_view.js";
 import { KEYS, wishOf } from "./shortcuts.js";
 import { stateInWords } from "./summary.js";
 import { TimelineView } from "./timeline_view.js";
-import { age, nameOf, reading } from "./wording.js";
+import { age, named, nameOf, reading } from "./wording.js";
 import { en } from "./words/en.js";
 import { ru } from "./words/ru.js";
 
 const DICTIONARIES = { en, ru };
 const DRAW_EVERY_MS = 180;
 const HIDDEN_EVERY_MS = 1_000;
+const URGENT = new Set(["critical", "high"]);
 const FORBIDDEN = 4503;
 /** What the service answers to a token that is none of its own, or not for here. @type {Record<number, string>} */
 const REFUSED = { 4500: "gate.refused", [FORBIDDEN]: "gate.forbidden" };
@@ -84,7 +85,21 @@ function render() {
   drawing.part("models", () => views.models.render());
   drawing.part("detail", () => views.detail.render(view));
   if (view) renderSession(view);
+  drawing.part("dialogs", () => desk.dialogs.warn(behind()));
   drawing.part("bar", renderBar);
+}
+
+/** The most pressing alert that would escalate, for whoever has a dialog before it. */
+function behind() {
+  const { words, model } = desk;
+  const urgent = model.alerts.waiting().filter(({ severity }) => URGENT.has(severity));
+  if (urgent.length === 0) return "";
+  const [{ severity, kind, session_id }] = urgent;
+  const view = model.find(session_id);
+  return words.t("dialog.alert", {
+    mark: MARKS[severity], severity: named(words, "severity", severity), kind: named(words, "kind", kind),
+    name: view ? nameOf(view.summary) : session_id, count: urgent.length,
+  });
 }
 
 /** @param {import("./model.js").SessionView} view */
@@ -133,8 +148,8 @@ function limited() {
 /** At once, by the shortest way: whatever else fails, nobody may take for whole what is not. */
 function tellBroken() {
   const { words } = desk;
-  const named = drawing.broken.flatMap((name) => (name in PARTS ? [words.t(PARTS[name])] : []));
-  const told = words.t(named.length ? "broken.parts" : "broken.page", { parts: named.join(", ") });
+  const parts = drawing.broken.flatMap((name) => (name in PARTS ? [words.t(PARTS[name])] : []));
+  const told = words.t(parts.length ? "broken.parts" : "broken.page", { parts: parts.join(", ") });
   byId("broken").hidden = false;
   setText(byId("broken"), told);
   byId("link").dataset.state = "failed";
@@ -168,7 +183,7 @@ const DEEDS = {
   next: () => desk.move(1),
   previous: () => desk.move(-1),
   acknowledge: () => { if (!views.alerts.acknowledgeFirst()) desk.announce.now(desk.words.t("alerts.none")); },
-  pause: () => views.commands.run("pause"),
+  pause: () => { desk.dialogs.close(); views.commands.run("pause"); },
   resume: () => views.commands.run("resume"),
   config: () => views.commands.run("config"),
   thresholds: () => views.commands.run("thresholds"),
@@ -269,7 +284,7 @@ for (const gesture of ["pointerdown", "keydown"]) {
   addEventListener(gesture, () => { desk.chime.unlock().then(() => desk.render()); }, { passive: true });
 }
 addEventListener("keydown", (event) => {
-  const wish = wishOf(event, desk.dialogs.isOpen || byId("desk").hidden);
+  const wish = byId("desk").hidden ? null : wishOf(event, desk.dialogs.isOpen);
   if (!wish) return;
   event.preventDefault();
   DEEDS[wish]();

@@ -149,6 +149,7 @@ export const session = {
   "shape.square": "Square",
   "shape.diamond": "Diamond",
   "shape.star": "Star",
+  "dialog.alert": { one: "{mark} {severity}: {kind}, {name}. {count} urgent alert waits behind this window; Esc closes it.", other: "{mark} {severity}: {kind}, {name}. {count} urgent alerts wait behind this window; Esc closes it." },
   "dialog.cancel": "Cancel",
   "dialog.close": "Close",
 
@@ -279,7 +280,7 @@ export const session = {
   "key.next": "Next session",
   "key.previous": "Previous session",
   "key.acknowledge": "Acknowledge the most pressing alert",
-  "key.pause": "Pause the session that is shown, at once",
+  "key.pause": "Pause the session that is shown, at once (in a window like this, too)",
   "key.resume": "Resume it (asks first)",
   "key.config": "Pattern and limits",
   "key.thresholds": "Thresholds",

@@ -149,6 +149,7 @@ export const session = {
   "shape.square": "Квадрат",
   "shape.diamond": "Ромб",
   "shape.star": "Звезда",
+  "dialog.alert": { one: "{mark} {severity}: {kind}, {name}. За этим окном ждёт {count} срочное предупреждение; Esc закроет его.", few: "{mark} {severity}: {kind}, {name}. За этим окном ждут {count} срочных предупреждения; Esc закроет его.", many: "{mark} {severity}: {kind}, {name}. За этим окном ждут {count} срочных предупреждений; Esc закроет его.", other: "{mark} {severity}: {kind}, {name}. За этим окном ждут {count} срочных предупреждения; Esc закроет его." },
   "dialog.cancel": "Отмена",
   "dialog.close": "Закрыть",
 
@@ -279,7 +280,7 @@ export const session = {
   "key.next": "Следующая сессия",
   "key.previous": "Предыдущая сессия",
   "key.acknowledge": "Принять самое срочное предупреждение",
-  "key.pause": "Сразу поставить показанную сессию на паузу",
+  "key.pause": "Сразу поставить показанную сессию на паузу (и в таком окне, как это)",
   "key.resume": "Продолжить её (спросит)",
   "key.config": "Рисунок и пределы",
   "key.thresholds": "Пороги",
