@@ -33,6 +33,18 @@ test("single letters act, and never while somebody types, chooses or composes; i
   for (const words of [english, russian]) for (const [, deed] of KEYS) assert.ok(words.has(`key.${deed}`), deed);
 });
 
+test("with a keyboard of another script the keys at the same places act, and a Latin letter is always itself", () => {
+  // With a Russian layout every letter was dead, the pause among them, and nothing said so.
+  const at = (name, code, fields = {}) => wishOf(key(name, { code, ...fields }), false);
+  const layouts = { русский: ["з", "KeyP", "pause"], Русский: ["Ф", "KeyA", "acknowledge"], ελληνικά: ["π", "KeyP", "pause"], עברית: ["פ", "KeyP", "pause"], 한국어: ["Process", "KeyP", "pause"] };
+  for (const [layout, [name, code, deed]] of Object.entries(layouts)) assert.equal(at(name, code), deed, layout);
+  assert.equal(at("з", "KeyP", { target: { tagName: "TEXTAREA" } }), null);
+  assert.equal(at("з", "KeyP", { ctrlKey: true }), null);
+  assert.equal(at("ж", "Semicolon"), null);
+  assert.deepEqual([at("a", "KeyQ"), at("q", "KeyA")], ["acknowledge", null], "AZERTY: what is printed on the key counts");
+  assert.deepEqual([at("r", "KeyP"), at("é", "KeyE"), at("ł", "KeyL"), at("Dead", "KeyE"), at("?", "Digit7")], ["resume", null, null, null, "help"]);
+});
+
 test("numbers are read with a point or a comma, and nothing else is a number", () => {
   assert.deepEqual(["1,5", " 0.8 ", "-2", "7"].map(parse), [1.5, 0.8, -2, 7]);
   for (const text of ["", "1.2.3", "1e3", "fast", "0x1", "Infinity", "1,"]) assert.ok(Number.isNaN(parse(text)), text);

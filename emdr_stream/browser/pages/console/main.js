@@ -248,6 +248,7 @@ function help() {
     body: [
       h("h3", {}, words.t("help.keys")),
       h("table.keys", {}, h("thead.visually-hidden", {}, h("tr", {}, h("th", { scope: "col" }, words.t("help.key")), h("th", { scope: "col" }, words.t("help.does")))), h("tbody", {}, ...rows)),
+      h("p.hint", {}, words.t("help.layout")),
       h("h3", {}, words.t("help.know")),
       h("ul.plain", {}, ...know.map((key) => h("li", {}, words.t(key)))),
     ],

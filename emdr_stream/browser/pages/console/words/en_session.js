@@ -269,6 +269,7 @@ export const session = {
   "help.keys": "Keys",
   "help.key": "Key",
   "help.does": "What it does",
+  "help.layout": "With a keyboard of another script the keys at the same places act.",
   "help.know": "What to know",
   "help.estimates": "All curves are estimates of facial expressions by models that were trained on simulated sessions. They are not emotions and not a diagnosis.",
   "help.missed": "Crises are missed: a masked or still face can hide panic or dissociation. No alarm does not mean that all is well.",
