@@ -90,3 +90,20 @@ def test_a_renewed_token_of_somebody_else_is_told_as_what_it_is(chromium: Browse
         expect(page.locator("#sessions .session")).to_have_count(1)
         console.sign_in(token())
         console.expect_link("live")
+
+
+def test_whether_a_token_has_expired_is_for_the_service_to_say(chromium: Browser, port: int) -> None:
+    # A computer whose clock is an hour ahead refused every token, with the words that it had expired.
+    with played(chromium, port) as console:
+        console.go("a")
+        console.sign_in(token(lifetime_s=-3_600))
+        console.expect_link("live")
+        expect(console.page.locator("#sessions .session")).to_have_count(1)
+
+
+def test_a_token_that_the_service_says_has_expired_is_told_so(chromium: Browser, port: int) -> None:
+    with played(chromium, port) as console:
+        console.go("a")
+        console.play("() => { player.answers.hello = () => { player.drop(4401); }; }")
+        console.sign_in(token())
+        expect(console.page.locator("#gate-problem")).to_contain_text("The service says that this token has expired")

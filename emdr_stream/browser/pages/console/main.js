@@ -45,13 +45,19 @@ let renderedAt = -Infinity;
 const desk = new Desk(pageWords(DICTIONARIES), { render: changed, closed, left: () => views.models.forget() });
 const drawing = new Drawing(tellBroken);
 const gate = new Gate(() => desk.words, (token) => { keeper.give(token); begin(); });
-const keeper = new TokenKeeper(given, (why) => gate.open(why === "expired" ? "gate.renew" : null, !desk.isLinked));
+const keeper = new TokenKeeper(given, ask);
 const views = {
   sessions: new SessionsView(desk, drawing), alerts: new AlertsView(desk, drawing), detail: new DetailView(desk), commands: new CommandsView(desk),
   sees: new SeesView(desk), curves: new CurvesView(desk), timeline: new TimelineView(desk),
   models: new ModelsView(desk, () => keeper.get()),
 };
 let begun = false;
+
+/** @param {"missing" | "expired"} why a newer token is needed, or one at all */
+function ask(why) {
+  const isFirst = desk.link.heardAt === null;
+  gate.open(why === "missing" ? null : isFirst ? "gate.expired" : "gate.renew", !desk.isLinked);
+}
 
 /** Connects, once there is a token. */
 function begin() {

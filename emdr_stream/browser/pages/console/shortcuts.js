@@ -23,9 +23,9 @@ export function wishOf(event, inDialog) {
 
 /**
  * The letter that was meant. A keyboard of another script has no Latin letters: there the key counts that has the letter beside its own.
- * @param {{key: string, code?: string}} event
+ * @param {{key?: string, code?: string}} event one that a browser fills a form with has neither
  */
-function letterOf({ key, code = "" }) {
+function letterOf({ key = "", code = "" }) {
   const isForeign = key === "Process" || (/^\P{ASCII}$/u.test(key) && /\p{Letter}/u.test(key) && !/\p{Script=Latin}/u.test(key));
   return (isForeign ? code.match(/^Key([A-Z])$/)?.[1] ?? key : key).toLowerCase();
 }

@@ -25,7 +25,7 @@ export const en = {
   "gate.empty": "Paste a token first.",
   "gate.no_token": "This is not a token: it must be three parts with a point between them. Copy it again, whole.",
   "gate.wrong_role": "This token is a client's. The console needs a therapist's.",
-  "gate.expired": "This token has expired. Ask for a new one.",
+  "gate.expired": "The service says that this token has expired. Ask for a new one.",
   "gate.renew": "Your access has expired or soon will. Paste a new token; what is on the screen stays.",
   "gate.refused": "The service does not accept this token. It may be from another service, or its key has changed. Ask for a new one.",
   "gate.forbidden": "This token is valid, but not for a console. The console needs a therapist's.",
