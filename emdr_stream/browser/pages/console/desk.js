@@ -253,8 +253,8 @@ export class Desk {
       // To a place without a deed: whoever was about to close it by a key must not do something else by that.
       if (alert.severity === "critical") this.dialogs.giveWay(byId("alerts-title"));
     }
-    this.chime.tick(this.model.alerts.waiting(), this.at());
     this.render();
+    this.chime.tick(this.model.alerts.waiting(), this.at());
   }
 
   /** @param {any} message */
@@ -313,10 +313,11 @@ export class Desk {
       this.#attendedAt = at;
       this.#watch.attend(view.id);
     }
-    this.#findUnlisted(at);
-    this.chime.tick(this.model.alerts.waiting(), at);
     this.announce.tick();
     this.render();
+    this.#findUnlisted(at);
+    // Last: a sound that fails keeps nothing from being seen or said.
+    this.chime.tick(this.model.alerts.waiting(), at);
   }
 }
 
