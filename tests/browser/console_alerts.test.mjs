@@ -165,7 +165,7 @@ test("the gravest alert sounds first; critical and high ones again until acknowl
   const waiting = [named("m", { severity: "medium" }), named("h", { severity: "high" }), named("c")];
   const sound = (at) => {
     const found = due(waiting, soundedAt, at);
-    if (found) soundedAt.set(found.key, at);
+    for (const key of found?.keys ?? []) soundedAt.set(key, at);
     return found?.severity ?? null;
   };
   assert.deepEqual([0, 1, 2, 3].map(sound), ["critical", "high", "medium", null]);
@@ -173,7 +173,34 @@ test("the gravest alert sounds first; critical and high ones again until acknowl
   waiting.pop();
   waiting[1].state = "escalated";
   assert.equal(sound(60_001), "high", "an escalation sounds at once");
+  waiting[0].severity = "high";
+  assert.equal(sound(60_002), "high", "and so does what becomes graver");
   assert.equal(due([], soundedAt, 99_000), null);
+});
+
+test("however many alerts wait, a new one sounds within seconds and the gravest sound again in time", () => {
+  // Each critical one sounded by itself every five seconds: from four on no other alert was ever heard.
+  const soundedAt = new Map();
+  const heard = [];
+  const waiting = Array.from({ length: 40 }, (_, n) => named(`c${n}`));
+  const raised = { 30_000: named("h", { severity: "high" }), 61_000: named("m", { severity: "medium" }), 62_000: named("odd", { severity: "grave" }), 90_000: named("new") };
+  for (let at = 0, quiet = 0; at < 120_000; at += 250) {
+    if (raised[at]) waiting.push(raised[at]);
+    if (at < quiet) continue;
+    const found = due(waiting, soundedAt, at);
+    for (const key of found?.keys ?? []) soundedAt.set(key, at);
+    if (found) heard.push({ at, ...found });
+    if (found) quiet = at + 1_200;
+  }
+  for (const [at, { alert_id }] of Object.entries(raised)) {
+    const first = heard.find(({ keys }) => keys.some((key) => key.startsWith(`${alert_id}:`)));
+    assert.ok(first.at - at < 5_000, `${alert_id} sounded after ${first.at - at} ms`);
+  }
+  for (const [severity, every] of [["critical", 5_000], ["high", 10_000]]) {
+    const times = heard.filter((sound) => sound.severity === severity).map(({ at }) => at);
+    assert.ok(times.slice(1).every((at, n) => at - times[n] <= every + 1_500), severity);
+    assert.ok(120_000 - times.at(-1) < every + 1_500, severity);
+  }
 });
 
 test("nothing sounds before a gesture, and the page knows that it is blocked", async () => {

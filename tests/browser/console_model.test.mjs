@@ -123,6 +123,28 @@ test("after a reconnect everything is silent until it is heard anew, and the rec
   assert.deepEqual([view.isSilent(1_001), view.history, model.sessions.length], [true, "none", 1]);
 });
 
+test("a session that ended while the page was cut off is asked after, found over, and in the end forgotten", () => {
+  // It stood in the list as silent for ever: nobody tells of an end twice.
+  const model = new Model();
+  const summaries = Array.from({ length: 10 }, (_, n) => summary({ session_id: `s${n}`, started_ts: n }));
+  model.list(summaries, NOW);
+  assert.deepEqual(model.unlisted, []);
+  model.list(summaries.slice(0, 1), NOW);
+  assert.equal(model.unlisted.length, 9);
+  const [lost, elsewhere, over] = model.unlisted;
+  model.found(lost, null, NOW);
+  model.found(elsewhere, elsewhere.summary, NOW);
+  model.found(over, { ...over.summary, status: "ended" }, NOW);
+  assert.deepEqual([lost, elsewhere, over].map((view) => [view.status, view.endedUnseen]), [["ended", true], ["running", false], ["ended", true]]);
+  assert.equal(model.unlisted.length, 6, "of these nobody knows it yet");
+  for (const view of model.unlisted) model.take(state({ session_id: view.id }), NOW, 0);
+  assert.deepEqual(model.unlisted, [], "who is heard needs no question");
+  model.found(elsewhere, null, NOW);
+  assert.equal(elsewhere.isOver, false, "an answer that comes late changes nothing");
+  model.take(state({ session_id: lost.id }), NOW, 5_000);
+  assert.deepEqual([lost.status, lost.isNow(5_000)], ["running", true], "what is heard lives, whatever was found");
+});
+
 test("what happened is told once, whether it came live, from the records, or both", () => {
   const { model, view, take } = opened();
   take({ type: "set", action: "start", set_no: 1, ts: 2_000 });

@@ -162,3 +162,17 @@ test("the records and the presence are asked for by the messages of the protocol
   world.socket.receive("done", { re: world.socket.of("attend")[0].id });
   assert.deepEqual([world.socket.of("attend")[0].session_id, (await there).ok], ["s1", true]);
 });
+
+test("a session that the list lacks is asked after by its id, and joins the list where it is found", async () => {
+  const { peer, socket } = await console_({ subscribe: { sessions: ["*"], rate_hz: 2 } });
+  socket.receive("subscribed", { re: socket.of("subscribe")[0].id, sessions: [summary("s1")] });
+  const elsewhere = peer.find("s2");
+  const gone = peer.find("s3");
+  const [, second, third] = socket.of("subscribe");
+  assert.deepEqual([second.sessions, second.rate_hz, third.sessions], [["s2"], 2, ["s3"]]);
+  socket.receive("subscribed", { re: second.id, sessions: [summary("s2")] });
+  socket.receive("error", { re: third.id, code: "unknown_session", message: "none", retryable: false, fatal: false });
+  assert.equal((await elsewhere).message.sessions[0].session_id, "s2");
+  assert.equal((await gone).code, "unknown_session");
+  assert.deepEqual(peer.sessions.map(({ session_id }) => session_id), ["s1", "s2"]);
+});

@@ -219,6 +219,8 @@ export class Watch extends Emitter<WatchEvents> {
   unsubscribe(sessions: string[]): Promise<Answer>;
   /** Follows one session more closely than the others, until another is named; also after a reconnect. */
   focus(sessionId: string | null, rateHz?: 1 | 2 | 5 | 10): void;
+  /** Asks after a session that the list lacks, as it lives in another worker or is over; the answer's `message` is a `Subscribed`. */
+  find(sessionId: string): Promise<Answer>;
   /** What the records hold of a session; the answer's `message` is a `History`. */
   history(sessionId: string, curveS?: number): Promise<Answer>;
   /** Says that the therapist has this session before them; to be said again every 5 s. */

@@ -130,6 +130,19 @@ export class Watch extends Emitter {
   }
 
   /**
+   * Asks after a session that the list lacks: it may live in another worker. The answer's `message` has its summary in `sessions`.
+   * @param {string} sessionId
+   * @returns {Promise<Answer>} `unknown_session`: there is no such session of theirs any more
+   */
+  async find(sessionId) {
+    const answer = await this.#follow({ sessions: [sessionId], rate_hz: this.#wanted?.rate_hz ?? 2 });
+    if (!answer.ok) return answer;
+    for (const session of answer.message.sessions) this.#sessions.set(session.session_id, session);
+    this.emit("sessions", this.sessions);
+    return answer;
+  }
+
+  /**
    * What the records hold of a session: events, alerts, and curves of so many seconds.
    * @param {string} sessionId
    * @param {number} [curveS]
@@ -218,7 +231,7 @@ export class Watch extends Emitter {
   #follow(subscription) {
     const id = this.#connection.questions.nextId();
     this.#parts.add(id);
-    this.#connection.questions.ask({ type: "subscribe", ...subscription }, id);
+    return this.#connection.questions.ask({ type: "subscribe", ...subscription }, id);
   }
 
   /** @param {Record<string, any>[]} sessions the whole list, as asked for */

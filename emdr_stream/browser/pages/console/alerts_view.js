@@ -1,7 +1,7 @@
 /** In: alerts as they stand. Out: their list, most pressing first, with the reasons in words and the acknowledgement. */
 
 import { escalatesIn, isOpen, wantsAcknowledgement } from "./alerts.js";
-import { byId, h, keyed, setAttribute, setText, show, texts } from "../shared/dom.js";
+import { byId, h, keepFocus, keyed, setAttribute, setText, show, switchOff, texts } from "../shared/dom.js";
 import { decider, reasons } from "./evidence.js";
 import { MARKS } from "./sessions_view.js";
 import { age, clock, duration, named, nameOf, problemOf } from "./wording.js";
@@ -18,17 +18,29 @@ export class AlertsView {
   #pastTitle = byId("alerts-past-title");
   #pastList = byId("alerts-past-list");
   #desk;
+  #drawing;
   /** @type {Map<string, string>} what went wrong with an acknowledgement, by alert */
   #problems = new Map();
   /** @type {Set<string>} acknowledgements on their way */
   #asked = new Set();
 
-  /** @param {Desk} desk */
-  constructor(desk) {
+  /** @param {Desk} desk @param {import("./drawing.js").Drawing} drawing */
+  constructor(desk, drawing) {
     this.#desk = desk;
+    this.#drawing = drawing;
   }
 
   render() {
+    keepFocus(byId("alerts-panel"), () => this.#draw(), () => this.#goOn());
+  }
+
+  /** To the next alert that waits, not to its button: a key that is held down must not acknowledge what nobody has read. */
+  #goOn() {
+    const next = [...this.#list.querySelectorAll(".alert")].find((card) => ["raised", "escalated"].includes(card.dataset.state));
+    (next ?? this.#title).focus();
+  }
+
+  #draw() {
     const { model, words } = this.#desk;
     const all = model.alerts.list();
     const open = all.filter((alert) => isOpen(alert) && !model.alerts.crisisOf(alert));
@@ -39,22 +51,27 @@ export class AlertsView {
     show(this.#past, past.length > 0);
     setText(this.#pastTitle, words.t("alerts.past", { count: past.length }));
     const key = (/** @type {any} */ alert) => alert.alert_id;
-    keyed(this.#list, open, key, (alert) => this.#make(alert), (item, alert) => this.#update(item, alert));
-    keyed(this.#pastList, past, key, (alert) => this.#make(alert), (item, alert) => this.#update(item, alert));
+    // One that cannot be drawn whole must not keep the others from being seen.
+    const update = (/** @type {HTMLElement} */ item, /** @type {any} */ alert) => {
+      this.#drawing.part("alerts", () => this.#update(item, alert));
+      this.#drawing.part("alerts", () => this.#explain(item, alert));
+    };
+    keyed(this.#list, open, key, (alert) => this.#make(alert), update);
+    keyed(this.#pastList, past, key, (alert) => this.#make(alert), update);
   }
 
   /** Acknowledges the most pressing alert: of the session that is shown, or of any where that has none. */
   acknowledgeFirst() {
     const { model, selectedId } = this.#desk;
     const alert = model.alerts.waiting(selectedId)[0] ?? model.alerts.waiting()[0];
-    if (alert) this.#acknowledge(alert.alert_id);
+    if (alert && !this.#asked.has(alert.alert_id)) this.#acknowledge(alert.alert_id);
     return alert ?? null;
   }
 
   /** @param {any} alert */
   #make(alert) {
     const id = `alert-${alert.alert_id}`;
-    return h("li", {}, h("article.alert", { "aria-labelledby": `${id}-kind ${id}-who` },
+    return h("li", {}, h("article.alert", { tabindex: -1, "aria-labelledby": `${id}-kind ${id}-who` },
       h("div.alert-top", {}, h("span.severity", {}), h("h3.alert-kind", { id: `${id}-kind` }), h("span.alert-age")),
       h("p.alert-who", { id: `${id}-who` }),
       h("p.alert-state"),
@@ -64,36 +81,49 @@ export class AlertsView {
       h("p.alert-note"),
       h("p.alert-problem", { role: "status" }),
       h("div.alert-actions", {},
-        h("button.button.button-main", { type: "button", "data-do": "ack", onclick: () => this.#acknowledge(alert.alert_id) }),
-        h("button.button", { type: "button", "data-do": "note", onclick: () => this.#withNote(alert.alert_id) }),
+        h("button.button.button-main", { type: "button", "data-do": "ack", onclick: () => this.#press(alert, () => this.#acknowledge(alert.alert_id)) }),
+        h("button.button", { type: "button", "data-do": "note", onclick: () => this.#press(alert, () => this.#withNote(alert.alert_id)) }),
         h("button.button", { type: "button", "data-do": "show", onclick: () => this.#desk.select(alert.session_id, true) }))));
   }
 
-  /** @param {HTMLElement} item @param {any} alert */
+  /** What it is, whose, and what can be done. @param {HTMLElement} item @param {any} alert */
   #update(item, alert) {
     const { words, model, selectedId } = this.#desk;
     const part = (/** @type {string} */ name) => /** @type {any} */ (item.querySelector(name));
     const waiting = wantsAcknowledgement(alert);
+    const name = this.#name(alert.session_id);
+    const kind = named(words, "kind", alert.kind);
     setAttribute(part(".alert"), "data-severity", alert.severity);
     setAttribute(part(".alert"), "data-state", alert.state);
     setText(part(".severity"), `${MARKS[alert.severity] ?? ""} ${named(words, "severity", alert.severity)}`);
-    setText(part(".alert-kind"), named(words, "kind", alert.kind));
-    setText(part(".alert-age"), words.t("alerts.age", { age: age(words, this.#desk.now() - alert.raised_ts) }));
-    setText(part(".alert-who"), this.#name(alert.session_id));
-    setText(part(".alert-state"), this.#stateOf(alert));
-    setText(part(".alert-before"), model.alerts.advicesOf(alert).map((advice) => this.#before(advice)).join(" "));
-    texts(part(".alert-reasons"), reasons(words, alert, model.find(alert.session_id)?.levels));
-    setText(part(".alert-model"), decider(words, alert));
-    setText(part(".alert-note"), alert.note ? words.t("alerts.note", { note: alert.note }) : "");
-    setText(part(".alert-problem"), this.#problems.get(alert.alert_id) ?? "");
-    const name = this.#name(alert.session_id);
-    const kind = named(words, "kind", alert.kind);
+    setText(part(".alert-kind"), kind);
+    setText(part(".alert-who"), name);
     this.#button(part('[data-do="ack"]'), waiting, words.t("alerts.acknowledge"), `${words.t("alerts.acknowledge")}: ${kind}, ${name}`);
     this.#button(part('[data-do="note"]'), waiting, words.t("alerts.with_note"), `${words.t("alerts.with_note")}: ${kind}, ${name}`);
     const other = alert.session_id !== selectedId && model.find(alert.session_id) !== null;
     this.#button(part('[data-do="show"]'), other, words.t("alerts.show"), words.t("alerts.show_named", { name }));
-    part('[data-do="ack"]').disabled = part('[data-do="note"]').disabled = this.#asked.has(alert.alert_id) || !this.#desk.isLinked;
+    for (const deed of ["ack", "note"]) switchOff(part(`[data-do="${deed}"]`), this.#asked.has(alert.alert_id) || !this.#desk.isLinked);
     show(part(".alert-actions"), waiting || other);
+    setText(part(".alert-age"), words.t("alerts.age", { age: age(words, this.#desk.now() - alert.raised_ts) }));
+    setText(part(".alert-state"), this.#stateOf(alert));
+    setText(part(".alert-problem"), this.#problems.get(alert.alert_id) ?? "");
+  }
+
+  /** Why it was raised. @param {HTMLElement} item @param {any} alert */
+  #explain(item, alert) {
+    const { words, model } = this.#desk;
+    const part = (/** @type {string} */ name) => /** @type {any} */ (item.querySelector(name));
+    setText(part(".alert-before"), model.alerts.advicesOf(alert).map((advice) => this.#before(advice)).join(" "));
+    setText(part(".alert-note"), alert.note ? words.t("alerts.note", { note: alert.note }) : "");
+    setText(part(".alert-model"), decider(words, alert));
+    texts(part(".alert-reasons"), reasons(words, alert, model.find(alert.session_id)?.levels));
+  }
+
+  /** What is on its way is not asked twice, and what cannot go is told. @param {any} alert @param {() => void} deed */
+  #press(alert, deed) {
+    const { announce, isLinked, words } = this.#desk;
+    if (!isLinked) announce.now(words.t("error.not_connected"));
+    else if (!this.#asked.has(alert.alert_id)) deed();
   }
 
   /** @param {any} button @param {boolean} shown @param {string} text @param {string} label */

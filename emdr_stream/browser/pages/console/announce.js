@@ -46,6 +46,14 @@ export class Announce {
     this.state(text);
   }
 
+  /** Whoever listens now is somebody else. */
+  forget() {
+    this.#waiting = [];
+    this.#said = "";
+    this.#saidAt = -Infinity;
+    this.#calm.textContent = this.#urgent.textContent = "";
+  }
+
   /** Called now and then: what waits is said, what was said long ago is cleared, so that it can be said again. */
   tick() {
     if (this.#waiting.length) this.#speak();

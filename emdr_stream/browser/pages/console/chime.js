@@ -21,26 +21,34 @@ const LOUDEST = 0.6;
 export const VOLUME = { least: 0.1, usual: 0.5, most: 1 };
 const KEY = "emdr.volume";
 const ORDER = ["critical", "high", "medium", "low"];
+const REMEMBERED = 1_000;
 
 /**
- * What should sound now.
+ * What should sound now: the gravest severity of which an alert has never sounded, or which is to sound again.
+ *
+ * One sound is of all alerts of its severity. Each with a turn of its own, a few critical ones would fill the time, and
+ * no other would ever be heard.
  * @param {any[]} waiting alerts that nobody has acknowledged
  * @param {Map<string, number>} soundedAt by alert and stage, monotonic milliseconds
  * @param {number} at
- * @returns {{severity: string, key: string} | null} the gravest that is due; one at a time
+ * @returns {{severity: string, keys: string[]} | null} one at a time, and what it stands for
  */
 export function due(waiting, soundedAt, at) {
   for (const severity of ORDER) {
-    for (const alert of waiting) {
-      if (alert.severity !== severity) continue;
-      const key = `${alert.alert_id}:${alert.state}`;
-      const before = soundedAt.get(key);
-      const again = /** @type {Record<string, number>} */ (AGAIN_MS)[severity] ?? Infinity;
-      if (before === undefined || at - before >= again) return { severity, key };
-    }
+    const keys = waiting.filter((alert) => severityOf(alert) === severity).map(keyOf);
+    const times = keys.map((key) => soundedAt.get(key) ?? -Infinity);
+    const again = /** @type {Record<string, number>} */ (AGAIN_MS)[severity] ?? Infinity;
+    const isNew = times.includes(-Infinity);
+    if (isNew || (keys.length > 0 && at - Math.max(...times) >= again)) return { severity, keys };
   }
   return null;
 }
+
+/** An escalation sounds as something new, and so does what becomes graver. @param {any} alert */
+const keyOf = ({ alert_id, state, severity }) => `${alert_id}:${state}:${severity}`;
+
+/** A severity that is newer than this page sounds all the same. @param {any} alert */
+const severityOf = ({ severity }) => (ORDER.includes(severity) ? severity : "low");
 
 export class Chime {
   /** @type {AudioContext | null} */
@@ -91,17 +99,24 @@ export class Chime {
   }
 
   /**
-   * Sounds what is due, one alert at a time.
+   * Sounds what is due, one severity at a time.
    * @param {any[]} waiting @param {number} at monotonic milliseconds
    */
   tick(waiting, at) {
     if (this.state !== "ready" || at < this.#quietUntil) return;
     const found = due(waiting, this.#soundedAt, at);
     if (!found) return;
-    this.#soundedAt.set(found.key, at);
+    for (const key of found.keys) this.#soundedAt.set(key, at);
     this.play(found.severity);
     this.#quietUntil = at + 1_200;
-    if (this.#soundedAt.size > 1_000) this.#soundedAt.delete(/** @type {string} */ (this.#soundedAt.keys().next().value));
+    this.#forget(waiting);
+  }
+
+  /** What waits no longer, once that is much: forgotten, what waits would sound as new. @param {any[]} waiting */
+  #forget(waiting) {
+    if (this.#soundedAt.size <= REMEMBERED) return;
+    const kept = new Set(waiting.map(keyOf));
+    for (const key of this.#soundedAt.keys()) if (!kept.has(key)) this.#soundedAt.delete(key);
   }
 
   /** @param {string} severity */

@@ -3,7 +3,7 @@
 import { SHAPES } from "../../client/stimulation/limits.js";
 import { PATTERNS } from "../../client/stimulation/paths.js";
 import { checkbox, choice, numberField } from "./dialogs.js";
-import { byId, h, setAttribute, setText } from "../shared/dom.js";
+import { byId, h, setAttribute, setText, switchOff } from "../shared/dom.js";
 import { changeOf, passesOf, RANGES, STIMULUS, thresholdChange, THRESHOLDS, USUAL_SPEED, waitsForSetEnd } from "./limits.js";
 import { changesInWords, pauseInWords } from "./summary.js";
 import { clock, named, nameOf, problemOf, reading } from "./wording.js";
@@ -45,11 +45,10 @@ export class CommandsView {
     for (const [what, button] of Object.entries(this.#buttons)) {
       setText(button.firstElementChild, words.t(`command.${what}`));
       setText(button.lastElementChild, ` ${name}`);
-      button.disabled = !isLinked || !this.#can(what, view);
+      switchOff(button, !isLinked || !this.#can(what, view));
     }
     setText(/** @type {Element} */ (this.#bar.querySelector("label")), words.t("command.mode"));
     for (const option of this.#mode.options) setText(option, words.t(`mode.${option.value}`));
-    this.#mode.disabled = this.#buttons.pause.disabled;
     const lines = [...this.#standing(view), ...view.pending.all.map((asked) => this.#pendingInWords(view, asked))].filter(Boolean);
     setText(this.#note, lines.join(" · "));
     setAttribute(this.#note, "data-tone", view.pending.all.some((asked) => asked.state === "refused") ? "danger" : null);

@@ -15,6 +15,9 @@ import { clock, named, nameOf, problemOf } from "./wording.js";
 
 const TICK_MS = 250;
 const ATTEND_EVERY_MS = 5_000;
+/** Sessions of other workers are told of within a second or two; what is still missing then is asked after, one at a time. */
+const UNLISTED_AFTER_MS = 4_000;
+const UNLISTED_EVERY_MS = 1_000;
 const CURVE_S = 1_800;
 const RATE_HZ = 2;
 const FOCUS_RATE_HZ = 5;
@@ -36,23 +39,26 @@ export class Desk {
   chime;
   /** @type {any} the library's `Watch` */
   #watch = null;
+  /** Position after the newest alert that this person's page was told, over all its connections. @type {string | null} */
+  #cursor = null;
+  /** Whether the connection is one that the service has welcomed. */
+  #welcome = false;
   #attendedAt = -Infinity;
+  /** When it may be asked after one that the list lacks. */
+  #findAt = Infinity;
   #wasLive = false;
-  /** @type {() => void} */
-  #onRender;
-  /** @type {(code: number) => void} */
-  #onClosed;
+  #hooks;
 
   /**
    * @param {Words} words
-   * @param {{render: () => void, closed: (code: number) => void}} hooks
+   * @param {{render: () => void, closed: (code: number, wasWelcome: boolean) => void, left: () => void}} hooks
+   *   `wasWelcome`: it was closed while it was up, and not when it was to be; `left`: nothing of who was here may stay
    */
   constructor(words, hooks) {
     this.words = words;
-    this.#onRender = hooks.render;
-    this.#onClosed = hooks.closed;
+    this.#hooks = hooks;
     this.dialogs = new Dialogs(() => this.words);
-    this.announce = new Announce(byId("say"), byId("say-now"), () => this.at());
+    this.announce = new Announce(byId("say"), this.dialogs.heard(byId("say-now")), () => this.at());
     this.chime = new Chime(() => new AudioContext());
     this.#tickOn();
   }
@@ -62,26 +68,52 @@ export class Desk {
     pageClock().setTimeout(() => { this.#tickOn(); this.#tick(); }, TICK_MS);
   }
 
-  /** @param {(wish?: {refresh?: boolean}) => Promise<string>} getToken */
+  /**
+   * Begins, or goes on after the last alert that was told: what was acknowledged or resolved meanwhile must not stay as it was.
+   * @param {(wish?: {refresh?: boolean}) => Promise<string>} getToken
+   */
   connect(getToken) {
-    this.#watch?.close();
+    this.#disconnect();
     this.link = new Link();
     this.link.connecting();
-    const watching = watch({ url: socketUrl(), getToken, subscribe: { sessions: ["*"], rate_hz: RATE_HZ } });
+    const options = { url: socketUrl(), getToken, resumeAfter: this.#cursor, subscribe: { sessions: ["*"], rate_hz: RATE_HZ } };
+    const watching = watch(options);
     this.#watch = watching;
-    watching.on("welcome", (/** @type {any} */ welcome) => this.#welcomed(welcome));
-    watching.on("sessions", () => this.render());
-    watching.on("listed", (/** @type {any[]} */ summaries) => this.#listed(summaries));
-    watching.on("alert", (/** @type {any} */ alert) => this.#alert(alert));
-    for (const event of TOLD) watching.on(event, (/** @type {any} */ message) => this.#take(message));
-    watching.on("connection", (/** @type {any} */ { connected, code }) => {
-      if (connected) this.link.welcomed(this.at());
-      else this.link.lost(code);
-      this.#tick();
+    // What a connection still says that was given up concerns nobody here.
+    const on = (/** @type {string} */ event, /** @type {(message: any) => void} */ take) =>
+      watching.on(event, (/** @type {any} */ message) => { if (this.#watch === watching) take(message); });
+    on("welcome", (welcome) => {
+      if (this.self && welcome.user !== this.self) this.#startOver(getToken);
+      else this.#welcomed(welcome);
     });
-    watching.on("goaway", () => { this.link.restarting = true; this.render(); });
-    watching.on("closed", (/** @type {any} */ { code }) => { this.link.closed(code); this.#tick(); this.#onClosed(code); });
+    on("sessions", () => this.render());
+    on("listed", (summaries) => this.#listed(summaries));
+    on("alert", (alert) => this.#alert(alert));
+    for (const event of TOLD) on(event, (message) => this.#take(message));
+    on("connection", (told) => this.#connection(told));
+    on("goaway", () => { this.link.restarting = true; this.render(); });
+    on("closed", ({ code }) => this.#closed(code));
     this.render();
+  }
+
+  /** Somebody else has signed in: they see nothing of whoever was here, and are told every open alert of their own. */
+  #startOver(/** @type {(wish?: {refresh?: boolean}) => Promise<string>} */ getToken) {
+    this.#disconnect();
+    this.dialogs.close();
+    this.announce.forget();
+    this.model = new Model();
+    this.self = "";
+    this.selectedId = null;
+    this.#cursor = null;
+    this.#hooks.left();
+    this.connect(getToken);
+  }
+
+  #disconnect() {
+    const before = this.#watch;
+    this.#watch = null;
+    this.#welcome = false;
+    before?.close();
   }
 
   // time ------------------------------------------------------------------------------------------------------------
@@ -106,7 +138,7 @@ export class Desk {
   }
 
   render() {
-    this.#onRender();
+    this.#hooks.render();
   }
 
   // what a person does ----------------------------------------------------------------------------------------------
@@ -169,9 +201,28 @@ export class Desk {
     this.link.welcomed(this.at());
   }
 
+  /** @param {{connected: boolean, cause?: string, code?: number}} told */
+  #connection({ connected, cause, code }) {
+    if (connected) this.link.welcomed(this.at());
+    else this.link.lost(code);
+    // A connection that is closed for good is told as lost first.
+    if (cause !== "closed") this.#welcome = connected;
+    this.#tick();
+  }
+
+  /** @param {number} code */
+  #closed(code) {
+    const wasWelcome = this.#welcome;
+    this.#welcome = false;
+    this.link.closed(code);
+    this.#tick();
+    this.#hooks.closed(code, wasWelcome);
+  }
+
   /** @param {any[]} summaries the whole list */
   #listed(summaries) {
     this.model.list(summaries, this.now());
+    this.#findAt = this.at() + UNLISTED_AFTER_MS;
     this.#choose();
     if (this.selected) this.#askHistory(this.selected);
     this.render();
@@ -188,16 +239,22 @@ export class Desk {
 
   /** @param {any} alert */
   #alert(alert) {
-    if (!this.model.take(alert, this.now(), this.at())) return;
+    const isNews = this.model.take(alert, this.now(), this.at());
+    this.#cursor = alert.cursor;
+    if (!isNews) return;
     const view = this.model.find(alert.session_id);
     const said = {
       severity: named(this.words, "severity", alert.severity), kind: named(this.words, "kind", alert.kind),
       name: view ? nameOf(view.summary) : alert.session_id,
     };
     const step = alert.state === "raised" && alert.ts > alert.raised_ts ? "rises" : alert.state;
-    if (["raised", "rises", "escalated"].includes(step)) this.announce.now(this.words.t(`say.alert_${step}`, said));
-    this.chime.tick(this.model.alerts.waiting(), this.at());
+    if (["raised", "rises", "escalated"].includes(step)) {
+      this.announce.now(this.words.t(`say.alert_${step}`, said));
+      // To a place without a deed: whoever was about to close it by a key must not do something else by that.
+      if (alert.severity === "critical") this.dialogs.giveWay(byId("alerts-title"));
+    }
     this.render();
+    this.chime.tick(this.model.alerts.waiting(), this.at());
   }
 
   /** @param {any} message */
@@ -223,9 +280,24 @@ export class Desk {
   async #askHistory(view) {
     if (view.history !== "none" || !this.#watch) return;
     view.history = "asked";
+    const { model } = this;
     const answer = await this.#watch.history(view.id, CURVE_S);
-    if (answer.ok) this.model.remember(view, answer.message);
+    if (answer.ok) model.remember(view, answer.message);
     else view.history = answer.code === "not_connected" || answer.code === "connection_lost" ? "none" : "failed";
+    this.render();
+  }
+
+  /** @param {number} at */
+  async #findUnlisted(at) {
+    const { model } = this;
+    const view = model.unlisted.sort((a, b) => a.askedAt - b.askedAt)[0];
+    if (!view || !this.isLinked || at < this.#findAt) return;
+    this.#findAt = at + UNLISTED_EVERY_MS;
+    view.askedAt = at;
+    const answer = await this.#watch.find(view.id);
+    // Any other refusal says that it is not known now.
+    if (answer.ok) model.found(view, answer.message.sessions[0] ?? null, this.now());
+    else if (answer.code === "unknown_session") model.found(view, null, this.now());
     this.render();
   }
 
@@ -241,9 +313,11 @@ export class Desk {
       this.#attendedAt = at;
       this.#watch.attend(view.id);
     }
-    this.chime.tick(this.model.alerts.waiting(), at);
     this.announce.tick();
     this.render();
+    this.#findUnlisted(at);
+    // Last: a sound that fails keeps nothing from being seen or said.
+    this.chime.tick(this.model.alerts.waiting(), at);
   }
 }
 

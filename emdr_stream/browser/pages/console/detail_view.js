@@ -44,6 +44,7 @@ export class DetailView {
   /** @param {SessionView} view */
   #status(view) {
     const { words } = this.#desk;
+    if (view.isOver && view.endedUnseen) return words.t("status.ended_unseen");
     if (view.isOver) return view.endedWhy ? words.t("status.ended_why", { why: view.endedWhy }) : words.t("status.ended");
     if (view.status === "paused" && view.pause) return words.t("status.paused_why", { cause: named(words, "cause", view.pause.reason) });
     return words.t(`status.${view.status}`);

@@ -1,6 +1,6 @@
 /** In: a question, the session it is about, what to do on yes. Out: a modal dialog that names the session and reports refusals. */
 
-import { byId, h, setText, show } from "../shared/dom.js";
+import { byId, h, isOff, setText, show, switchOff } from "../shared/dom.js";
 
 /** @typedef {import("../shared/words.js").Words} Words */
 /**
@@ -17,6 +17,8 @@ import { byId, h, setText, show } from "../shared/dom.js";
 export class Dialogs {
   #words;
   #count = 0;
+  /** Closes the one that is only read. @type {((goOn: HTMLElement) => void) | null} */
+  #giveWay = null;
 
   /** @param {() => Words} words */
   constructor(words) {
@@ -31,6 +33,32 @@ export class Dialogs {
     for (const dialog of [...byId("dialogs").children]) dialog.close();
   }
 
+  /**
+   * A live region of the page that is heard, too, while a dialog is open: that hides from a screen reader all that stands outside.
+   * @param {HTMLElement} region
+   */
+  heard(region) {
+    return {
+      get textContent() {
+        return region.textContent;
+      },
+      set textContent(text) {
+        for (const each of [region, ...document.querySelectorAll(".dialog-heard")]) each.textContent = text;
+      },
+    };
+  }
+
+  /** What waits behind the dialog that is open. @param {string} text empty for nothing */
+  warn(text) {
+    for (const line of document.querySelectorAll(".dialog-alert")) setText(line, text);
+  }
+
+  /** For something more urgent than what is only read; a question stays, with all that was typed. @param {HTMLElement} goOn gets the focus */
+  giveWay(goOn) {
+    this.#giveWay?.(goOn);
+    this.#giveWay = null;
+  }
+
   /** @param {Question} question */
   open(question) {
     this.close();
@@ -41,30 +69,34 @@ export class Dialogs {
     yes?.classList.add(question.isGrave ? "button-danger" : "button-main");
     const no = h("button.button", { type: "button", "data-do": "cancel", onclick: () => dialog.close() }, words.t(question.act ? "dialog.cancel" : "dialog.close"));
     const form = h("form", { method: "dialog", novalidate: true, onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); act(); } },
+      h("div.dialog-heard.visually-hidden", { role: "alert", "aria-live": "assertive", "aria-atomic": "true" }),
+      h("p.dialog-alert"),
       h("h2", { id: `${id}-title` }, question.title),
       question.name ? h("p.dialog-name", { id: `${id}-name` }, question.name) : null,
       h("div.dialog-body", {}, ...question.body),
       problem,
       h("div.dialog-actions", {}, no, yes));
     const dialog = h("dialog.dialog", { "aria-labelledby": question.name ? `${id}-title ${id}-name` : `${id}-title` }, form);
-    const came = document.activeElement;
+    let came = document.activeElement;
+    this.#giveWay = question.act ? null : (goOn) => { came = goOn; dialog.close(); };
     dialog.addEventListener("close", () => {
       dialog.remove();
       // Opened by a key from nowhere in particular: the session that it was about is the place to go on from.
-      const back = came instanceof HTMLElement && came !== document.body && came.isConnected ? came : byId("detail");
+      const isThere = came instanceof HTMLElement && came !== document.body && came.isConnected && !came.closest("[hidden]");
+      const back = isThere ? came : byId("detail");
       back.focus({ preventScroll: true });
     });
-    const look = () => { if (yes && question.ready) yes.disabled = !question.ready(); };
+    const look = () => { if (yes && question.ready) switchOff(yes, !question.ready()); };
     form.addEventListener("input", look);
     const act = async () => {
-      if (!question.act || yes.disabled) return;
-      yes.disabled = true;
+      if (!question.act || isOff(yes)) return;
+      switchOff(yes, true);
       const refused = await question.act();
       if (!refused) {
         dialog.close();
         return;
       }
-      yes.disabled = false;
+      switchOff(yes, false);
       setText(problem, refused);
     };
     byId("dialogs").append(dialog);

@@ -84,13 +84,14 @@ export function reasons(words, alert, levels = {}) {
       what, value: reading(words, alert.probability), threshold: reading(words, alert.threshold),
     }));
   }
-  const ratings = alert.evidence.filter((/** @type {any} */ piece) => piece.signal === "sud");
+  const evidence = alert.evidence ?? [];
+  const ratings = evidence.filter((/** @type {any} */ piece) => piece.signal === "sud");
   if (ratings.length) {
     const values = ratings.map((/** @type {any} */ piece) => reading(words, piece.value, 0)).join(" → ");
     found.push(words.t("evidence.sud_rise", { values }));
   }
   if (alert.report) found.push(words.t("evidence.report", { by: alert.reported_by ?? "", report: alert.report }));
-  for (const piece of alert.evidence) {
+  for (const piece of evidence) {
     if (piece.signal !== "sud") found.push(pieceInWords(words, piece, levels));
   }
   if (!found.length) found.push(words.t(`evidence.none.${alert.kind}`));

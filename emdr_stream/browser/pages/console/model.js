@@ -28,6 +28,12 @@ export class SessionView {
   live = null;
   resumeWanted = false;
   endedWhy = "";
+  /** The newest list lacks it, and nothing was heard of it since: it lives in another worker, or is over. */
+  isUnlisted = false;
+  /** When it was last asked after, on this page's monotonic clock. */
+  askedAt = -Infinity;
+  /** It ended, or is no longer theirs, and this page was not told. */
+  endedUnseen = false;
   /** @type {any} as in the protocol's SessionSummary, kept up to date */
   summary;
 
@@ -109,7 +115,7 @@ export class Model {
   }
 
   /**
-   * The whole list, as after each (re)connect; what is not in it is over, or no longer theirs.
+   * The whole list, as after each (re)connect; what is not in it lives elsewhere, is over, or no longer theirs: see `unlisted`.
    * @param {any[]} summaries @param {number} now
    */
   list(summaries, now) {
@@ -117,10 +123,30 @@ export class Model {
     for (const summary of summaries) this.#open(summary, now);
     for (const view of this.#sessions.values()) {
       // One that lives in another worker is told of a moment later: it is silent until then, not over.
-      if (!named.has(view.id) && !view.isOver) view.heardAt = null;
+      if (!named.has(view.id) && !view.isOver) {
+        view.heardAt = null;
+        view.isUnlisted = true;
+      }
       // What happened meanwhile is in the records.
       view.history = "none";
     }
+  }
+
+  /** Those of which nobody knows whether they are over: to be asked after. */
+  get unlisted() {
+    return [...this.#sessions.values()].filter((view) => view.isUnlisted && !view.isOver);
+  }
+
+  /**
+   * The answer to a question after one of these.
+   * @param {SessionView} view @param {any} summary null: there is no such session any more @param {number} now
+   */
+  found(view, summary, now) {
+    if (!view.isUnlisted) return;
+    if (summary) this.#open(summary, now);
+    if (summary && summary.status !== "ended") return;
+    this.#close(view, {});
+    view.endedUnseen = true;
   }
 
   /**
@@ -166,11 +192,14 @@ export class Model {
     }
     known.summary = { ...summary, attended_by: known.summary.attended_by };
     known.endedWhy = "";
+    known.isUnlisted = known.endedUnseen = false;
   }
 
   /** @param {SessionView} view @param {any} state @param {number} at */
   #state(view, state, at) {
-    if (view.isOver) return;
+    // What was only found missing lives after all.
+    if (view.isOver && !view.endedUnseen) return;
+    view.isUnlisted = view.endedUnseen = false;
     view.heardAt = at;
     view.live = state;
     const standing = Object.fromEntries(STANDING.map((name) => [name, state[name]]));
@@ -183,6 +212,7 @@ export class Model {
   #close(view, { reason }) {
     view.summary = { ...view.summary, status: "ended", pause: undefined, set_started_ts: undefined, attended_by: [] };
     view.endedWhy = reason ?? "";
+    view.isUnlisted = false;
     view.pending.clear();
     const over = this.sessions.filter((one) => one.isOver);
     for (const old of over.slice(0, Math.max(0, over.length - ENDED_KEPT))) this.#sessions.delete(old.id);

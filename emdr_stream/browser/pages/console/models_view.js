@@ -18,6 +18,8 @@ export class ModelsView {
   /** @type {string | null} a key of the words */
   #problem = null;
   #asking = false;
+  /** For whom it is asked: an answer to somebody who has left is none. */
+  #asked = 0;
 
   /** @param {Desk} desk @param {() => Promise<string>} token */
   constructor(desk, token) {
@@ -34,22 +36,30 @@ export class ModelsView {
     const told = this.#told;
     show(byId("models-body"), told !== null);
     if (!told || !this.#details.open) return;
-    rows(byId("models-versions"), versionRows(words, told));
-    rows(byId("models-latency"), latencyRows(words, told));
-    rows(byId("models-decisions"), decisionRows(words, told));
+    for (const [name, lines] of Object.entries(tables(words, told))) rows(byId(`models-${name}`), lines);
     setText(byId("models-decided"), words.t("models.decided", { days: told.days, count: told.sessions }));
     setText(byId("models-shadow"), told.shadow_rows ? words.t("models.shadow", { rows: told.shadow_rows, failures: told.shadow_failures }) : "");
+  }
+
+  /** What one person was told is not for the next. */
+  forget() {
+    this.#told = this.#problem = null;
+    this.#asked += 1;
+    this.#details.open = false;
   }
 
   async #ask() {
     if (!this.#details.open || this.#asking || document.hidden || byId("desk").hidden) return;
     this.#asking = true;
+    const asked = this.#asked;
     try {
       const answer = await fetch(new URL("v1/analytics/models", new URL(".", location.href)), {
         headers: { authorization: `Bearer ${await this.#token()}`, accept: "application/json" },
       });
-      this.#problem = answer.ok ? null : answer.status === 403 ? "models.forbidden" : "models.failed";
-      if (answer.ok) this.#told = await answer.json();
+      const told = answer.ok ? await answer.json() : null;
+      if (asked !== this.#asked) return;
+      if (told) this.#take(told);
+      else this.#problem = answer.status === 403 ? "models.forbidden" : "models.failed";
     } catch {
       this.#problem = "models.failed";
     } finally {
@@ -57,6 +67,18 @@ export class ModelsView {
       this.#desk.render();
     }
   }
+
+  /** Only what can be shown is kept. @param {any} told */
+  #take(told) {
+    tables(this.#desk.words, told);
+    this.#told = told;
+    this.#problem = null;
+  }
+}
+
+/** All of an answer; throws for one that is none, such as another version's or a proxy's. @param {Words} words @param {any} told */
+export function tables(words, told) {
+  return { versions: versionRows(words, told), latency: latencyRows(words, told), decisions: decisionRows(words, told) };
 }
 
 /** Which versions decide, and how far each has drifted. @param {Words} words @param {any} told @returns {string[][]} */

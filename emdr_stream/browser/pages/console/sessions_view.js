@@ -1,7 +1,7 @@
 /** In: the sessions as they stand. Out: the list of them: who, status, how well seen, who attends, the last alert. */
 
 import { wantsAcknowledgement } from "./alerts.js";
-import { byId, h, keyed, setAttribute, setText, show } from "../shared/dom.js";
+import { byId, h, keepFocus, keyed, setAttribute, setText, show } from "../shared/dom.js";
 import { attendance, sightInWords } from "./summary.js";
 import { age, named } from "./wording.js";
 
@@ -12,10 +12,12 @@ export class SessionsView {
   #list = byId("sessions");
   #empty = byId("sessions-empty");
   #desk;
+  #drawing;
 
-  /** @param {Desk} desk */
-  constructor(desk) {
+  /** @param {Desk} desk @param {import("./drawing.js").Drawing} drawing */
+  constructor(desk, drawing) {
     this.#desk = desk;
+    this.#drawing = drawing;
   }
 
   render() {
@@ -23,7 +25,10 @@ export class SessionsView {
     const sessions = model.sessions;
     show(this.#empty, sessions.length === 0);
     setText(this.#empty, words.t(this.#desk.isLinked ? "sessions.none" : "sessions.loading"));
-    keyed(this.#list, sessions, (view) => view.id, (view) => this.#make(view), (item, view) => this.#update(item, view));
+    const update = (/** @type {HTMLElement} */ item, /** @type {SessionView} */ view) =>
+      this.#drawing.part("sessions", () => this.#update(item, view));
+    const draw = () => keyed(this.#list, sessions, (view) => view.id, (view) => this.#make(view), update);
+    keepFocus(this.#list, draw, () => byId("sessions-title").focus());
   }
 
   /** @param {SessionView} view */

@@ -1,4 +1,4 @@
-/** In: keys. Out: what they ask for; never while somebody types, chooses in a form, or a dialog is open. */
+/** In: keys. Out: what they ask for; never while somebody types or chooses in a form, and in a dialog the pause alone. */
 
 /** Every key, in the order in which the help lists them. */
 export const KEYS = [
@@ -8,19 +8,31 @@ export const KEYS = [
 const TYPING = new Set(["INPUT", "TEXTAREA", "SELECT"]);
 
 /**
- * @param {{key: string, ctrlKey: boolean, altKey: boolean, metaKey: boolean, isComposing?: boolean, repeat?: boolean, target: any}} event
+ * @param {{key: string, code?: string, ctrlKey: boolean, altKey: boolean, metaKey: boolean, isComposing?: boolean, repeat?: boolean, target: any}} event
  * @param {boolean} inDialog
  * @returns {string | null}
  */
 export function wishOf(event, inDialog) {
-  if (inDialog || event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat) return null;
+  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat) return null;
   if (isTyping(event.target)) return null;
-  return KEYS.find(([key]) => key === event.key || key === event.key.toLowerCase())?.[1] ?? null;
+  const letter = letterOf(event);
+  const wish = KEYS.find(([key]) => key === letter)?.[1] ?? null;
+  // The safe direction must stay in reach; what else a letter does is not seen behind a dialog.
+  return inDialog && wish !== "pause" ? null : wish;
 }
 
-/** Radio buttons and ticks take no letters. @param {any} target */
+/**
+ * The letter that was meant. A keyboard of another script has no Latin letters: there the key counts that has the letter beside its own.
+ * @param {{key?: string, code?: string}} event one that a browser fills a form with has neither
+ */
+function letterOf({ key = "", code = "" }) {
+  const isForeign = key === "Process" || (/^\P{ASCII}$/u.test(key) && /\p{Letter}/u.test(key) && !/\p{Script=Latin}/u.test(key));
+  return (isForeign ? code.match(/^Key([A-Z])$/)?.[1] ?? key : key).toLowerCase();
+}
+
+/** Radio buttons, ticks and sliders take no letters. @param {any} target */
 function isTyping(target) {
   if (target?.isContentEditable) return true;
   if (!TYPING.has(target?.tagName)) return false;
-  return !(target.tagName === "INPUT" && ["radio", "checkbox"].includes(target.type));
+  return !(target.tagName === "INPUT" && ["radio", "checkbox", "range"].includes(target.type));
 }

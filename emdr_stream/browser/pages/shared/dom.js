@@ -44,6 +44,30 @@ export function show(element, shown) {
 }
 
 /**
+ * A button that does nothing now. It is not `disabled`: that would take the focus away from whoever has just pressed it.
+ * @param {HTMLElement} button @param {boolean} off its listener looks at `isOff`
+ */
+export function switchOff(button, off) {
+  setAttribute(button, "aria-disabled", off ? "true" : null);
+}
+
+/** @param {HTMLElement} button */
+export function isOff(button) {
+  return button.getAttribute("aria-disabled") === "true";
+}
+
+/**
+ * Draws, and where that takes away or hides what had the focus, says where it goes on.
+ * @param {HTMLElement} within @param {() => void} draw @param {() => void} goOn
+ */
+export function keepFocus(within, draw, goOn) {
+  const held = within.ownerDocument.activeElement;
+  const isHere = held !== null && held !== within && within.contains(held);
+  draw();
+  if (isHere && (!held.isConnected || held.closest("[hidden]"))) goOn();
+}
+
+/**
  * Brings a list's elements in line with its items; those that stay are kept, and moved only where they must.
  * @template T
  * @param {Element} list
@@ -54,22 +78,32 @@ export function show(element, shown) {
  */
 export function keyed(list, items, keyOf, make, update) {
   const known = new Map([...list.children].map((child) => [/** @type {HTMLElement} */ (child).dataset.key, child]));
-  let place = list.firstElementChild;
-  for (const item of items) {
+  const wanted = items.map((item) => {
     const key = keyOf(item);
-    let element = known.get(key);
-    if (element) known.delete(key);
-    else {
-      element = make(item);
-      /** @type {HTMLElement} */ (element).dataset.key = key;
+    const element = known.get(key) ?? make(item);
+    known.delete(key);
+    element.dataset.key = key;
+    return element;
+  });
+  // What is gone goes first: it would have all others moved past it.
+  for (const gone of known.values()) gone.remove();
+  arrange(list, wanted);
+  items.forEach((item, place) => update(wanted[place], item));
+}
+
+/** Puts the elements in order, around the one with the focus: what is moved loses it. @param {Element} list @param {Element[]} wanted */
+function arrange(list, wanted) {
+  const focused = list.ownerDocument.activeElement;
+  const held = list.contains(focused) ? wanted.find((element) => element.contains(focused)) : undefined;
+  let place = list.firstElementChild;
+  for (const element of wanted) {
+    while (element === held && place && place !== held) {
+      const next = place.nextElementSibling;
+      list.append(place);
+      place = next;
     }
-    if (element === place) place = place?.nextElementSibling ?? null;
-    else list.insertBefore(/** @type {Element} */ (element), place);
-    update(element, item);
-  }
-  for (const gone of known.values()) {
-    if (gone === place) place = place?.nextElementSibling ?? null;
-    gone.remove();
+    if (element === place) place = place.nextElementSibling;
+    else list.insertBefore(element, place);
   }
 }
 

@@ -25,10 +25,11 @@ export const en = {
   "gate.empty": "Paste a token first.",
   "gate.no_token": "This is not a token: it must be three parts with a point between them. Copy it again, whole.",
   "gate.wrong_role": "This token is a client's. The console needs a therapist's.",
-  "gate.expired": "This token has expired. Ask for a new one.",
+  "gate.expired": "The service says that this token has expired. Ask for a new one.",
   "gate.renew": "Your access has expired or soon will. Paste a new token; what is on the screen stays.",
   "gate.refused": "The service does not accept this token. It may be from another service, or its key has changed. Ask for a new one.",
   "gate.forbidden": "This token is valid, but not for a console. The console needs a therapist's.",
+  "gate.other_person": "This token is of another person than the one before, or for another use, so the service has closed the connection. Paste a token of your own to go on; with another person's, this page forgets what it shows and starts anew.",
 
   "link.none": "Not connected",
   "link.connecting": "Connecting…",
@@ -36,6 +37,7 @@ export const en = {
   "link.live_slow": "Live · heard {seconds} s ago",
   "link.lost": "NO DATA · last heard {age} ago",
   "link.closed": "CLOSED {age}",
+  "link.failed": "NOT WHOLE · RELOAD THE PAGE",
   "link.restarting": "The service restarts. This page comes back by itself.",
   "link.limited": { one: "Limited: in {count} session a part of the service is missing (see its alert).", other: "Limited: in {count} sessions a part of the service is missing (see their alerts)." },
   "link.code_1012": "The service restarts. This page comes back by itself.",
@@ -43,6 +45,9 @@ export const en = {
   "link.code_4401": "Your access has expired: a new token is needed.",
   "link.code_4408": "This page was too slow to be told everything. It comes back, and no alert is lost.",
   "link.code_4429": "Too many messages were sent. This page comes back by itself.",
+
+  "broken.parts": "This part of the page could not be drawn: {parts}. What you see there may be old or missing. Reload the page; it asks for your token.",
+  "broken.page": "Something on this page failed: what you see may be old or missing. Reload the page; it asks for your token.",
 
   "age.seconds": "{count} s",
   "age.minutes": "{count} min",
@@ -64,6 +69,7 @@ export const en = {
   "status.ended": "Ended",
   "status.silent": "Silent",
   "status.ended_why": "Ended: {why}",
+  "status.ended_unseen": "Ended while this page was not connected, or no longer yours",
   "status.paused_why": "Paused: {cause}",
 
   "sight.ok": "seen well",
