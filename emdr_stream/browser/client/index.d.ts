@@ -150,6 +150,7 @@ export class Session extends Emitter<SessionEvents> {
   requestResume(): Promise<Answer>;
   /** The stimulus is at rest. `stoppedTs`: since when, milliseconds since 1970; now unless told. */
   confirmStopped(controlEpoch?: number | null, stoppedTs?: number): void;
+  /** `end` on a page that was hidden meanwhile is told as the stop that it is, unless `onHidden` says `never`. */
   sendSet(action: "begin" | "start" | "end", setNo?: number): Promise<Answer>;
   /** SUD 0..10, VoC 1..7. */
   rate(ratings: { sud?: number | null; voc?: number | null }): Promise<Answer>;

@@ -177,6 +177,11 @@ export class Session extends Emitter {
    */
   async sendSet(action, setNo) {
     const begins = action !== "end";
+    // An engine that looks at the page itself may have heard first that it is hidden: its set ends because nobody sees it.
+    if (!begins && this.#inSet && this.#options.onHidden !== "never" && isHidden()) {
+      this.#stopUnseen();
+      return { ok: false, code: "paused", message: "the page is hidden: the stop that was told has ended the set" };
+    }
     if (begins && this.paused) {
       return { ok: false, code: "paused", message: "the session is paused: no set can start until it is resumed" };
     }
@@ -313,10 +318,12 @@ export class Session extends Emitter {
     this.emit("visibility", { hidden: isHidden() });
     const policy = this.#options.onHidden;
     // Nobody follows a light that nobody sees. Outside a set nothing moves, and an alert would only wear out.
-    if (policy === "always" || (policy === "set" && this.#inSet)) {
-      this.#control.stop("page_hidden", "page_hidden");
-      this.#tell();
-    }
+    if (policy === "always" || (policy === "set" && this.#inSet)) this.#stopUnseen();
+  }
+
+  #stopUnseen() {
+    this.#control.stop("page_hidden", "page_hidden");
+    this.#tell();
   }
 
   /** @param {Record<string, any>} message */
