@@ -299,7 +299,7 @@ export class Camera extends Emitter<{ state: { state: CameraState; message: stri
   readonly message: string;
   /** For a preview. */
   readonly stream: MediaStream | null;
-  /** Asks for the camera, or tries again; never throws. */
+  /** Asks for the camera, or tries again; never throws. During a session it is tried again when devices change, too. */
   open(): Promise<boolean>;
   start(send: (message: { type: string; ts: number; [field: string]: unknown }) => number, session: Session): Promise<void>;
   stop(): void;

@@ -40,7 +40,9 @@ function begin({ source, readiness, makeEngine }) {
   show(byId("stage"), true);
   const engine = makeEngine(byId("light"));
   const session = new Session({ url: "v1/stream", getToken: (wish) => keeper.get(wish), source, readiness });
-  stage = new Stage(words, session, engine, { ticket: renewed, again: () => location.reload() });
+  stage = new Stage(words, session, engine, {
+    ticket: renewed, again: () => location.reload(), camera: () => source.open?.(),
+  });
   // What it takes to come back is in the memory of this page alone: a reload by mistake would end the session.
   let isOver = false;
   session.on("closed", () => { isOver = true; });

@@ -1,6 +1,7 @@
 /** In: a view and what can be done in it. Out: what the client reads and presses there. */
 
-import { h } from "../shared/dom.js";
+import { h, show } from "../shared/dom.js";
+import { cameraTrouble } from "./camera_trouble.js";
 import { calmingCard } from "./card.js";
 import { ratingForm } from "./ratings.js";
 
@@ -10,7 +11,11 @@ import { ratingForm } from "./ratings.js";
  * @property {() => Promise<string>} goOn tells how it went: "ok", "told" or "failed"
  * @property {(ratings: Record<string, number>) => void} rate @property {() => void} skip
  * @property {(text: string) => string | null} ticket gives the key of what is wrong, or null @property {() => void} again
+ * @property {() => void} camera asks for it again
  */
+
+/** What needs the person's whole mind: nothing about devices is said there. */
+const GRAVE = new Set(["crisis", "dissociation"]);
 
 const title = (words, key) => h("h1", { tabindex: "-1" }, words.t(key));
 const text = (words, key, values) => h("p", {}, words.t(key, values));
@@ -35,10 +40,13 @@ const PANELS = {
     why === "replaced" || why === "over" ? null : h("div.ways", {}, button(words, "refused.again", actions.again, ".button-main"))),
 };
 
-/** @param {string} view @param {import("../shared/words.js").Words} words @param {Record<string, any>} detail */
+/**
+ * A panel may have `live`, which is told of what changes while it is shown, and `typing`, which is given digits.
+ * @param {string} view @param {import("../shared/words.js").Words} words @param {Record<string, any>} detail
+ */
 export const panelOf = (view, words, detail) => PANELS[view]?.(words, detail) ?? null;
 
-function ready(words, { setsDone, learning, problem, actions }) {
+function ready(words, { setsDone, problem, actions }) {
   const key = setsDone > 0 ? "ready.next" : "ready.first";
   const ways = h("div.ways", {});
   const usual = [
@@ -54,9 +62,11 @@ function ready(words, { setsDone, learning, problem, actions }) {
   const sure = () => { ways.replaceChildren(...reallyEnd); reallyEnd[2].focus(); };
   ways.append(...usual);
   // Shown and hidden in place: a panel made anew would take the focus, and the question whether to end, from whoever is there.
-  const hint = h("p.hint", { hidden: !learning }, words.t("ready.learning"));
-  const told = h("div", {}, title(words, key), text(words, `${key}.text`), hint, problem ? h("p.problem", { role: "alert" }, problem) : null);
-  return Object.assign(inside(told, ways), { hint });
+  const hint = h("p.hint", {}, words.t("ready.learning"));
+  const camera = cameraTrouble(words, actions.camera);
+  const told = h("div", {}, title(words, key), text(words, `${key}.text`), hint, problem ? h("p.problem", { role: "alert" }, problem) : null,
+    camera.box);
+  return Object.assign(inside(told, ways), { live: ({ learning, source }) => { show(hint, learning); camera.tell(source); } });
 }
 
 function paused(words, { why, mayGoOn, card, actions }) {
@@ -68,8 +78,10 @@ function paused(words, { why, mayGoOn, card, actions }) {
     if (how !== "ok") told.textContent = words.t(how === "told" ? "paused.told" : "paused.not_told");
     ask.disabled = false;
   }, mayGoOn ? ".button-main" : "");
-  return inside(title(words, `paused.${why}`), text(words, `paused.${why}.text`), calmingCard(words, card),
+  const camera = cameraTrouble(words, actions.camera);
+  const panel = inside(title(words, `paused.${why}`), text(words, `paused.${why}.text`), camera.box, calmingCard(words, card),
     told, h("div.ways", {}, ask));
+  return Object.assign(panel, { live: ({ source }) => camera.tell(GRAVE.has(why) ? null : source) });
 }
 
 function ticket(words, { actions }) {

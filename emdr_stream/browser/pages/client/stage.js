@@ -3,6 +3,7 @@
 import { attach, bindStopKeys, cardFor } from "../../client/stimulation/index.js";
 import { luminance, shown } from "../../client/stimulation/colours.js";
 import { byId, setText, show } from "../shared/dom.js";
+import { isTrouble } from "./camera_trouble.js";
 import { panelOf } from "./panels.js";
 import { causeAfter, ratingsDue, viewOf } from "./view.js";
 
@@ -17,7 +18,7 @@ export class Stage {
     ended: false, closedWith: null, refusedFor: null, welcomed: false, connected: false, paused: true, cause: null, resumeRequires: null,
     light: "rest", rating: false, ticket: false,
   };
-  #more = { setsDone: 0, learning: true, slow: false, due: [], totals: null, intervention: null, problem: null };
+  #more = { setsDone: 0, learning: true, slow: false, due: [], totals: null, intervention: null, problem: null, source: null };
   #shown = "";
   #panel = null;
   #whispering = 0;
@@ -26,7 +27,7 @@ export class Stage {
   /**
    * @param {import("../shared/words.js").Words} words @param {any} session not opened yet
    * @param {import("../../client/stimulation/engine.js").Stimulation} engine
-   * @param {{ticket: (text: string) => string | null, again: () => void}} outlets
+   * @param {{ticket: (text: string) => string | null, again: () => void, camera: () => void}} outlets
    */
   constructor(words, session, engine, outlets) {
     this.#words = words;
@@ -60,16 +61,19 @@ export class Stage {
 
   render() {
     const { view, why, mayGoOn } = this.#view();
-    const { setsDone, learning, slow, problem } = this.#more;
+    const { setsDone, slow, problem } = this.#more;
     const card = cardFor(this.#more.intervention);
     const told = [view, why, mayGoOn, card, view === "ready" && [setsDone, problem], view === "connecting" && slow].join();
-    if (this.#panel?.hint) show(this.#panel.hint, learning);
-    if (told === this.#shown) return;
+    if (told !== this.#shown) this.#open(told, view, { why, mayGoOn, card });
+    this.#panel?.live?.(this.#more);
+  }
+
+  #open(told, view, detail) {
     const changed = !this.#shown.startsWith(`${view},`);
     this.#shown = told;
     document.body.dataset.view = view;
     delete document.body.dataset.bare;
-    this.#panel = panelOf(view, this.#words, { why, mayGoOn, card, actions: this.#actions, ...this.#more });
+    this.#panel = panelOf(view, this.#words, { ...detail, actions: this.#actions, ...this.#more });
     byId("panel").replaceChildren(...(this.#panel ? [this.#panel] : []));
     show(byId("panel"), this.#panel !== null);
     // The heading, never a button: whoever still presses the key that stopped must not start anything with it.
@@ -124,6 +128,7 @@ export class Stage {
       this.#length = { passes, seconds };
       this.#count(0, { passes, seconds });
       this.#change({ light: "moving" }, { problem: null });
+      if (isTrouble(this.#more.source)) this.#whisperTrouble();
       return;
     }
     const due = why === "done" ? ratingsDue(this.#session.phase) : [];
@@ -163,9 +168,15 @@ export class Stage {
     else this.#whisper(this.#words.t(`whisper.${intervention.type === "breathing" ? "breathing" : "grounding"}`), intervention.duration);
   }
 
+  /** Beside a moving light it is whispered; a panel would cover that, and has a place of its own for it. */
   #sourceSays(state) {
-    if (["open", "closed", "hidden"].includes(state)) this.#whisper("", 0);
-    else this.#whisper(this.#words.t("source.trouble", { why: this.#words.t(`source.${state}`) }), WHISPER_MOST_S);
+    this.#change({}, { source: state });
+    if (!isTrouble(state)) this.#whisper("", 0);
+    else if (this.#engine.state !== "rest") this.#whisperTrouble();
+  }
+
+  #whisperTrouble() {
+    this.#whisper(this.#words.t("source.trouble", { why: this.#words.t(`source.${this.#more.source}`) }), WHISPER_MOST_S);
   }
 
   #whisper(text, seconds) {

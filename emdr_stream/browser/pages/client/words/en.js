@@ -50,6 +50,7 @@ export const en = {
   "source.demo.calm": "The demo's invented readings: an uneventful session. Not for a real session.",
   "source.turn_on": "Turn the camera on",
   "source.again": "Try again",
+  "source.reopen": "Turn the camera on again",
   "source.explain": "Your browser will ask whether this page may use the camera. Choose “Allow”.",
   "source.preview": "What the camera sees; only you see it",
   "source.asking": "Please answer your browser's question.",
