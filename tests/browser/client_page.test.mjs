@@ -6,12 +6,14 @@ import { test } from "node:test";
 
 import { isEnough, measuresOf, readinessOf, stimulationOf } from "../../emdr_stream/browser/pages/client/comfort.js";
 import { calmReading, isOffered, loadDemo, player } from "../../emdr_stream/browser/pages/client/demo_source.js";
+import { problemOfTicket, seemsOver } from "../../emdr_stream/browser/pages/client/start.js";
 import { TypedNumber } from "../../emdr_stream/browser/pages/client/typed_number.js";
 import { TOLD_CAUSES, causeAfter, ratingsDue, viewOf } from "../../emdr_stream/browser/pages/client/view.js";
 import { en } from "../../emdr_stream/browser/pages/client/words/en.js";
 import { ru } from "../../emdr_stream/browser/pages/client/words/ru.js";
 import { withinLimits } from "../../emdr_stream/browser/client/stimulation/limits.js";
 import { wishOf } from "../../emdr_stream/browser/client/stimulation/wish.js";
+import { token } from "./fakes.mjs";
 
 const FOLDER = new URL("../../emdr_stream/browser/pages/client/", import.meta.url);
 const RUNNING = {
@@ -62,6 +64,15 @@ test("a number is typed digit by digit, ten included, and what is not on the sca
   assert.deepEqual([sud.type("1", 5000), sud.type("0", 9000)], [1, 0]);
   const voc = new TypedNumber(1, 7);
   assert.deepEqual(["0", "8", "a", "7"].map((key) => voc.type(key, 0)), [null, null, null, 7]);
+});
+
+test("a code is refused for what it says, never for the time of a computer whose clock may be wrong", () => {
+  const over = token({ sub: "c", role: "client", exp: 1_000 });
+  assert.equal(problemOfTicket(over), null);
+  assert.deepEqual([seemsOver(over, 999_000), seemsOver(over, 1_001_000), seemsOver(token({ role: "client" }))], [false, true, false]);
+  assert.equal(problemOfTicket(" "), "ticket.empty");
+  assert.equal(problemOfTicket(over.slice(0, -2)), "ticket.no_token");
+  assert.equal(problemOfTicket(token({ sub: "t", role: "therapist" })), "ticket.wrong_role");
 });
 
 test("without movement there must be sound or touch", () => {

@@ -18,6 +18,10 @@ import { expiryOf, renewIn } from "./token.js";
 /** A handshake, a token or a `welcome` that takes longer than this is not waited for. */
 const PATIENCE_MS = 8_000;
 const PING_EVERY_MS = 10_000;
+/** After a renewal that has failed. */
+const RENEW_AGAIN_MS = 5_000;
+/** The service's answers to a token after which another one is needed. */
+const OF_NO_USE = new Set(["unauthorized", "forbidden", "token_expired"]);
 /** The first few come quickly, so that the clock is known soon. */
 const FIRST_PINGS_MS = [0, 300, 1_000, 3_000];
 
@@ -51,6 +55,8 @@ export class Connection {
   #openedAt = 0;
   #hintMs = 0;
   #refresh = false;
+  /** The one that this connection was opened with. */
+  #token = "";
   #pings = 0;
   /** @type {{retry: unknown, patience: unknown, renewal: unknown, ping: unknown}} */
   #timers = { retry: null, patience: null, renewal: null, ping: null };
@@ -161,7 +167,7 @@ export class Connection {
   /** @param {string} token */
   #greet(token) {
     this.state = "greeting";
-    this.#renewLater(token);
+    this.#token = token;
     this.#write(this.#hooks.hello(token));
   }
 
@@ -190,6 +196,7 @@ export class Connection {
     this.#deadman.arm(message.timeout_ms);
     this.#pings = 0;
     this.#pingLater();
+    this.#renewLater(this.#token); // not before: the welcome tells the clock by which it ends
     this.#hooks.welcome(message);
   }
 
@@ -281,18 +288,27 @@ export class Connection {
     this.#timers.renewal = this.#clock.setTimeout(() => this.#renew(), wait);
   }
 
-  async #renew() {
+  /** @param {string | null} [given] one that the service has not answered yet */
+  async #renew(given = null) {
     const attempt = this.#try;
+    let token = given;
     try {
-      const token = await this.#getToken({ refresh: true });
+      token ??= await this.#getToken({ refresh: true });
       this.#refresh = false;
-      if (attempt !== this.#try) return;
+      if (attempt !== this.#try && !this.isOpen) return; // the next connection begins with it
       const answer = await this.questions.ask({ type: "auth", token });
       if (answer.ok) this.#renewLater(token);
+      else this.#renewAgain(attempt, OF_NO_USE.has(answer.code) ? null : token);
     } catch (problem) {
       if (attempt !== this.#try) return;
       this.#hooks.problem({ code: "no_token", message: String(problem), retryable: true, fatal: false });
-      this.#timers.renewal = this.#clock.setTimeout(() => this.#renew(), 5_000);
+      this.#renewAgain(attempt, null);
     }
+  }
+
+  /** @param {number} attempt @param {string | null} token */
+  #renewAgain(attempt, token) {
+    if (attempt !== this.#try || !this.isOpen) return;
+    this.#timers.renewal = this.#clock.setTimeout(() => this.#renew(token), RENEW_AGAIN_MS);
   }
 }

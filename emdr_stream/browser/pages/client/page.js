@@ -70,4 +70,5 @@ byId("language").addEventListener("click", () => {
 speak();
 const problem = given === null ? null : problemOfTicket(given);
 if (problem) keeper.forget();
-start.show(given === null || problem ? "ticket" : "welcome", problem);
+if (given === null || problem) start.show("ticket", problem);
+else start.welcome(given);

@@ -20,6 +20,7 @@ export const en = {
   "ticket.wrong_role": "This code is a therapist's. You need the one that was made for you.",
   "ticket.expired": "This code is no longer valid. Ask your therapist for a new one, and paste it here.",
   "ticket.refused": "The service did not accept this code. Ask your therapist for a new one.",
+  "ticket.by_clock": "By this computer's clock your code is no longer valid. Go on all the same: clocks can be wrong. If the code has really run out, you are asked for a new one.",
 
   "welcome.title": "Before you begin",
   "welcome.lead": "You will follow a light that moves from side to side, in short sets. Your therapist is with you all the time.",
