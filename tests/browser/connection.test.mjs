@@ -241,15 +241,44 @@ test("a fresh token is asked for once, though it comes too late for the try that
   await clock.advance(600); // half of the longest first wait is 250 ms: it asks for a token now
   assert.deepEqual(asked, [false, true]);
   await clock.advance(8_001); // nobody waits longer for one try
+  assert.equal(Socket.all.length, 1, "the try that asked was given up");
   give();
   await settled();
-  assert.equal(Socket.all.length, 1, "the try that asked was given up");
-  await dialled(world);
+  assert.equal(Socket.all.length, 2, "a person who was slow waits no longer");
   Socket.newest.drop(1006);
   await dialled(world);
   Socket.newest.accept();
   assert.deepEqual(asked, [false, true, false, false]);
   assert.equal(Socket.newest.of("hello")[0].token, "newer");
+});
+
+test("where a person types the token, a wrong one is asked for again and loses nothing", async () => {
+  const asked = [];
+  const getToken = async (why) => { asked.push(why.refresh); return "typed"; };
+  const world = await session({ getToken, onBadToken: "ask" });
+  const { of, peer } = world;
+  const claim = { resume_token: "r1", epoch: 1, last_seq: 0 };
+  for (const [code, error] of [[4500, "unauthorized"], [4503, "forbidden"]]) {
+    world.socket.receive("error", { code: error, message: "", retryable: false, fatal: true });
+    world.socket.drop(code);
+    assert.deepEqual([peer.paused, of("closed").length], [true, 0]);
+    await world.clock.advance(499);
+    assert.equal(asked.length, world.Socket.all.length, "nobody is asked without end");
+    await dialled(world);
+    world.socket.accept();
+    assert.deepEqual(world.socket.of("hello")[0].resume, claim);
+  }
+  assert.deepEqual(asked, [false, true, true]);
+  world.socket.receive("error", { code: "resume_denied", message: "", retryable: false, fatal: true });
+  world.socket.drop(4503);
+  assert.equal(of("closed")[0].code, 4503, "that is not the token's fault");
+});
+
+test("a token that was refused before there was a session is final, also where a person types it", async () => {
+  const { of, socket } = await session({ onBadToken: "ask" }, null);
+  socket.accept();
+  socket.drop(4500);
+  assert.equal(of("closed")[0].code, 4500);
 });
 
 test("a token that was asked for in good time and comes after the old one has ended is used, and not asked for again", async () => {

@@ -39,6 +39,11 @@ interface Reaching {
   getToken(why: { refresh: boolean }): string | Promise<string>;
   /** `msgpack` unless told. */
   codec?: "msgpack" | "json";
+  /**
+   * A token that the service refuses (4500, or 4503 after `forbidden`) is final, unless this says `ask`: then, once there was
+   * a welcome, `getToken` is asked for another one. Only where that asks a person.
+   */
+  onBadToken?: "close" | "ask";
   clock?: Clock;
   /** In [0, 1), for the jitter between tries. */
   random?: () => number;

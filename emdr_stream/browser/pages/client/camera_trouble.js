@@ -18,11 +18,10 @@ export const isTrouble = (state) => !FINE.has(state);
 export function cameraTrouble(words, open) {
   const sentence = h("p", { role: "status" });
   const button = h("button.button", { type: "button", onclick: () => open() }, words.t("source.reopen"));
-  const box = h("div.trouble", { hidden: true, onfocusout: () => show(box, trouble) }, sentence, button);
-  let trouble = false;
+  const box = h("div.trouble", { hidden: true }, sentence, button);
   /** @param {string | null} state */
   const tell = (state) => {
-    trouble = isTrouble(state);
+    const trouble = isTrouble(state);
     const stays = trouble || (state === "open" && box.contains(document.activeElement));
     setText(sentence, stays ? words.t(`source.${state}`) : "");
     show(button, !trouble || MAY_HELP.has(state ?? ""));

@@ -3,6 +3,7 @@
 import { h, show } from "../shared/dom.js";
 import { cameraTrouble } from "./camera_trouble.js";
 import { calmingCard } from "./card.js";
+import { codeAgain, ticketPanel } from "./code_again.js";
 import { ratingForm } from "./ratings.js";
 
 /**
@@ -33,7 +34,7 @@ const PANELS = {
   paused,
   lost: (words) => inside(title(words, "lost.title"), text(words, "lost.text"), calmingCard(words, "grounding"),
     h("p.waiting", {}, words.t("lost.trying"))),
-  ticket,
+  ticket: ticketPanel,
   ended,
   refused: (words, { why, actions }) => inside(title(words, "refused.title"),
     text(words, words.has(`refused.${why}`) ? `refused.${why}` : "refused.text"),
@@ -64,9 +65,12 @@ function ready(words, { setsDone, problem, actions }) {
   // Shown and hidden in place: a panel made anew would take the focus, and the question whether to end, from whoever is there.
   const hint = h("p.hint", {}, words.t("ready.learning"));
   const camera = cameraTrouble(words, actions.camera);
+  const code = codeAgain(words, actions.ticket);
   const told = h("div", {}, title(words, key), text(words, `${key}.text`), hint, problem ? h("p.problem", { role: "alert" }, problem) : null,
-    camera.box);
-  return Object.assign(inside(told, ways), { live: ({ learning, source }) => { show(hint, learning); camera.tell(source); } });
+    camera.box, code.box);
+  return Object.assign(inside(told, ways), {
+    live: ({ learning, source, need, until }) => { show(hint, learning); camera.tell(source); code.tell(need, until); },
+  });
 }
 
 function paused(words, { why, mayGoOn, card, actions }) {
@@ -79,22 +83,12 @@ function paused(words, { why, mayGoOn, card, actions }) {
     ask.disabled = false;
   }, mayGoOn ? ".button-main" : "");
   const camera = cameraTrouble(words, actions.camera);
+  const code = codeAgain(words, actions.ticket);
   const panel = inside(title(words, `paused.${why}`), text(words, `paused.${why}.text`), camera.box, calmingCard(words, card),
-    told, h("div.ways", {}, ask));
-  return Object.assign(panel, { live: ({ source }) => camera.tell(GRAVE.has(why) ? null : source) });
-}
-
-function ticket(words, { actions }) {
-  const field = h("textarea.field.code", { rows: 4, id: "ticket-again", spellcheck: "false", autocapitalize: "off" });
-  const problem = h("p.problem", { role: "alert" });
-  const submit = (event) => {
-    event.preventDefault();
-    const wrong = actions.ticket(field.value);
-    problem.textContent = wrong === null ? "" : words.t(wrong);
-  };
-  return inside(title(words, "ticket.title"), text(words, "ticket.expired"),
-    h("form", { onsubmit: submit }, h("label", { for: "ticket-again" }, words.t("ticket.label")), field, problem,
-      h("div.ways", {}, h("button.button.button-main", { type: "submit" }, words.t("go.on")))));
+    told, h("div.ways", {}, ask), code.box);
+  return Object.assign(panel, {
+    live: ({ source, need, until }) => { camera.tell(GRAVE.has(why) ? null : source); code.tell(need, until); },
+  });
 }
 
 function ended(words, { totals }) {

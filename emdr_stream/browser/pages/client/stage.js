@@ -16,18 +16,21 @@ export class Stage {
   #words; #session; #engine; #actions; #cleared = [];
   #now = {
     ended: false, closedWith: null, refusedFor: null, welcomed: false, connected: false, paused: true, cause: null, resumeRequires: null,
-    light: "rest", rating: false, ticket: false,
+    light: "rest", rating: false,
   };
-  #more = { setsDone: 0, learning: true, slow: false, due: [], totals: null, intervention: null, problem: null, source: null };
+  #more = { setsDone: 0, learning: true, slow: false, due: [], totals: null, intervention: null, problem: null, source: null, need: null };
   #shown = "";
   #panel = null;
   #whispering = 0;
   #length = null;
+  /** How long the service keeps the session of who is gone, and since when that is. */
+  #graceMs = 0;
+  #goneAt = 0;
 
   /**
    * @param {import("../shared/words.js").Words} words @param {any} session not opened yet
    * @param {import("../../client/stimulation/engine.js").Stimulation} engine
-   * @param {{ticket: (text: string) => string | null, again: () => void, camera: () => void}} outlets
+   * @param {{ticket: (text: string) => string | null, again: () => void, camera: () => void, untilMs: () => number | null}} outlets
    */
   constructor(words, session, engine, outlets) {
     this.#words = words;
@@ -54,9 +57,9 @@ export class Stage {
     this.#session.stop();
   }
 
-  /** A newer code is needed, or was given. */
-  set ticketNeeded(needed) {
-    this.#change({ ticket: needed });
+  /** Whether another code is needed. @param {import("./codes.js").Need | null} need */
+  set codeNeed(need) {
+    this.#change({}, { need });
   }
 
   render() {
@@ -65,7 +68,15 @@ export class Stage {
     const card = cardFor(this.#more.intervention);
     const told = [view, why, mayGoOn, card, view === "ready" && [setsDone, problem], view === "connecting" && slow].join();
     if (told !== this.#shown) this.#open(told, view, { why, mayGoOn, card });
-    this.#panel?.live?.(this.#more);
+    this.#panel?.live?.({ ...this.#more, until: this.#codeUntil() });
+  }
+
+  /** The time of day at which the code runs out, by the clock on this person's wall. */
+  #codeUntil() {
+    const untilMs = this.#more.need === null ? null : this.#actions.untilMs();
+    if (untilMs === null) return null;
+    const at = new Date(Date.now() + untilMs - this.#session.serverNow());
+    return at.toLocaleTimeString(this.#words.language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   }
 
   #open(told, view, detail) {
@@ -73,7 +84,9 @@ export class Stage {
     this.#shown = told;
     document.body.dataset.view = view;
     delete document.body.dataset.bare;
-    this.#panel = panelOf(view, this.#words, { ...detail, actions: this.#actions, ...this.#more });
+    this.#panel = panelOf(view, this.#words, {
+      ...detail, welcomed: this.#now.welcomed, secondsLeft: () => this.#secondsLeft(), actions: this.#actions, ...this.#more,
+    });
     byId("panel").replaceChildren(...(this.#panel ? [this.#panel] : []));
     show(byId("panel"), this.#panel !== null);
     // The heading, never a button: whoever still presses the key that stopped must not start anything with it.
@@ -81,9 +94,13 @@ export class Stage {
   }
 
   #view() {
-    const now = this.#now;
-    if (now.ticket && !now.connected && !now.ended && now.closedWith === null) return { view: "ticket" };
-    return viewOf(now);
+    const now = this.#now, { need } = this.#more;
+    const waits = need !== null && need.startsWith("over") && !now.connected && !now.ended && now.closedWith === null;
+    return waits ? { view: "ticket", why: need } : viewOf(now);
+  }
+
+  #secondsLeft() {
+    return Math.ceil((this.#goneAt + this.#graceMs - performance.now()) / 1000);
   }
 
   #change(now, more = {}) {
@@ -95,13 +112,19 @@ export class Stage {
   #listen() {
     const session = this.#session, engine = this.#engine;
     attach(session, engine);
-    session.on("welcome", () => this.#change({ welcomed: true }, { problem: null }));
+    session.on("welcome", ({ grace_s: graceS }) => {
+      this.#graceMs = graceS * 1000;
+      this.#change({ welcomed: true }, { problem: null });
+    });
     session.on("state", ({ connected, resumeRequires, baseline }) =>
       this.#change({ connected, resumeRequires, paused: session.paused }, { learning: baseline === "learning" }));
-    session.on("pause", (pause) => this.#change({
-      cause: causeAfter(this.#now.cause, pause), paused: session.paused, connected: session.connected,
-      resumeRequires: session.resumeRequires, rating: false,
-    }));
+    session.on("pause", (pause) => {
+      if (pause.cause === "connection_lost") this.#goneAt = performance.now() - pause.silentForMs;
+      this.#change({
+        cause: causeAfter(this.#now.cause, pause), paused: session.paused, connected: session.connected,
+        resumeRequires: session.resumeRequires, rating: false,
+      });
+    });
     session.on("resume", () => this.#change({ cause: null, paused: session.paused, resumeRequires: null }, { intervention: null }));
     session.on("intervention", ({ intervention }) => this.#intervene(intervention));
     session.on("ended", ({ totals }) => this.#change({ ended: true }, { totals }));
