@@ -95,8 +95,11 @@ export interface StateEvent {
   holds: string[];
 }
 
-/** A message of the service, or a problem of this page: `no_token`, `bad_message`, `source_failed`, `frame_failed`. */
-export type ProblemEvent = Omit<ErrorMessage, "type" | "code"> & { code: string; type?: "error" };
+/**
+ * A message of the service, or a problem of this page: `no_token`, `bad_message`, `source_failed`, `frame_failed`,
+ * `set_refused` (its `cause` is the code of the answer).
+ */
+export type ProblemEvent = Omit<ErrorMessage, "type" | "code"> & { code: string; cause?: string; type?: "error" };
 
 export interface SessionEvents {
   welcome: Welcome;
@@ -155,7 +158,7 @@ export class Session extends Emitter<SessionEvents> {
   requestResume(): Promise<Answer>;
   /** The stimulus is at rest. `stoppedTs`: since when, milliseconds since 1970; now unless told. */
   confirmStopped(controlEpoch?: number | null, stoppedTs?: number): void;
-  /** `end` on a page that was hidden meanwhile is told as the stop that it is, unless `onHidden` says `never`. */
+  /** The `end` of a set that the service did not take is not sent, and answered as its beginning was. `end` on a page that was hidden meanwhile is told as the stop that it is, unless `onHidden` says `never`. */
   sendSet(action: "begin" | "start" | "end", setNo?: number): Promise<Answer>;
   /** SUD 0..10, VoC 1..7. */
   rate(ratings: { sud?: number | null; voc?: number | null }): Promise<Answer>;

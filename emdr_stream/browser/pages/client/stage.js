@@ -128,7 +128,10 @@ export class Stage {
     session.on("resume", () => this.#change({ cause: null, paused: session.paused, resumeRequires: null }, { intervention: null }));
     session.on("intervention", ({ intervention }) => this.#intervene(intervention));
     session.on("ended", ({ totals }) => this.#change({ ended: true }, { totals }));
-    session.on("error", ({ code, fatal }) => { if (fatal) this.#change({ refusedFor: code }); });
+    session.on("error", ({ code, cause, fatal }) => {
+      if (fatal) this.#change({ refusedFor: code });
+      if (code === "set_refused") this.#change({}, { problem: this.#words.t(cause === "not_ready" ? "ready.not_ready" : "ready.refused") });
+    });
     session.on("closed", ({ code }) => this.#change({ closedWith: this.#now.ended ? null : code }));
     session.on("source", ({ state }) => this.#sourceSays(state));
     engine.on("set", (set) => this.#set(set));

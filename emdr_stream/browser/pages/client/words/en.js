@@ -131,6 +131,8 @@ export const en = {
   "ready.end.sure": "End the session now?",
   "ready.end.yes": "Yes, end it",
   "ready.end.no": "No, stay",
+  "ready.refused": "The service could not begin this set, so the light rests. Tell your therapist, and try again.",
+  "ready.not_ready": "The service begins no set yet: something of “Are you ready?” is still open. Tell your therapist.",
 
   "rate.title": "How is it now?",
   "rate.sud": "How much does it disturb you, from 0 (not at all) to 10 (as much as you can imagine)?",
