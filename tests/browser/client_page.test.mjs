@@ -11,6 +11,7 @@ import { TypedNumber } from "../../emdr_stream/browser/pages/client/typed_number
 import { TOLD_CAUSES, causeAfter, ratingsDue, viewOf } from "../../emdr_stream/browser/pages/client/view.js";
 import { en } from "../../emdr_stream/browser/pages/client/words/en.js";
 import { ru } from "../../emdr_stream/browser/pages/client/words/ru.js";
+import { letterOf } from "../../emdr_stream/browser/pages/shared/letter.js";
 import { withinLimits } from "../../emdr_stream/browser/client/stimulation/limits.js";
 import { wishOf } from "../../emdr_stream/browser/client/stimulation/wish.js";
 import { token } from "./fakes.mjs";
@@ -73,6 +74,13 @@ test("a code is refused for what it says, never for the time of a computer whose
   assert.equal(problemOfTicket(" "), "ticket.empty");
   assert.equal(problemOfTicket(over.slice(0, -2)), "ticket.no_token");
   assert.equal(problemOfTicket(token({ sub: "t", role: "therapist" })), "ticket.wrong_role");
+});
+
+test("letters are found on a keyboard of another alphabet, and those of a Latin layout count as written", () => {
+  assert.deepEqual([["р", "KeyH"], ["А", "KeyF"], ["ь", "KeyM"], ["h", "KeyH"], ["M", "Semicolon"]].map(([key, code]) => letterOf({ key, code })), ["h", "f", "m", "h", "m"]);
+  for (const [key, code] of [[" ", "Space"], ["Enter", "Enter"], ["х", "BracketLeft"], ["5", "Digit5"], ["F", undefined], ["Dead", "KeyH"]]) {
+    assert.equal(letterOf({ key, code }), key === "F" ? "f" : "", key);
+  }
 });
 
 test("without movement there must be sound or touch", () => {

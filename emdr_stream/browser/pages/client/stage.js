@@ -3,6 +3,7 @@
 import { attach, bindStopKeys, cardFor } from "../../client/stimulation/index.js";
 import { luminance, shown } from "../../client/stimulation/colours.js";
 import { byId, setText, show } from "../shared/dom.js";
+import { letterOf } from "../shared/letter.js";
 import { isTrouble } from "./camera_trouble.js";
 import { panelOf } from "./panels.js";
 import { causeAfter, ratingsDue, viewOf } from "./view.js";
@@ -236,7 +237,7 @@ export class Stage {
     if (event.key === "Enter" && this.#enter(event, view)) event.preventDefault();
     else if (this.#panel?.typing?.type(event.key, event.timeStamp)) event.preventDefault();
     else if (event.key === "Escape" && (view === "ready" || view === "rating")) this.stop();
-    else if (view === "moving" || view === "ready") this.#toolKey(event.key.toLowerCase());
+    else if (view === "moving" || view === "ready") this.#toolKey(letterOf(event));
   }
 
   /** Whether the page itself has used this Enter: the browser must not give it to the button that has the focus by then. */
