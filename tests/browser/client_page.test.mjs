@@ -28,7 +28,10 @@ test("each situation has its view, and the graver one wins", () => {
   assert.equal(view({ rating: true }).view, "rating");
   assert.equal(view({ light: "moving", rating: true }).view, "moving");
   assert.equal(view({ light: "ending" }).view, "moving");
-  assert.equal(view({ paused: true, light: "ending", cause: "dissociation" }).view, "paused");
+  assert.equal(view({ paused: true, light: "ending", cause: "dissociation" }).view, "moving", "the panel would cover it at once");
+  assert.equal(view({ paused: true, light: "rest", cause: "dissociation" }).view, "paused");
+  assert.equal(view({ paused: true, light: "moving", cause: "crisis" }).view, "paused", "a light that should rest is not shown");
+  assert.equal(view({ paused: true, light: "ending", connected: false }).view, "lost");
   assert.equal(view({ connected: false, paused: true, cause: "crisis" }).view, "lost");
   assert.equal(view({ welcomed: false, connected: false, paused: true }).view, "connecting");
   assert.deepEqual(view({ welcomed: false, connected: false, refusedFor: "overloaded" }), { view: "connecting", why: "full" });

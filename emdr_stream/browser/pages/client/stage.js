@@ -17,7 +17,7 @@ export class Stage {
   #words; #session; #engine; #actions; #cleared = [];
   #now = {
     ended: false, closedWith: null, refusedFor: null, welcomed: false, connected: false, paused: true, cause: null, resumeRequires: null,
-    light: "rest", rating: false,
+    rating: false,
   };
   #more = { setsDone: 0, learning: true, slow: false, due: [], totals: null, intervention: null, problem: null, source: null, need: null };
   #shown = "";
@@ -97,7 +97,7 @@ export class Stage {
   #view() {
     const now = this.#now, { need } = this.#more;
     const waits = need !== null && need.startsWith("over") && !now.connected && !now.ended && now.closedWith === null;
-    return waits ? { view: "ticket", why: need } : viewOf(now);
+    return waits ? { view: "ticket", why: need } : viewOf({ ...now, light: this.#engine.state });
   }
 
   #secondsLeft() {
@@ -137,7 +137,7 @@ export class Stage {
     session.on("source", ({ state }) => this.#sourceSays(state));
     engine.on("set", (set) => this.#set(set));
     engine.on("pass", ({ pass, left }) => this.#count(pass, left));
-    engine.on("stopped", () => this.#change({ light: "rest" }));
+    engine.on("stopped", () => this.render());
     engine.on("configured", () => this.#matchColours());
     this.#matchColours();
   }
@@ -154,13 +154,13 @@ export class Stage {
     if (action === "start") {
       this.#length = { passes, seconds };
       this.#count(0, { passes, seconds });
-      this.#change({ light: "moving" }, { problem: null });
+      this.#change({}, { problem: null });
       if (isTrouble(this.#more.source)) this.#whisperTrouble();
       return;
     }
     const due = why === "done" ? ratingsDue(this.#session.phase) : [];
     this.#matchColours();
-    this.#change({ light: "rest", rating: due.length > 0 }, { setsDone: this.#more.setsDone + 1, due });
+    this.#change({ rating: due.length > 0 }, { setsDone: this.#more.setsDone + 1, due });
   }
 
   #count(pass, left) {
