@@ -6,12 +6,15 @@ import { test } from "node:test";
 
 import { isEnough, measuresOf, readinessOf, stimulationOf } from "../../emdr_stream/browser/pages/client/comfort.js";
 import { calmReading, isOffered, loadDemo, player } from "../../emdr_stream/browser/pages/client/demo_source.js";
+import { problemOfTicket, seemsOver } from "../../emdr_stream/browser/pages/client/start.js";
 import { TypedNumber } from "../../emdr_stream/browser/pages/client/typed_number.js";
 import { TOLD_CAUSES, causeAfter, ratingsDue, viewOf } from "../../emdr_stream/browser/pages/client/view.js";
 import { en } from "../../emdr_stream/browser/pages/client/words/en.js";
 import { ru } from "../../emdr_stream/browser/pages/client/words/ru.js";
+import { letterOf } from "../../emdr_stream/browser/pages/shared/letter.js";
 import { withinLimits } from "../../emdr_stream/browser/client/stimulation/limits.js";
 import { wishOf } from "../../emdr_stream/browser/client/stimulation/wish.js";
+import { token } from "./fakes.mjs";
 
 const FOLDER = new URL("../../emdr_stream/browser/pages/client/", import.meta.url);
 const RUNNING = {
@@ -25,7 +28,10 @@ test("each situation has its view, and the graver one wins", () => {
   assert.equal(view({ rating: true }).view, "rating");
   assert.equal(view({ light: "moving", rating: true }).view, "moving");
   assert.equal(view({ light: "ending" }).view, "moving");
-  assert.equal(view({ paused: true, light: "ending", cause: "dissociation" }).view, "paused");
+  assert.equal(view({ paused: true, light: "ending", cause: "dissociation" }).view, "moving", "the panel would cover it at once");
+  assert.equal(view({ paused: true, light: "rest", cause: "dissociation" }).view, "paused");
+  assert.equal(view({ paused: true, light: "moving", cause: "crisis" }).view, "paused", "a light that should rest is not shown");
+  assert.equal(view({ paused: true, light: "ending", connected: false }).view, "lost");
   assert.equal(view({ connected: false, paused: true, cause: "crisis" }).view, "lost");
   assert.equal(view({ welcomed: false, connected: false, paused: true }).view, "connecting");
   assert.deepEqual(view({ welcomed: false, connected: false, refusedFor: "overloaded" }), { view: "connecting", why: "full" });
@@ -62,6 +68,22 @@ test("a number is typed digit by digit, ten included, and what is not on the sca
   assert.deepEqual([sud.type("1", 5000), sud.type("0", 9000)], [1, 0]);
   const voc = new TypedNumber(1, 7);
   assert.deepEqual(["0", "8", "a", "7"].map((key) => voc.type(key, 0)), [null, null, null, 7]);
+});
+
+test("a code is refused for what it says, never for the time of a computer whose clock may be wrong", () => {
+  const over = token({ sub: "c", role: "client", exp: 1_000 });
+  assert.equal(problemOfTicket(over), null);
+  assert.deepEqual([seemsOver(over, 999_000), seemsOver(over, 1_001_000), seemsOver(token({ role: "client" }))], [false, true, false]);
+  assert.equal(problemOfTicket(" "), "ticket.empty");
+  assert.equal(problemOfTicket(over.slice(0, -2)), "ticket.no_token");
+  assert.equal(problemOfTicket(token({ sub: "t", role: "therapist" })), "ticket.wrong_role");
+});
+
+test("letters are found on a keyboard of another alphabet, and those of a Latin layout count as written", () => {
+  assert.deepEqual([["р", "KeyH"], ["А", "KeyF"], ["ь", "KeyM"], ["h", "KeyH"], ["M", "Semicolon"]].map(([key, code]) => letterOf({ key, code })), ["h", "f", "m", "h", "m"]);
+  for (const [key, code] of [[" ", "Space"], ["Enter", "Enter"], ["х", "BracketLeft"], ["5", "Digit5"], ["F", undefined], ["Dead", "KeyH"]]) {
+    assert.equal(letterOf({ key, code }), key === "F" ? "f" : "", key);
+  }
 });
 
 test("without movement there must be sound or touch", () => {

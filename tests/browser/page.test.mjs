@@ -2,11 +2,13 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { attach } from "../../emdr_stream/browser/client/stimulation/attach.js";
 import { pause, settled } from "./fakes.mjs";
+import { world as stimulation } from "./stimulation_world.mjs";
 import { session } from "./world.mjs";
 
-/** A page that the test hides and shows. */
-async function inPage(run, options = {}) {
+/** A page that the test hides and shows. `before`: what is made in it ahead of the session. */
+async function inPage(run, options = {}, before = () => null) {
   const listeners = new Map();
   const on = (name, handler) => listeners.set(name, [...(listeners.get(name) ?? []), handler]);
   const off = (name, handler) => listeners.set(name, (listeners.get(name) ?? []).filter((each) => each !== handler));
@@ -15,7 +17,9 @@ async function inPage(run, options = {}) {
   globalThis.removeEventListener = off;
   const fire = (name) => listeners.get(name)?.forEach((handler) => handler());
   try {
+    const made = before();
     await run({
+      made,
       ...(await session(options)),
       hide() { document.visibilityState = "hidden"; fire("visibilitychange"); },
       show() { document.visibilityState = "visible"; fire("visibilitychange"); },
@@ -55,6 +59,39 @@ test("a page that is hidden after the set was paused calls nobody a second time"
   assert.equal(of("pause").length, 1);
   assert.equal(socket.of("stop").length, 0);
 }));
+
+// The engine looks at the page, too, and ends its set: where it heard first, the session took the set for over, and told nobody.
+for (const order of ["engine first, as on /client", "session first"]) {
+  test(`a light that stops because the page was hidden is told as that, ${order}`, () => inPage(async ({ made, hide, show, peer, of, socket }) => {
+    const stage = made ?? stimulation({ page: document });
+    attach(peer, stage.engine);
+    assert.equal(stage.engine.start({ seconds: 30 }), true);
+    stage.seconds(3);
+    hide();
+    assert.equal(stage.engine.state, "rest");
+    await settled();
+    assert.deepEqual(of("pause").map(({ cause }) => cause), ["page_hidden"]);
+    assert.deepEqual(socket.of("stop").map(({ reason }) => reason), ["page_hidden"]);
+    assert.deepEqual(socket.of("set").map(({ action }) => action), ["start"], "the service ends the set itself");
+    show();
+    assert.equal(stage.engine.start(), false);
+  }, {}, order.startsWith("engine") ? () => stimulation({ page: document }) : undefined));
+}
+
+test("a set that a page ends while it is hidden is told as a stop, and the page may choose otherwise", async () => {
+  await inPage(async ({ peer, socket }) => {
+    peer.sendSet("begin");
+    document.visibilityState = "hidden"; // the session's own listener comes later
+    assert.equal((await peer.sendSet("end")).code, "paused");
+    assert.equal(socket.of("stop").length, 1);
+  });
+  await inPage(async ({ peer, socket }) => {
+    peer.sendSet("begin");
+    document.visibilityState = "hidden";
+    peer.sendSet("end");
+    assert.deepEqual([socket.of("stop").length, socket.of("set").length], [0, 2]);
+  }, { onHidden: "never" });
+});
 
 test("what a hidden page means can be chosen", async () => {
   await inPage(async ({ hide, of }) => { hide(); assert.equal(of("pause").length, 1); }, { onHidden: "always" });

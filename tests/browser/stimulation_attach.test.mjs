@@ -28,6 +28,67 @@ test("a set is told to the service when it begins and when it ends", async () =>
   assert.deepEqual(said("set").map(({ action, set_no }) => [action, set_no]), [["start", 1], ["end", 1]]);
 });
 
+// Its light moved on, while service and console had the person between two sets.
+for (const code of ["not_ready", "internal"]) {
+  test(`a set that the service refuses (${code}) ends at once, is told, and was none`, async () => {
+    const { engine, stage, talk, said } = await together();
+    engine.start({ seconds: 30 });
+    stage.seconds(0.1);
+    const refusal = { code, message: "why", retryable: false, fatal: false };
+    talk.socket.receive("error", { re: said("set")[0].id, ...refusal });
+    await settled();
+    assert.equal(engine.state, "rest");
+    assert.equal(talk.peer.paused, false);
+    const told = talk.of("error").at(-1);
+    assert.deepEqual([told.code, told.cause], ["set_refused", code]);
+    assert.deepEqual(said("set").map(({ action }) => action), ["start"], "what was not begun has no end");
+    engine.start({ seconds: 8 });
+    const begun = said("set").at(-1);
+    assert.deepEqual([begun.action, begun.set_no], ["start", 1]);
+    talk.socket.receive("done", { re: begun.id });
+    await settled();
+    assert.equal(engine.state, "moving");
+    engine.stop();
+    assert.equal(said("set").at(-1).action, "end");
+  });
+}
+
+test("a set without an answer ends when none is to be expected any more, and an older one says nothing of the next", async () => {
+  const { engine, stage, talk, said } = await together(welcome({ timeout_ms: 1e9 }));
+  engine.start({ seconds: 30 });
+  engine.stop();
+  await talk.clock.advance(6_000);
+  engine.start({ seconds: 60 });
+  stage.seconds(5);
+  await talk.clock.advance(6_000);
+  assert.equal(engine.state, "moving", "a slow line alone stops nothing");
+  assert.equal(talk.of("error").length, 0);
+  await talk.clock.advance(4_000);
+  assert.equal(engine.state, "rest");
+  assert.equal(talk.of("error")[0].cause, "no_answer");
+  assert.deepEqual(said("set").map(({ action }) => action), ["start", "end", "start", "end"], "it may have been begun");
+});
+
+test("a set whose answer was lost with the connection is stopped by that, and by nothing else", async () => {
+  const { engine, talk } = await together();
+  engine.start({ seconds: 30 });
+  talk.socket.drop();
+  assert.equal(engine.state, "rest");
+  await settled();
+  assert.equal(talk.of("error").length, 0);
+});
+
+test("a pause that comes before the answer keeps its way of coming to rest", async () => {
+  const { engine, stage, talk, said } = await together();
+  engine.start({ seconds: 30 });
+  stage.seconds(2);
+  talk.socket.receive("control.pause", { ...PAUSE, mode: "ease_to_center" });
+  talk.socket.receive("error", { re: said("set")[0].id, code: "paused", message: "", retryable: false, fatal: false });
+  await settled();
+  assert.equal(engine.state, "ending");
+  assert.equal(talk.of("error").filter(({ code }) => code === "set_refused").length, 0);
+});
+
 test("a hard pause stops the light in the same turn, and is confirmed with the time of rest", async () => {
   const { engine, stage, talk, said } = await together();
   engine.start({ seconds: 30 });

@@ -208,3 +208,52 @@ test("limits are told with their reasons", () => {
   assert.deepEqual(notes, told);
   assert.deepEqual([notes[0].field, notes[0].code, notes[0].used], ["speedHz", "above", 2]);
 });
+
+// What waited for the next set came over whatever was said after it: a set began faster than the therapist had last asked for.
+test("the newest word on a field counts, whatever waits for later, and the other fields that wait are kept", () => {
+  const stage = world();
+  const { engine } = stage;
+  const inForce = () => [engine.stimulus.speedHz, engine.stimulus.intensity, engine.stimulus.target];
+  const later = (config, when) => engine.configure(config, { when, rampMs: 0 });
+  engine.start({ seconds: 60 });
+  stage.seconds(3);
+  later({ speed: 1.2, intensity: 0.4, colors: { target: "#ffffff" } }, "next_set");
+  later({ speed: 0.6 }, "now");
+  later({ intensity: 0.2 }, "end_of_pass");
+  engine.stop();
+  assert.deepEqual(inForce(), [0.6, 0.2, "#ffffff"], "at rest all that waited holds");
+  later({ speed: 0.5 }, "now");
+  engine.start({ seconds: 60 });
+  assert.equal(engine.stimulus.speedHz, 0.5);
+  stage.seconds(1);
+
+  later({ speed: 0.4 }, "end_of_pass");
+  later({ speed: 0.9 }, "next_set");
+  stage.seconds(3);
+  assert.equal(engine.stimulus.speedHz, 0.4, "a newer one for the next set leaves this set's alone");
+  engine.stop();
+  assert.equal(engine.stimulus.speedHz, 0.9);
+
+  engine.start({ seconds: 60 });
+  later({ speed: 0.7 }, "end_of_pass");
+  later({ speed: 0.5 }, "now");
+  stage.seconds(4);
+  assert.equal(engine.stimulus.speedHz, 0.5);
+  later({ speed: 0.7 }, "end_of_pass");
+  later({ speed: 0.6 }, "next_set");
+  engine.stop();
+  assert.equal(engine.stimulus.speedHz, 0.6, "a pass that never ended comes before what was said after it");
+});
+
+test("what waited moves nothing when it comes to hold at the stop", async () => {
+  const stage = world();
+  stage.engine.start({ seconds: 60 });
+  stage.seconds(3.3);
+  stage.engine.configure({ pattern_type: "vertical", amplitude_deg: 3, speed: 0.4 }, { when: "next_set" });
+  stage.frame();
+  const before = placeDrawn(stage);
+  await stage.engine.stop();
+  assert.equal(stage.engine.stimulus.pattern, "vertical");
+  stage.seconds(1);
+  assert.deepEqual(placeDrawn(stage), before);
+});

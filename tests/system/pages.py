@@ -150,6 +150,16 @@ class ClientPage:
     def wait_until_it_moves(self) -> None:
         until(self.page, "lightProbe.moves() >= 10")
 
+    def wait_until_sent(self, kind: str, *, since: int = 0) -> Message:
+        """The first message of this type that left after `since` others."""
+        deadline = time.monotonic() + PATIENCE_MS / 1_000
+        while True:
+            found = [message for message in self.wire.sent[since:] if message["type"] == kind]
+            if found:
+                return found[0]
+            assert time.monotonic() < deadline, f"no {kind} was sent"
+            self.page.wait_for_timeout(50)
+
     def last_moved_ms(self) -> float:
         """When the light was last seen elsewhere than a frame before, milliseconds since 1970."""
         moved: float = self.page.evaluate("lightProbe.lastMovedMs()")

@@ -28,3 +28,11 @@ export function endsSession(code) {
 export function needsToken(code) {
   return code === 4401;
 }
+
+/**
+ * Whether it was the token that was refused, and not what it asked for.
+ * @param {number} code @param {string | null} error the code of the error that came before the close
+ */
+export function refusesToken(code, error) {
+  return code === 4500 || (code === 4503 && error === "forbidden");
+}

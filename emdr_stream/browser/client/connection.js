@@ -7,7 +7,7 @@
 
 import { Backoff, GOOD_AFTER_MS } from "./backoff.js";
 import { pageClock } from "./clock.js";
-import { ABNORMAL, comesBack, needsToken } from "./closing.js";
+import { ABNORMAL, comesBack, needsToken, refusesToken } from "./closing.js";
 import { codecNamed } from "./codec.js";
 import { Deadman } from "./deadman.js";
 import { ClockOffset } from "./offset.js";
@@ -18,6 +18,12 @@ import { expiryOf, renewIn } from "./token.js";
 /** A handshake, a token or a `welcome` that takes longer than this is not waited for. */
 const PATIENCE_MS = 8_000;
 const PING_EVERY_MS = 10_000;
+/** A person who types tokens sets the pace; a program that gives the same bad one each time must not set it. */
+const ASK_ANEW_AFTER_MS = 500;
+/** After a renewal that has failed. */
+const RENEW_AGAIN_MS = 5_000;
+/** The service's answers to a token after which another one is needed. */
+const OF_NO_USE = new Set(["unauthorized", "forbidden", "token_expired"]);
 /** The first few come quickly, so that the clock is known soon. */
 const FIRST_PINGS_MS = [0, 300, 1_000, 3_000];
 
@@ -51,6 +57,11 @@ export class Connection {
   #openedAt = 0;
   #hintMs = 0;
   #refresh = false;
+  /** The one that this connection was opened with. */
+  #token = "";
+  #onBadToken;
+  /** Why the service is about to close this connection, as its error has told. @type {string | null} */
+  #refusal = null;
   #pings = 0;
   /** @type {{retry: unknown, patience: unknown, renewal: unknown, ping: unknown}} */
   #timers = { retry: null, patience: null, renewal: null, ping: null };
@@ -58,7 +69,7 @@ export class Connection {
 
   /**
    * @param {{url: string | URL, getToken: Function, codec?: string, clock?: import("./clock.js").Clock,
-   *   random?: () => number, WebSocket?: any}} options
+   *   random?: () => number, WebSocket?: any, onBadToken?: "close" | "ask"}} options
    * @param {Hooks} hooks
    */
   constructor(options, hooks) {
@@ -69,6 +80,7 @@ export class Connection {
     this.#clock = options.clock ?? pageClock();
     this.#Socket = options.WebSocket ?? globalThis.WebSocket;
     if (typeof this.#Socket !== "function") throw new TypeError("WebSocket: there is none here; hand one in");
+    this.#onBadToken = options.onBadToken ?? "close";
     this.#hooks = hooks;
     this.#backoff = new Backoff(options.random);
     this.offset = new ClockOffset(this.#clock);
@@ -136,7 +148,10 @@ export class Connection {
       return;
     }
     this.#refresh = false; // also when it came too late for this try, as a person is slow: the next one has it
-    if (attempt !== this.#try) return;
+    if (attempt !== this.#try) {
+      this.#cameLate(attempt);
+      return;
+    }
     try {
       this.#dial(token);
     } catch (problem) {
@@ -145,9 +160,18 @@ export class Connection {
     }
   }
 
+  /**
+   * A token for a try that was given up. Where nothing was tried since, whoever was slow has waited long enough.
+   * @param {number} attempt
+   */
+  #cameLate(attempt) {
+    if (this.state === "waiting" && this.#try === attempt + 1) this.#connect();
+  }
+
   /** @param {string} token */
   #dial(token) {
     this.state = "connecting";
+    this.#refusal = null;
     const socket = new this.#Socket(this.#url, [this.#codec.subprotocol]);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
@@ -161,7 +185,7 @@ export class Connection {
   /** @param {string} token */
   #greet(token) {
     this.state = "greeting";
-    this.#renewLater(token);
+    this.#token = token;
     this.#write(this.#hooks.hello(token));
   }
 
@@ -190,12 +214,14 @@ export class Connection {
     this.#deadman.arm(message.timeout_ms);
     this.#pings = 0;
     this.#pingLater();
+    this.#renewLater(this.#token); // not before: the welcome tells the clock by which it ends
     this.#hooks.welcome(message);
   }
 
   /** @param {Record<string, any>} message */
   #handOn(message) {
     if (message.type === "pong") this.offset.pong(/** @type {any} */ (message));
+    if (message.type === "error" && message.fatal) this.#refusal = message.code;
     if (message.type === "error" && message.retry_after_ms) this.#hintMs = message.retry_after_ms;
     this.#hooks.message(message);
     this.questions.answered(message);
@@ -205,11 +231,16 @@ export class Connection {
 
   /** @param {number} code @param {string} reason */
   #closed(code, reason) {
-    if (!comesBack(code)) {
+    const asksAnew = this.#onBadToken === "ask" && this.#openedAt > 0 && refusesToken(code, this.#refusal);
+    if (!asksAnew && !comesBack(code)) {
       this.#end(code, reason);
       return;
     }
-    this.#refresh = needsToken(code);
+    if (asksAnew) {
+      this.#backoff.reset();
+      this.#hintMs = Math.max(this.#hintMs, ASK_ANEW_AFTER_MS);
+    }
+    this.#refresh = asksAnew || needsToken(code);
     this.#giveUp("connection_lost", code);
   }
 
@@ -281,18 +312,26 @@ export class Connection {
     this.#timers.renewal = this.#clock.setTimeout(() => this.#renew(), wait);
   }
 
-  async #renew() {
+  /** @param {string | null} [given] one that the service has not answered yet */
+  async #renew(given = null) {
     const attempt = this.#try;
     try {
-      const token = await this.#getToken({ refresh: true });
+      const token = given ?? (await this.#getToken({ refresh: true }));
       this.#refresh = false;
-      if (attempt !== this.#try) return;
+      if (attempt !== this.#try && !this.isOpen) return; // the next connection begins with it
       const answer = await this.questions.ask({ type: "auth", token });
       if (answer.ok) this.#renewLater(token);
+      else this.#renewAgain(attempt, OF_NO_USE.has(answer.code) ? null : token);
     } catch (problem) {
       if (attempt !== this.#try) return;
       this.#hooks.problem({ code: "no_token", message: String(problem), retryable: true, fatal: false });
-      this.#timers.renewal = this.#clock.setTimeout(() => this.#renew(), 5_000);
+      this.#renewAgain(attempt, null);
     }
+  }
+
+  /** @param {number} attempt @param {string | null} token */
+  #renewAgain(attempt, token) {
+    if (attempt !== this.#try || !this.isOpen) return;
+    this.#timers.renewal = this.#clock.setTimeout(() => this.#renew(token), RENEW_AGAIN_MS);
   }
 }

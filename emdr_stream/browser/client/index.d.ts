@@ -39,6 +39,11 @@ interface Reaching {
   getToken(why: { refresh: boolean }): string | Promise<string>;
   /** `msgpack` unless told. */
   codec?: "msgpack" | "json";
+  /**
+   * A token that the service refuses (4500, or 4503 after `forbidden`) is final, unless this says `ask`: then, once there was
+   * a welcome, `getToken` is asked for another one. Only where that asks a person.
+   */
+  onBadToken?: "close" | "ask";
   clock?: Clock;
   /** In [0, 1), for the jitter between tries. */
   random?: () => number;
@@ -90,8 +95,11 @@ export interface StateEvent {
   holds: string[];
 }
 
-/** A message of the service, or a problem of this page: `no_token`, `bad_message`, `source_failed`, `frame_failed`. */
-export type ProblemEvent = Omit<ErrorMessage, "type" | "code"> & { code: string; type?: "error" };
+/**
+ * A message of the service, or a problem of this page: `no_token`, `bad_message`, `source_failed`, `frame_failed`,
+ * `set_refused` (its `cause` is the code of the answer).
+ */
+export type ProblemEvent = Omit<ErrorMessage, "type" | "code"> & { code: string; cause?: string; type?: "error" };
 
 export interface SessionEvents {
   welcome: Welcome;
@@ -150,6 +158,7 @@ export class Session extends Emitter<SessionEvents> {
   requestResume(): Promise<Answer>;
   /** The stimulus is at rest. `stoppedTs`: since when, milliseconds since 1970; now unless told. */
   confirmStopped(controlEpoch?: number | null, stoppedTs?: number): void;
+  /** The `end` of a set that the service did not take is not sent, and answered as its beginning was. `end` on a page that was hidden meanwhile is told as the stop that it is, unless `onHidden` says `never`. */
   sendSet(action: "begin" | "start" | "end", setNo?: number): Promise<Answer>;
   /** SUD 0..10, VoC 1..7. */
   rate(ratings: { sud?: number | null; voc?: number | null }): Promise<Answer>;
@@ -302,7 +311,7 @@ export class Camera extends Emitter<{ state: { state: CameraState; message: stri
   readonly message: string;
   /** For a preview. */
   readonly stream: MediaStream | null;
-  /** Asks for the camera, or tries again; never throws. */
+  /** Asks for the camera, or tries again; never throws. During a session it is tried again when devices change, too. */
   open(): Promise<boolean>;
   start(send: (message: { type: string; ts: number; [field: string]: unknown }) => number, session: Session): Promise<void>;
   stop(): void;

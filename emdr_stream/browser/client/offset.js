@@ -8,6 +8,8 @@ export class ClockOffset {
   #measured = [];
   /** @type {number | null} */
   #rough = null;
+  /** Of the connection before. @type {number | null} */
+  #before = null;
 
   /** @param {{now(): number, wall(): number}} clock */
   constructor(clock) {
@@ -36,8 +38,9 @@ export class ClockOffset {
     if (this.#rough === null || offset > this.#rough) this.#rough = offset;
   }
 
-  /** The service may be another machine after a reconnect. */
+  /** The service may be another machine after a reconnect. Until that one has told, what was known is nearest to the truth. */
   forget() {
+    this.#before = this.#offset;
     this.#measured = [];
     this.#rough = null;
   }
@@ -56,9 +59,13 @@ export class ClockOffset {
     return this.best?.roundTrip ?? null;
   }
 
-  /** The service's wall clock now, milliseconds since 1970; this page's own while the service has told nothing. */
+  get #offset() {
+    return this.best?.offset ?? this.#rough ?? this.#before;
+  }
+
+  /** The service's wall clock now, milliseconds since 1970; this page's own while the service has never told anything. */
   now() {
-    const offset = this.best?.offset ?? this.#rough;
+    const offset = this.#offset;
     return offset === null ? this.#clock.wall() : this.#clock.now() + offset;
   }
 }

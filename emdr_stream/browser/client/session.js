@@ -17,6 +17,9 @@ import { SourcePort } from "./source_port.js";
 
 /** @typedef {import("./questions.js").Answer} Answer */
 
+/** Answers after which a set that was told may run for the service all the same. */
+const MAY_RUN = new Set(["no_answer", "connection_lost", "closed"]);
+
 /**
  * Opens a session at once; what it tells comes as events, the first one after this function has returned.
  * @param {any} options see `ConnectOptions` in index.d.ts
@@ -43,6 +46,8 @@ export class Session extends Emitter {
   #phase = null;
   #setNo = 0;
   #inSet = false;
+  /** Why the service did not take the set that this page is in. @type {Answer | null} */
+  #untaken = null;
   #ended = false;
   /** What it takes to come back, once there was a welcome.
    * @type {{session_id: string, resume_token: string} | null} */
@@ -66,7 +71,7 @@ export class Session extends Emitter {
     });
     this.#control = new Control(this.#clock, {
       send: (message) => this.#connection.send(message),
-      pause: (pause) => { this.#inSet = false; this.emit("pause", pause); },
+      pause: (pause) => { this.#inSet = false; this.#untaken = null; this.emit("pause", pause); },
       resume: (resume) => this.emit("resume", resume),
     });
     this.#port = new SourcePort(options.source, this, this.#connection);
@@ -177,12 +182,37 @@ export class Session extends Emitter {
    */
   async sendSet(action, setNo) {
     const begins = action !== "end";
+    // An engine that looks at the page itself may have heard first that it is hidden: its set ends because nobody sees it.
+    if (!begins && this.#inSet && this.#options.onHidden !== "never" && isHidden()) {
+      this.#stopUnseen();
+      return { ok: false, code: "paused", message: "the page is hidden: the stop that was told has ended the set" };
+    }
     if (begins && this.paused) {
       return { ok: false, code: "paused", message: "the session is paused: no set can start until it is resumed" };
     }
-    this.#setNo = setNo ?? (begins ? this.#setNo + 1 : this.#setNo);
+    const untaken = this.#untaken;
+    this.#untaken = null;
     this.#inSet = begins;
-    return this.#ask({ type: "set", action: begins ? "start" : "end", set_no: this.#setNo });
+    if (untaken && !begins) return untaken; // nothing to end there
+    return begins ? this.#begin(setNo ?? this.#setNo + 1) : this.#tellSet("end", setNo ?? this.#setNo);
+  }
+
+  /** @param {number} setNo */
+  async #begin(setNo) {
+    const before = this.#setNo;
+    const answer = await this.#tellSet("start", setNo);
+    // The page is in it until it says otherwise: whoever hides it meanwhile still stops it.
+    if (!answer.ok && !MAY_RUN.has(answer.code) && this.#inSet && this.#setNo === setNo) {
+      this.#untaken = answer;
+      this.#setNo = before;
+    }
+    return answer;
+  }
+
+  /** @param {"start" | "end"} action @param {number} setNo */
+  #tellSet(action, setNo) {
+    this.#setNo = setNo;
+    return this.#ask({ type: "set", action, set_no: setNo });
   }
 
   /**
@@ -313,10 +343,12 @@ export class Session extends Emitter {
     this.emit("visibility", { hidden: isHidden() });
     const policy = this.#options.onHidden;
     // Nobody follows a light that nobody sees. Outside a set nothing moves, and an alert would only wear out.
-    if (policy === "always" || (policy === "set" && this.#inSet)) {
-      this.#control.stop("page_hidden", "page_hidden");
-      this.#tell();
-    }
+    if (policy === "always" || (policy === "set" && this.#inSet)) this.#stopUnseen();
+  }
+
+  #stopUnseen() {
+    this.#control.stop("page_hidden", "page_hidden");
+    this.#tell();
   }
 
   /** @param {Record<string, any>} message */

@@ -13,6 +13,10 @@ import { Pace } from "./pace.js";
 
 /** An answer that has not come by now will not come; the protocol promises one to each frame. */
 const ANSWER_WITHIN_MS = 3_000;
+/** After a device came or went: the driver is often ready only some time after the browser has told. */
+const TRY_AGAIN_AFTER_MS = [500, 1_500, 4_000];
+/** What another device, or the same one after a while, may put right; a refusal is the person's to take back. */
+const MAY_COME_BACK = new Set(["lost", "missing", "busy"]);
 /** Room for the rest of the message. */
 const ENVELOPE_BYTES = 256;
 
@@ -58,6 +62,10 @@ export class Camera extends Emitter {
   #undo = [];
   /** Grows with each `stop`: a camera that was allowed only after it is let go at once. */
   #stops = 0;
+  /** The question that is being asked: who asks meanwhile has the same answer. @type {Promise<boolean> | null} */
+  #opening = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
 
   /** @param {{width?: number, height?: number, fps?: number, quality?: number, deviceId?: string}} [options] */
   constructor(options = {}) {
@@ -69,8 +77,14 @@ export class Camera extends Emitter {
    * Asks for the camera; asked again it tries again. Never throws: `state` and the event of this name tell.
    * @returns {Promise<boolean>} whether it is open
    */
-  async open() {
-    if (this.stream?.active) return true;
+  open() {
+    if (this.stream?.active) return Promise.resolve(true);
+    if (this.#opening) return this.#opening;
+    const opening = this.#ask().finally(() => { if (this.#opening === opening) this.#opening = null; });
+    return (this.#opening = opening);
+  }
+
+  async #ask() {
     const devices = globalThis.navigator?.mediaDevices;
     if (!devices?.getUserMedia) {
       this.#say("unsupported", "this browser gives no camera here: the page must come by https");
@@ -108,6 +122,7 @@ export class Camera extends Emitter {
     this.#undo.push(this.on("state", say));
     this.#undo.push(session.on("visibility", (/** @type {{hidden: boolean}} */ { hidden }) => this.#seen(hidden)));
     this.#encoder ??= new Encoder();
+    this.#watchDevices();
     if (this.stream?.active) say(); // it was opened before the session: `open` has nothing to tell
     else await this.open();
   }
@@ -117,6 +132,7 @@ export class Camera extends Emitter {
 
   stop() {
     this.#stops += 1;
+    this.#opening = null;
     for (const undo of this.#undo.splice(0)) undo();
     this.#send = null;
     this.#inWork = null;
@@ -148,9 +164,11 @@ export class Camera extends Emitter {
   async #opened(stream) {
     this.stream = stream;
     const [track] = stream.getVideoTracks();
-    track.addEventListener("ended", () => this.#lostDevice());
-    track.addEventListener("mute", () => this.#say("muted", "the camera gives no picture now"));
-    track.addEventListener("unmute", () => this.#say("open", ""));
+    const says = (/** @type {string} */ event, /** @type {() => void} */ what) =>
+      track.addEventListener(event, () => { if (this.stream === stream) what(); });
+    says("ended", () => this.#lostDevice());
+    says("mute", () => this.#say("muted", "the camera gives no picture now"));
+    says("unmute", () => this.#say("open", ""));
     const video = (this.#video = document.createElement("video"));
     video.muted = true;
     video.playsInline = true;
@@ -172,10 +190,29 @@ export class Camera extends Emitter {
   #lostDevice() {
     this.#release();
     this.#say("lost", "the camera was disconnected: connect it again");
-    const devices = navigator.mediaDevices;
-    const again = () => { if (this.#send && this.state === "lost") this.open(); };
-    devices.addEventListener?.("devicechange", again, { once: true });
-    this.#undo.push(() => devices.removeEventListener?.("devicechange", again));
+  }
+
+  /** From the start to the end: the first change may be the unplugging itself, or come before the device can be used. */
+  #watchDevices() {
+    const devices = globalThis.navigator?.mediaDevices;
+    const changed = () => this.#trySoon(TRY_AGAIN_AFTER_MS);
+    devices?.addEventListener?.("devicechange", changed);
+    this.#undo.push(() => {
+      devices?.removeEventListener?.("devicechange", changed);
+      clearTimeout(this.#retry);
+      this.#retry = undefined;
+    });
+  }
+
+  /** @param {number[]} waits one for each try; a newer change begins them anew */
+  #trySoon([wait, ...later]) {
+    clearTimeout(this.#retry);
+    if (wait === undefined) return;
+    const timer = setTimeout(async () => {
+      if (!MAY_COME_BACK.has(this.state) || (await this.open()) || this.#retry !== timer) return;
+      this.#trySoon(later);
+    }, wait);
+    this.#retry = timer;
   }
 
   /** @param {boolean} hidden Browsers give a hidden page no new pictures. */

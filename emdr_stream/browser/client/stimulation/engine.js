@@ -48,9 +48,9 @@ export class Stimulation extends Emitter {
   #granted = DEFAULTS;
   /** What happens between what is shown and the frontier. @type {import("./trajectory.js").Happening[]} */
   #ahead = [];
-  /** For the end of the pass. @type {{config: object, rampMs: number}[]} */
+  /** For the end of the pass. @type {{wish: object, rampMs: number}[]} */
   #later = [];
-  /** @type {object[]} */
+  /** For the next set. @type {object[]} */
   #nextSet = [];
   /** @type {SetPlan | null} */
   #set = null;
@@ -118,10 +118,21 @@ export class Stimulation extends Emitter {
    * @returns {import("./limits.js").Note[]} what was not granted, with the reason; empty when it waits
    */
   configure(config, { rampMs = RAMP_MS, when = "now" } = {}) {
-    if (this.state !== "rest" && when === "next_set") this.#nextSet.push(config);
-    else if (this.state !== "rest" && when === "end_of_pass") this.#later.push({ config, rampMs });
-    else return this.#apply(wishOf(config), rampMs);
+    const wish = wishOf(config);
+    if (this.state !== "rest" && when === "next_set") this.#nextSet.push(wish);
+    else if (this.state !== "rest" && when === "end_of_pass") {
+      this.#outdate(wish, this.#nextSet);
+      this.#later.push({ wish, rampMs });
+    } else {
+      this.#outdate(wish, [...this.#nextSet, ...this.#later.map((waiting) => waiting.wish)]);
+      return this.#apply(wish, rampMs);
+    }
     return [];
+  }
+
+  /** The newest word on a field counts: what waits for later must not bring back an older one. */
+  #outdate(wish, waiting) {
+    for (const older of waiting) for (const field of Object.keys(wish)) delete older[field];
   }
 
   /** The person's own choice, which no configuration overrules. */
@@ -147,7 +158,6 @@ export class Stimulation extends Emitter {
    */
   start(length = {}) {
     if (this.state !== "rest" || !this.mayMove()) return false;
-    for (const config of this.#nextSet.splice(0)) this.#apply(wishOf(config), 0);
     this.#apply(length, 0);
     const { passes, seconds, sound, ambient, beatHz } = this.stimulus;
     if (!this.muted && (sound !== "off" || ambient !== "off" || beatHz > 0)) this.#beginSound();
@@ -267,7 +277,7 @@ export class Stimulation extends Emitter {
   #foreseePass({ pass, time }) {
     const last = this.#set?.passed(pass, time, 1 / this.stimulus.speedHz) ?? null;
     if (last !== null && this.#mode === null) this.#trajectory.finishAfter(last);
-    for (const { config, rampMs } of this.#later.splice(0)) this.#apply(wishOf(config), rampMs);
+    for (const { wish, rampMs } of this.#later.splice(0)) this.#apply(wish, rampMs);
   }
 
   #orderSound(time) {
@@ -294,13 +304,14 @@ export class Stimulation extends Emitter {
     this.#plan.callOff(this.#shown);
     this.options.vibrate?.(0);
     this.#ahead = [];
-    this.#later.splice(0).forEach(({ config }) => this.#nextSet.push(config));
     const { passes = null, seconds = 0, done = 0 } = this.#set ?? {};
     this.#set = null;
     this.#mode = null;
     this.#changedAt = this.options.now();
     this.stoppedTs = this.options.wall();
     this.#waiting.splice(0).forEach((resolve) => resolve(this.stoppedTs));
+    // At rest all that waited holds; what waited for the end of the pass comes first, since a newer one has outdated the rest.
+    for (const wish of [...this.#later.splice(0).map((waiting) => waiting.wish), ...this.#nextSet.splice(0)]) this.#apply(wish, 0);
     this.emit("stopped", { ts: this.stoppedTs, mode });
     this.emit("set", { action: "end", passes, seconds, done, why: mode });
   }

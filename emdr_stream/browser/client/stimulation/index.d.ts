@@ -112,7 +112,10 @@ export class Stimulation {
 }
 
 export function createStimulation(options: StimulationOptions): Stimulation;
-/** Pauses, adaptations and sets between the two; a resume begins nothing. */
+/**
+ * Pauses, adaptations and sets between the two; a resume begins nothing. A set that the service does not take ends at once,
+ * with the session's `error` `set_refused`.
+ */
 export function attach(session: Session, engine: Stimulation): () => void;
 /** While `active()`, Space, Escape and leaving full screen call `stop`, before any other handler. */
 export function bindStopKeys(wiring: {

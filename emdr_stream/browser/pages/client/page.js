@@ -3,8 +3,9 @@
 import { Session } from "../../client/index.js";
 import { byId, setText, show } from "../shared/dom.js";
 import { themeSwitch } from "../shared/theme.js";
-import { TokenKeeper, clean, takeToken } from "../shared/token.js";
+import { takeToken } from "../shared/token.js";
 import { fill, keepLanguage, pageWords, Words } from "../shared/words.js";
+import { Codes } from "./codes.js";
 import { Stage } from "./stage.js";
 import { Start, problemOfTicket } from "./start.js";
 import { en } from "./words/en.js";
@@ -18,8 +19,8 @@ const theme = themeSwitch(document);
 let words = pageWords(DICTIONARIES);
 let stage = null;
 
-const keeper = new TokenKeeper(given, () => { if (stage) stage.ticketNeeded = true; });
-const start = new Start(words, { give: (token) => keeper.give(token), begin, theme: shownTheme });
+const codes = new Codes(given, (need) => { if (stage) stage.codeNeed = need; });
+const start = new Start(words, { give: (code) => codes.begin(code), begin, theme: shownTheme });
 
 /** @returns {"light" | "dark"} */
 function shownTheme() {
@@ -39,22 +40,19 @@ function speak() {
 function begin({ source, readiness, makeEngine }) {
   show(byId("stage"), true);
   const engine = makeEngine(byId("light"));
-  const session = new Session({ url: "v1/stream", getToken: (wish) => keeper.get(wish), source, readiness });
-  stage = new Stage(words, session, engine, { ticket: renewed, again: () => location.reload() });
+  const session = new Session({
+    url: "v1/stream", getToken: (wish) => codes.get(wish, session.connected), onBadToken: "ask", source, readiness,
+  });
+  stage = new Stage(words, session, engine, {
+    ticket: (pasted) => codes.renew(pasted), again: () => location.reload(), camera: () => source.open?.(), untilMs: () => codes.untilMs,
+  });
+  // Before there is a session, a code that is refused is the end of it; one that has run out is asked for anew.
+  session.on("error", ({ code, fatal }) => { if (fatal && (session.sessionId !== null || code === "token_expired")) codes.refused(code); });
   // What it takes to come back is in the memory of this page alone: a reload by mistake would end the session.
   let isOver = false;
   session.on("closed", () => { isOver = true; });
   addEventListener("beforeunload", (event) => { if (session.sessionId !== null && !isOver) event.preventDefault(); });
   session.open();
-}
-
-/** @param {string} pasted @returns {string | null} key of what is wrong with it */
-function renewed(pasted) {
-  const problem = problemOfTicket(pasted);
-  if (problem) return problem;
-  stage.ticketNeeded = false;
-  keeper.give(clean(pasted));
-  return null;
 }
 
 byId("theme").addEventListener("click", () => setText(byId("theme"), words.t(`theme.${theme.next()}`)));
@@ -67,5 +65,6 @@ byId("language").addEventListener("click", () => {
 
 speak();
 const problem = given === null ? null : problemOfTicket(given);
-if (problem) keeper.forget();
-start.show(given === null || problem ? "ticket" : "welcome", problem);
+if (problem) codes.forget();
+if (given === null || problem) start.show("ticket", problem);
+else start.welcome(given);

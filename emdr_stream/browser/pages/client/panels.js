@@ -1,7 +1,9 @@
 /** In: a view and what can be done in it. Out: what the client reads and presses there. */
 
-import { h } from "../shared/dom.js";
+import { h, show } from "../shared/dom.js";
+import { cameraTrouble } from "./camera_trouble.js";
 import { calmingCard } from "./card.js";
+import { codeAgain, ticketPanel } from "./code_again.js";
 import { ratingForm } from "./ratings.js";
 
 /**
@@ -10,7 +12,11 @@ import { ratingForm } from "./ratings.js";
  * @property {() => Promise<string>} goOn tells how it went: "ok", "told" or "failed"
  * @property {(ratings: Record<string, number>) => void} rate @property {() => void} skip
  * @property {(text: string) => string | null} ticket gives the key of what is wrong, or null @property {() => void} again
+ * @property {() => void} camera asks for it again
  */
+
+/** What needs the person's whole mind: nothing about devices is said there. */
+const GRAVE = new Set(["crisis", "dissociation"]);
 
 const title = (words, key) => h("h1", { tabindex: "-1" }, words.t(key));
 const text = (words, key, values) => h("p", {}, words.t(key, values));
@@ -28,17 +34,20 @@ const PANELS = {
   paused,
   lost: (words) => inside(title(words, "lost.title"), text(words, "lost.text"), calmingCard(words, "grounding"),
     h("p.waiting", {}, words.t("lost.trying"))),
-  ticket,
+  ticket: ticketPanel,
   ended,
   refused: (words, { why, actions }) => inside(title(words, "refused.title"),
     text(words, words.has(`refused.${why}`) ? `refused.${why}` : "refused.text"),
     why === "replaced" || why === "over" ? null : h("div.ways", {}, button(words, "refused.again", actions.again, ".button-main"))),
 };
 
-/** @param {string} view @param {import("../shared/words.js").Words} words @param {Record<string, any>} detail */
+/**
+ * A panel may have `live`, which is told of what changes while it is shown, and `typing`, which is given digits.
+ * @param {string} view @param {import("../shared/words.js").Words} words @param {Record<string, any>} detail
+ */
 export const panelOf = (view, words, detail) => PANELS[view]?.(words, detail) ?? null;
 
-function ready(words, { setsDone, learning, problem, actions }) {
+function ready(words, { setsDone, problem, actions }) {
   const key = setsDone > 0 ? "ready.next" : "ready.first";
   const ways = h("div.ways", {});
   const usual = [
@@ -54,9 +63,14 @@ function ready(words, { setsDone, learning, problem, actions }) {
   const sure = () => { ways.replaceChildren(...reallyEnd); reallyEnd[2].focus(); };
   ways.append(...usual);
   // Shown and hidden in place: a panel made anew would take the focus, and the question whether to end, from whoever is there.
-  const hint = h("p.hint", { hidden: !learning }, words.t("ready.learning"));
-  const told = h("div", {}, title(words, key), text(words, `${key}.text`), hint, problem ? h("p.problem", { role: "alert" }, problem) : null);
-  return Object.assign(inside(told, ways), { hint });
+  const hint = h("p.hint", {}, words.t("ready.learning"));
+  const camera = cameraTrouble(words, actions.camera);
+  const code = codeAgain(words, actions.ticket);
+  const told = h("div", {}, title(words, key), text(words, `${key}.text`), hint, problem ? h("p.problem", { role: "alert" }, problem) : null,
+    camera.box, code.box);
+  return Object.assign(inside(told, ways), {
+    live: ({ learning, source, need, until }) => { show(hint, learning); camera.tell(source); code.tell(need, until); },
+  });
 }
 
 function paused(words, { why, mayGoOn, card, actions }) {
@@ -68,21 +82,13 @@ function paused(words, { why, mayGoOn, card, actions }) {
     if (how !== "ok") told.textContent = words.t(how === "told" ? "paused.told" : "paused.not_told");
     ask.disabled = false;
   }, mayGoOn ? ".button-main" : "");
-  return inside(title(words, `paused.${why}`), text(words, `paused.${why}.text`), calmingCard(words, card),
-    told, h("div.ways", {}, ask));
-}
-
-function ticket(words, { actions }) {
-  const field = h("textarea.field.code", { rows: 4, id: "ticket-again", spellcheck: "false", autocapitalize: "off" });
-  const problem = h("p.problem", { role: "alert" });
-  const submit = (event) => {
-    event.preventDefault();
-    const wrong = actions.ticket(field.value);
-    problem.textContent = wrong === null ? "" : words.t(wrong);
-  };
-  return inside(title(words, "ticket.title"), text(words, "ticket.expired"),
-    h("form", { onsubmit: submit }, h("label", { for: "ticket-again" }, words.t("ticket.label")), field, problem,
-      h("div.ways", {}, h("button.button.button-main", { type: "submit" }, words.t("go.on")))));
+  const camera = cameraTrouble(words, actions.camera);
+  const code = codeAgain(words, actions.ticket);
+  const panel = inside(title(words, `paused.${why}`), text(words, `paused.${why}.text`), camera.box, calmingCard(words, card),
+    told, h("div.ways", {}, ask), code.box);
+  return Object.assign(panel, {
+    live: ({ source, need, until }) => { camera.tell(GRAVE.has(why) ? null : source); code.tell(need, until); },
+  });
 }
 
 function ended(words, { totals }) {

@@ -3,6 +3,8 @@
 import { attach, bindStopKeys, cardFor } from "../../client/stimulation/index.js";
 import { luminance, shown } from "../../client/stimulation/colours.js";
 import { byId, setText, show } from "../shared/dom.js";
+import { letterOf } from "../shared/letter.js";
+import { isTrouble } from "./camera_trouble.js";
 import { panelOf } from "./panels.js";
 import { causeAfter, ratingsDue, viewOf } from "./view.js";
 
@@ -15,18 +17,21 @@ export class Stage {
   #words; #session; #engine; #actions; #cleared = [];
   #now = {
     ended: false, closedWith: null, refusedFor: null, welcomed: false, connected: false, paused: true, cause: null, resumeRequires: null,
-    light: "rest", rating: false, ticket: false,
+    rating: false,
   };
-  #more = { setsDone: 0, learning: true, slow: false, due: [], totals: null, intervention: null, problem: null };
+  #more = { setsDone: 0, learning: true, slow: false, due: [], totals: null, intervention: null, problem: null, source: null, need: null };
   #shown = "";
   #panel = null;
   #whispering = 0;
   #length = null;
+  /** How long the service keeps the session of who is gone, and since when that is. */
+  #graceMs = 0;
+  #goneAt = 0;
 
   /**
    * @param {import("../shared/words.js").Words} words @param {any} session not opened yet
    * @param {import("../../client/stimulation/engine.js").Stimulation} engine
-   * @param {{ticket: (text: string) => string | null, again: () => void}} outlets
+   * @param {{ticket: (text: string) => string | null, again: () => void, camera: () => void, untilMs: () => number | null}} outlets
    */
   constructor(words, session, engine, outlets) {
     this.#words = words;
@@ -53,23 +58,36 @@ export class Stage {
     this.#session.stop();
   }
 
-  /** A newer code is needed, or was given. */
-  set ticketNeeded(needed) {
-    this.#change({ ticket: needed });
+  /** Whether another code is needed. @param {import("./codes.js").Need | null} need */
+  set codeNeed(need) {
+    this.#change({}, { need });
   }
 
   render() {
     const { view, why, mayGoOn } = this.#view();
-    const { setsDone, learning, slow, problem } = this.#more;
+    const { setsDone, slow, problem } = this.#more;
     const card = cardFor(this.#more.intervention);
     const told = [view, why, mayGoOn, card, view === "ready" && [setsDone, problem], view === "connecting" && slow].join();
-    if (this.#panel?.hint) show(this.#panel.hint, learning);
-    if (told === this.#shown) return;
+    if (told !== this.#shown) this.#open(told, view, { why, mayGoOn, card });
+    this.#panel?.live?.({ ...this.#more, until: this.#codeUntil() });
+  }
+
+  /** The time of day at which the code runs out, by the clock on this person's wall. */
+  #codeUntil() {
+    const untilMs = this.#more.need === null ? null : this.#actions.untilMs();
+    if (untilMs === null) return null;
+    const at = new Date(Date.now() + untilMs - this.#session.serverNow());
+    return at.toLocaleTimeString(this.#words.language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  }
+
+  #open(told, view, detail) {
     const changed = !this.#shown.startsWith(`${view},`);
     this.#shown = told;
     document.body.dataset.view = view;
     delete document.body.dataset.bare;
-    this.#panel = panelOf(view, this.#words, { why, mayGoOn, card, actions: this.#actions, ...this.#more });
+    this.#panel = panelOf(view, this.#words, {
+      ...detail, welcomed: this.#now.welcomed, secondsLeft: () => this.#secondsLeft(), actions: this.#actions, ...this.#more,
+    });
     byId("panel").replaceChildren(...(this.#panel ? [this.#panel] : []));
     show(byId("panel"), this.#panel !== null);
     // The heading, never a button: whoever still presses the key that stopped must not start anything with it.
@@ -77,9 +95,13 @@ export class Stage {
   }
 
   #view() {
-    const now = this.#now;
-    if (now.ticket && !now.connected && !now.ended && now.closedWith === null) return { view: "ticket" };
-    return viewOf(now);
+    const now = this.#now, { need } = this.#more;
+    const waits = need !== null && need.startsWith("over") && !now.connected && !now.ended && now.closedWith === null;
+    return waits ? { view: "ticket", why: need } : viewOf({ ...now, light: this.#engine.state });
+  }
+
+  #secondsLeft() {
+    return Math.ceil((this.#goneAt + this.#graceMs - performance.now()) / 1000);
   }
 
   #change(now, more = {}) {
@@ -91,22 +113,31 @@ export class Stage {
   #listen() {
     const session = this.#session, engine = this.#engine;
     attach(session, engine);
-    session.on("welcome", () => this.#change({ welcomed: true }, { problem: null }));
+    session.on("welcome", ({ grace_s: graceS }) => {
+      this.#graceMs = graceS * 1000;
+      this.#change({ welcomed: true }, { problem: null });
+    });
     session.on("state", ({ connected, resumeRequires, baseline }) =>
       this.#change({ connected, resumeRequires, paused: session.paused }, { learning: baseline === "learning" }));
-    session.on("pause", (pause) => this.#change({
-      cause: causeAfter(this.#now.cause, pause), paused: session.paused, connected: session.connected,
-      resumeRequires: session.resumeRequires, rating: false,
-    }));
+    session.on("pause", (pause) => {
+      if (pause.cause === "connection_lost") this.#goneAt = performance.now() - pause.silentForMs;
+      this.#change({
+        cause: causeAfter(this.#now.cause, pause), paused: session.paused, connected: session.connected,
+        resumeRequires: session.resumeRequires, rating: false,
+      });
+    });
     session.on("resume", () => this.#change({ cause: null, paused: session.paused, resumeRequires: null }, { intervention: null }));
     session.on("intervention", ({ intervention }) => this.#intervene(intervention));
     session.on("ended", ({ totals }) => this.#change({ ended: true }, { totals }));
-    session.on("error", ({ code, fatal }) => { if (fatal) this.#change({ refusedFor: code }); });
+    session.on("error", ({ code, cause, fatal }) => {
+      if (fatal) this.#change({ refusedFor: code });
+      if (code === "set_refused") this.#change({}, { problem: this.#words.t(cause === "not_ready" ? "ready.not_ready" : "ready.refused") });
+    });
     session.on("closed", ({ code }) => this.#change({ closedWith: this.#now.ended ? null : code }));
     session.on("source", ({ state }) => this.#sourceSays(state));
     engine.on("set", (set) => this.#set(set));
     engine.on("pass", ({ pass, left }) => this.#count(pass, left));
-    engine.on("stopped", () => this.#change({ light: "rest" }));
+    engine.on("stopped", () => this.render());
     engine.on("configured", () => this.#matchColours());
     this.#matchColours();
   }
@@ -123,12 +154,13 @@ export class Stage {
     if (action === "start") {
       this.#length = { passes, seconds };
       this.#count(0, { passes, seconds });
-      this.#change({ light: "moving" }, { problem: null });
+      this.#change({}, { problem: null });
+      if (isTrouble(this.#more.source)) this.#whisperTrouble();
       return;
     }
     const due = why === "done" ? ratingsDue(this.#session.phase) : [];
     this.#matchColours();
-    this.#change({ light: "rest", rating: due.length > 0 }, { setsDone: this.#more.setsDone + 1, due });
+    this.#change({ rating: due.length > 0 }, { setsDone: this.#more.setsDone + 1, due });
   }
 
   #count(pass, left) {
@@ -163,9 +195,15 @@ export class Stage {
     else this.#whisper(this.#words.t(`whisper.${intervention.type === "breathing" ? "breathing" : "grounding"}`), intervention.duration);
   }
 
+  /** Beside a moving light it is whispered; a panel would cover that, and has a place of its own for it. */
   #sourceSays(state) {
-    if (["open", "closed", "hidden"].includes(state)) this.#whisper("", 0);
-    else this.#whisper(this.#words.t("source.trouble", { why: this.#words.t(`source.${state}`) }), WHISPER_MOST_S);
+    this.#change({}, { source: state });
+    if (!isTrouble(state)) this.#whisper("", 0);
+    else if (this.#engine.state !== "rest") this.#whisperTrouble();
+  }
+
+  #whisperTrouble() {
+    this.#whisper(this.#words.t("source.trouble", { why: this.#words.t(`source.${this.#more.source}`) }), WHISPER_MOST_S);
   }
 
   #whisper(text, seconds) {
@@ -199,7 +237,7 @@ export class Stage {
     if (event.key === "Enter" && this.#enter(event, view)) event.preventDefault();
     else if (this.#panel?.typing?.type(event.key, event.timeStamp)) event.preventDefault();
     else if (event.key === "Escape" && (view === "ready" || view === "rating")) this.stop();
-    else if (view === "moving" || view === "ready") this.#toolKey(event.key.toLowerCase());
+    else if (view === "moving" || view === "ready") this.#toolKey(letterOf(event));
   }
 
   /** Whether the page itself has used this Enter: the browser must not give it to the button that has the focus by then. */

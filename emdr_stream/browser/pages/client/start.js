@@ -9,15 +9,20 @@ import { Rehearsal } from "./rehearsal.js";
 
 const STEPS = ["welcome", "ready", "source", "comfort", "rehearsal"];
 
-/** What is wrong with a pasted code, as a key to words; null if nothing is. @param {string} pasted */
+/**
+ * What is wrong with a pasted code, as a key to words; null if nothing is. Not its end: that is the service's to say, by its
+ * own clock. @param {string} pasted
+ */
 export function problemOfTicket(pasted) {
   const token = clean(pasted);
   if (token === "") return "ticket.empty";
   const claims = claimsOf(token);
   if (claims === null) return "ticket.no_token";
-  if (claims.role === "therapist") return "ticket.wrong_role";
-  return claims.expiresMs !== null && claims.expiresMs < Date.now() ? "ticket.expired" : null;
+  return claims.role === "therapist" ? "ticket.wrong_role" : null;
 }
+
+/** Whether a code has run out by this computer's clock, which may be wrong. @param {string} token */
+export const seemsOver = (token, now = Date.now()) => (claimsOf(token)?.expiresMs ?? Infinity) < now;
 
 export class Start {
   #words; #outlets; #step = ""; #camera; #rehearsal; #chosenMotion = null;
@@ -102,6 +107,12 @@ export class Start {
     if (problem) return;
     byId("ticket").value = "";
     this.#outlets.give(clean(pasted));
+    this.welcome(clean(pasted));
+  }
+
+  /** The first step with a code. A warning at most: the code is tried. @param {string} token */
+  welcome(token) {
+    show(byId("ticket-warning"), seemsOver(token));
     this.show("welcome");
   }
 

@@ -28,7 +28,8 @@ export function viewOf(now) {
   if (now.closedWith !== null) return { view: "refused", why: whyRefused(now) };
   if (!now.welcomed) return now.refusedFor === "overloaded" ? { view: "connecting", why: "full" } : { view: "connecting" };
   if (!now.connected) return { view: "lost" };
-  if (now.paused) {
+  // A pause that lets the light come to rest shows it until then: the eyes follow it to its end.
+  if (now.paused && now.light !== "ending") {
     const why = TOLD_CAUSES.includes(now.cause ?? "") ? now.cause : "unknown";
     return { view: "paused", why, mayGoOn: now.resumeRequires !== "therapist" };
   }

@@ -30,26 +30,42 @@ export function clean(pasted) {
   return (fragment ? fragment[1] : text).replace(/\s+/g, "");
 }
 
+/** @param {string} token @returns {Record<string, any> | null} null for what is no token at all */
+function payloadOf(token) {
+  const parts = token.split(".");
+  if (parts.length !== 3) return null;
+  try {
+    const bytes = Uint8Array.from(atob(parts[1].replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+    const claims = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof claims === "object" ? claims : null;
+  } catch {
+    return null;
+  }
+}
+
 /**
  * What a token says of itself; nothing is verified here.
  * @param {string} token
  * @returns {{sub: string, role: string, expiresMs: number | null} | null} null for what is no token at all
  */
 export function claimsOf(token) {
-  const parts = token.split(".");
-  if (parts.length !== 3) return null;
-  try {
-    const bytes = Uint8Array.from(atob(parts[1].replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-    const claims = JSON.parse(new TextDecoder().decode(bytes));
-    if (typeof claims !== "object" || claims === null) return null;
-    return {
-      sub: String(claims.sub ?? ""),
-      role: String(claims.role ?? ""),
-      expiresMs: Number.isFinite(claims.exp) ? claims.exp * 1_000 : null,
-    };
-  } catch {
-    return null;
-  }
+  const claims = payloadOf(token);
+  if (claims === null) return null;
+  return {
+    sub: String(claims.sub ?? ""),
+    role: String(claims.role ?? ""),
+    expiresMs: Number.isFinite(claims.exp) ? claims.exp * 1_000 : null,
+  };
+}
+
+/**
+ * Whether a newer token cannot go on with what an older one has begun: it is another person's, or names another session.
+ * @param {string} token @param {string} before
+ */
+export function isForOther(token, before) {
+  const [newer, older] = [payloadOf(token), payloadOf(before)];
+  if (newer === null || older === null) return false;
+  return newer.sub !== older.sub || (Boolean(newer.sid) && Boolean(older.sid) && newer.sid !== older.sid);
 }
 
 /** The one place of a page's token. `ask` is called when one is needed and there is none, or a newer one is. */
@@ -60,6 +76,8 @@ export class TokenKeeper {
   #waiting = null;
   /** @type {(token: string) => void} */
   #settle = () => {};
+  /** Nobody has had it yet: a wish for a newer one is a wish for this one. */
+  #isUnused = true;
 
   /**
    * @param {string | null} token
@@ -74,9 +92,17 @@ export class TokenKeeper {
     return this.#token;
   }
 
+  /** Whether somebody waits for one. */
+  get isAsking() {
+    return this.#waiting !== null;
+  }
+
   /** For `getToken` of the library. @param {{refresh?: boolean}} [wish] */
   async get({ refresh = false } = {}) {
-    if (this.#token !== null && !refresh) return this.#token;
+    if (this.#token !== null && (!refresh || this.#isUnused)) {
+      this.#isUnused = false;
+      return this.#token;
+    }
     if (this.#waiting === null) {
       this.#waiting = new Promise((settle) => { this.#settle = settle; });
       this.#ask(this.#token === null ? "missing" : "expired");
@@ -87,6 +113,7 @@ export class TokenKeeper {
   /** @param {string} token */
   give(token) {
     this.#token = token;
+    this.#isUnused = this.#waiting === null;
     this.#settle(token);
     this.#waiting = null;
   }
