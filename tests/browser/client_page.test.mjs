@@ -82,7 +82,7 @@ test("a code is refused for what it says, never for the time of a computer whose
 test("letters are found on a keyboard of another alphabet, and those of a Latin layout count as written", () => {
   assert.deepEqual([["р", "KeyH"], ["А", "KeyF"], ["ь", "KeyM"], ["h", "KeyH"], ["M", "Semicolon"]].map(([key, code]) => letterOf({ key, code })), ["h", "f", "m", "h", "m"]);
   for (const [key, code] of [[" ", "Space"], ["Enter", "Enter"], ["х", "BracketLeft"], ["5", "Digit5"], ["F", undefined], ["Dead", "KeyH"]]) {
-    assert.equal(letterOf({ key, code }), key === "F" ? "f" : "", key);
+    assert.equal(letterOf({ key, code }), key.toLowerCase(), key);
   }
 });
 

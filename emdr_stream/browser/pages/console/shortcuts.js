@@ -1,5 +1,7 @@
 /** In: keys. Out: what they ask for; never while somebody types or chooses in a form, and in a dialog the pause alone. */
 
+import { letterOf } from "../shared/letter.js";
+
 /** Every key, in the order in which the help lists them. */
 export const KEYS = [
   ["j", "next"], ["k", "previous"], ["a", "acknowledge"], ["p", "pause"], ["r", "resume"], ["f", "config"],
@@ -19,15 +21,6 @@ export function wishOf(event, inDialog) {
   const wish = KEYS.find(([key]) => key === letter)?.[1] ?? null;
   // The safe direction must stay in reach; what else a letter does is not seen behind a dialog.
   return inDialog && wish !== "pause" ? null : wish;
-}
-
-/**
- * The letter that was meant. A keyboard of another script has no Latin letters: there the key counts that has the letter beside its own.
- * @param {{key?: string, code?: string}} event one that a browser fills a form with has neither
- */
-function letterOf({ key = "", code = "" }) {
-  const isForeign = key === "Process" || (/^\P{ASCII}$/u.test(key) && /\p{Letter}/u.test(key) && !/\p{Script=Latin}/u.test(key));
-  return (isForeign ? code.match(/^Key([A-Z])$/)?.[1] ?? key : key).toLowerCase();
 }
 
 /** Radio buttons, ticks and sliders take no letters. @param {any} target */

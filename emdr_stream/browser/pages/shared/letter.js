@@ -1,12 +1,11 @@
-/** In: a key that was pressed. Out: the Latin letter on it, whatever alphabet the keyboard writes. */
+/** In: a key that was pressed. Out: what it means as a shortcut, whatever alphabet the keyboard writes. */
 
 /**
- * What the key writes, where that is a Latin letter: layouts move them about. Else the letter of its place on a keyboard of
- * the Latin alphabet, which is what is printed on it beside the other one.
- * @param {{key: string, code?: string}} event @returns {string} small; empty for any other key
+ * What the key writes, small, where that is a Latin letter or none at all ("?", "enter"): layouts move them about. Else the
+ * letter of its place on a keyboard of the Latin alphabet, which is what is printed on it beside the other one.
+ * @param {{key?: string, code?: string}} event one that a browser fills a form with has neither @returns {string}
  */
-export function letterOf({ key, code = "" }) {
-  if (/^[a-z]$/i.test(key)) return key.toLowerCase();
-  const isForeign = /^\p{Letter}$/u.test(key);
-  return isForeign && /^Key[A-Z]$/.test(code) ? code[3].toLowerCase() : "";
+export function letterOf({ key = "", code = "" }) {
+  const isForeign = key === "Process" || (/^\p{Letter}$/u.test(key) && !/\p{Script=Latin}/u.test(key));
+  return (isForeign ? code.match(/^Key([A-Z])$/)?.[1] ?? key : key).toLowerCase();
 }
