@@ -74,7 +74,7 @@ class Adaptation:
             ),
             "now",
             at_ms,
-            (f"risk is high within the set ({risk:.2f})", "within a set the stimulus only becomes gentler"),
+            (f"caution is advised within the set (risk {risk:.2f})", "within a set the stimulus only becomes gentler"),
         )
 
     def set_ended(self, at_ms: int) -> Change | None:

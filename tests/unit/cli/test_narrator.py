@@ -92,7 +92,7 @@ async def test_it_tells_a_session_in_words_and_a_label_only_when_it_changes() ->
         await desk.alert("raised")
         await desk.pause()
         await desk.say("intervention", intervention={"type": "grounding"})
-        await desk.say("adapt", reasons=["risk is high within the set (0.64)"])
+        await desk.say("adapt", reasons=["caution is advised within the set (risk 0.64)"])
         await desk.alert("escalated")
         await desk.alert("acknowledged", by="dr.noor")
         await desk.say("control", action="resume", by="dr.noor")

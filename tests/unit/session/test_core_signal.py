@@ -267,3 +267,19 @@ def test_a_burst_of_samples_from_seconds_ago_is_no_live_view() -> None:
     assert live.sent(Signal)[-1].status is SignalStatus.STALE
     live.watch_for(0.5)
     assert live.sent(Signal)[-1].status is SignalStatus.OK
+
+
+def test_a_client_whose_samples_come_three_seconds_late_is_told_as_stale_and_still_judged() -> None:
+    # Seeing late is better than not seeing: a crisis pauses three seconds after it, and nobody takes the view for live.
+    live = Live()
+    live.settle()
+    late_ms = 3_000
+    live.silence(late_ms / 1_000)
+    live.scores = CRISIS
+    for _ in range(60):
+        live.now += 100
+        live.tell(neutral_sample(CLIENT_CLOCK + live.now - late_ms))
+    assert live.sent(Signal)[-1].status is SignalStatus.STALE
+    assert {pause.reason for pause in live.pauses()} == {"crisis"}
+    shown = [result for result in live.sent(Result) if result.safety.crisis_probability is not None][-1]
+    assert shown.signal.status is SignalStatus.STALE and (shown.signal.age_ms or 0) >= 2_000

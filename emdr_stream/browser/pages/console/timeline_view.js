@@ -98,7 +98,7 @@ export function inWords(words, { kind, facts }) {
 
 /** The service gives its reasons in English, with a number in some. @param {import("../shared/words.js").Words} words @param {string} reason */
 function reasonInWords(words, reason) {
-  const value = reason.match(/\((?:highest risk )?(\d\.\d+)\)/)?.[1] ?? "";
+  const value = reason.match(/\((?:(?:highest )?risk )?(\d\.\d+)\)/)?.[1] ?? "";
   const key = `why.${reason.replace(/ \(.*\)/, "").replace(/[^a-z]+/gi, "_").toLowerCase()}`;
   return words.has(key) ? words.t(key, { value }) : reason;
 }

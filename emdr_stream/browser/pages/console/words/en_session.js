@@ -227,7 +227,7 @@ export const session = {
   "intervention.breathing": "a breathing exercise",
   "intervention.emergency_contact": "how to reach help",
   "why.set_by_the_therapist": "set by the therapist",
-  "why.risk_is_high_within_the_set": "risk is high within the set ({value})",
+  "why.caution_is_advised_within_the_set": "caution is advised within the set (risk {value})",
   "why.within_a_set_the_stimulus_only_becomes_gentler": "within a set it only becomes gentler",
   "why.the_last_set_was_hard": "the last set was hard (highest risk {value})",
   "why.the_last_set_was_calm": "the last set was calm (highest risk {value})",

@@ -227,7 +227,7 @@ export const session = {
   "intervention.breathing": "дыхательное упражнение",
   "intervention.emergency_contact": "как получить помощь",
   "why.set_by_the_therapist": "задал терапевт",
-  "why.risk_is_high_within_the_set": "риск внутри серии высок ({value})",
+  "why.caution_is_advised_within_the_set": "внутри серии советуется осторожность (риск {value})",
   "why.within_a_set_the_stimulus_only_becomes_gentler": "внутри серии становится только мягче",
   "why.the_last_set_was_hard": "последняя серия была трудной (наибольший риск {value})",
   "why.the_last_set_was_calm": "последняя серия была спокойной (наибольший риск {value})",
