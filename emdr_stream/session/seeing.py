@@ -84,12 +84,12 @@ class Seeing:
         """Take one observation: it is analysed, or reported at its turn. `re`: the `id` of its message."""
         state, view = self._state, self._view
         state.tally.samples += 1
-        if observation.faces is not None:
-            self._count_faces(observation.faces, at_ms)
         # Whoever begins with a set has no calm minute: later, time within sets counts too, or no model would be heard.
         calm = state.status is Status.RUNNING and (state.set_started_ms is None or at_ms > CALM_MINUTE_MS)
         perception = self._perception
         intake = perception.observe(observation, at_ms, calm)
+        if observation.faces is not None and intake is not Intake.TOO_LATE:
+            self._count_faces(observation.faces, at_ms)
         if intake is Intake.ACCEPTED:
             view.face = view.face or observation.shows_face
             view.pending = (re, observation.ts_ms)

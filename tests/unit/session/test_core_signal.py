@@ -7,7 +7,7 @@ from emdr_stream.session.effects import Send
 from emdr_stream.wire.stream import Result, Sample, Signal
 from emdr_stream.wire.values import Dimensions
 from tests.unit.session.live import CALM, CLIENT_CLOCK, CRISIS, Live, facts_of, neutral_sample
-from tests.unit.session.test_core_causes import see_faces
+from tests.unit.session.test_core_causes import many_faces, see_faces
 
 NAN = float("nan")
 DIMENSIONS = Dimensions(valence=0.0, arousal=0.1, attention=0.8)
@@ -149,6 +149,14 @@ def test_a_face_in_passing_pauses_nothing() -> None:
         see_faces(live, 2, 0.5)
         see_faces(live, 1, 0.5)
     assert live.status == "running" and live.raised() == []
+
+
+def test_a_face_count_of_seconds_ago_neither_begins_nor_ends_anything() -> None:
+    live = Live()
+    see_faces(live, 2, 1.5)
+    live.core._seeing.observe(many_faces(CLIENT_CLOCK + live.now - 3_000, 1), None, live.now)
+    live.took(live.core.advance(live.now))
+    assert live.open_alerts() == ["many_faces"]
 
 
 def test_many_faces_that_are_gone_after_a_reconnect_end_their_alert() -> None:
