@@ -33,7 +33,8 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a token speaks for. `clients`: the users whose sessions they may see; `expires_at`: Unix time, seconds."""
+    """Who a token speaks for. `clients`: the users whose sessions they may see; `expires_at`: Unix time, seconds,
+    with what the issuer's clock may be off."""
 
     sub: str
     role: Role
@@ -110,12 +111,13 @@ class TokenAuthority:
     def verify(self, token: str, now: float) -> Principal:
         """Whom the token speaks for. Raises FatalProtocolError: `unauthorized` with 4500, `token_expired` with 4401."""
         claims = self._signed_claims(token)
-        expires_at = _time(claims, "exp")
         leeway_s = self._settings.leeway_s
+        # A socket that is let in within the leeway may stay as long: else it would come back at once, in a circle.
+        expires_at = _time(claims, "exp") + leeway_s
         if "nbf" in claims and _time(claims, "nbf") > now + leeway_s:
             raise _unauthorized("the token is not valid yet")
         principal = _principal(claims, expires_at)
-        if expires_at + leeway_s <= now:
+        if expires_at <= now:
             raise FatalProtocolError(
                 ErrorCode.TOKEN_EXPIRED, "the token has expired: renew it", CloseCode.TOKEN_EXPIRED, param="token"
             )

@@ -200,7 +200,7 @@ class Worker:
         self.store = MemoryStore(records)
         self.alerts = AlertLog(folder, self.broker, self.store)
         self.metrics = Metrics(CollectorRegistry(), version="test")
-        self.authority = TokenAuthority(TokenSettings(key=b"k" * 32))
+        self.authority = TokenAuthority(TokenSettings(key=b"k" * 32, leeway_s=0.0))
         self.settings = settings
         self.demand = Demand()
         self.port = 0

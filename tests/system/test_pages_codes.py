@@ -21,7 +21,7 @@ _SHORT_S = 18
 
 @pytest.fixture(scope="module")
 def clinic(plain_models: Path) -> Iterator[Service]:
-    with service(model_dir=str(plain_models)) as running:
+    with service(model_dir=str(plain_models), token_leeway_s="0") as running:
         yield running
 
 

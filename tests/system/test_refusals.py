@@ -8,6 +8,7 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
 from emdr_stream.domain import EMOTIONS
+from emdr_stream.settings import TokenSettings
 from tests.system.faces import Mood, sample
 from tests.system.service import Service
 from tests.system.sockets import JSON, MSGPACK, Message, of_type, socket, stream, wall_ms, watch
@@ -15,6 +16,7 @@ from tests.system.sockets import JSON, MSGPACK, Message, of_type, socket, stream
 pytestmark = [pytest.mark.system, pytest.mark.anyio]
 
 STREAM, WATCH = "/v1/stream", "/v1/watch"
+LEEWAY_S = TokenSettings(b"").leeway_s
 
 
 async def refusal(service: Service, path: str, subprotocol: str = MSGPACK, **hello: object) -> tuple[Message, int]:
@@ -82,9 +84,9 @@ async def test_a_token_expires_during_the_connection(plain: Service, path: str) 
     role = "client" if path == STREAM else "therapist"
     async with socket(plain, path) as client:
         hello = {"source": "emotion"} if path == STREAM else {}
-        await client.send("hello", token=plain.token(role, "short", lifetime_s=1.0), **hello)
+        await client.send("hello", token=plain.token(role, "short", lifetime_s=1.0 - LEEWAY_S), **hello)
         await client.wait_for("welcome")
-        await client.send("auth", id="renewed", token=plain.token(role, "short", lifetime_s=2.0))
+        await client.send("auth", id="renewed", token=plain.token(role, "short", lifetime_s=2.0 - LEEWAY_S))
         await client.wait_for(of_type("done", re="renewed"))
         renewed_at = asyncio.get_running_loop().time()
         assert await client.wait_closed() == 4401

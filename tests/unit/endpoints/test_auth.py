@@ -53,9 +53,9 @@ def public_pem(private: Any) -> bytes:
 
 def test_what_is_issued_is_verified() -> None:
     token = AUTHORITY.issue(Role.THERAPIST, "t-1", now=NOW, lifetime_s=60, clients=["u-2", "u-1"])
-    assert AUTHORITY.verify(token, NOW) == Principal("t-1", Role.THERAPIST, None, frozenset({"u-1", "u-2"}), NOW + 60)
+    assert AUTHORITY.verify(token, NOW) == Principal("t-1", Role.THERAPIST, None, frozenset({"u-1", "u-2"}), NOW + 65)
     token = AUTHORITY.issue(Role.CLIENT, "u-1", now=NOW, lifetime_s=60, sid="s-1")
-    assert AUTHORITY.verify(token, NOW) == Principal("u-1", Role.CLIENT, "s-1", frozenset({"u-1"}), NOW + 60)
+    assert AUTHORITY.verify(token, NOW) == Principal("u-1", Role.CLIENT, "s-1", frozenset({"u-1"}), NOW + 65)
 
 
 def test_a_client_sees_only_themselves_even_if_the_token_lists_others() -> None:
@@ -95,7 +95,7 @@ def test_a_renewed_token_keeps_sub_and_role(change: dict[str, str], kept: bool) 
 
 def test_expiry_counts_with_leeway() -> None:
     token = signed({**GOOD, "exp": NOW})
-    assert AUTHORITY.verify(token, NOW + 4.9).expires_at == NOW
+    assert AUTHORITY.verify(token, NOW + 4.9).expires_at == NOW + 5, "who is let in then may stay as long"
     refused = refusal(token, now=NOW + 5)
     assert (refused.code, refused.close_code) == (ErrorCode.TOKEN_EXPIRED, CloseCode.TOKEN_EXPIRED)
 
@@ -107,7 +107,7 @@ def test_a_token_of_the_future_waits_but_for_the_leeway() -> None:
 
 
 def test_a_fractional_expiry_is_a_time() -> None:
-    assert AUTHORITY.verify(signed({**GOOD, "exp": NOW + 0.5}), NOW).expires_at == NOW + 0.5
+    assert AUTHORITY.verify(signed({**GOOD, "exp": NOW + 0.5}), NOW).expires_at == NOW + 5.5
 
 
 HOSTILE: Mapping[str, Callable[[], str]] = {
@@ -197,7 +197,7 @@ def test_any_signed_claims_give_a_principal_or_a_refusal(claims: dict[str, Any])
         principal = AUTHORITY.verify(signed({**GOOD, **claims}), NOW)
     except FatalProtocolError:
         return
-    assert principal.expires_at + 5 > NOW
+    assert principal.expires_at > NOW
 
 
 @pytest.mark.parametrize(
