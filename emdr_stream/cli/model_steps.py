@@ -217,7 +217,8 @@ def records_of(step: Step) -> tuple[Record, Record]:
     event = {**told, "event": step.action, "version": step.version or ""}
     audit = {**told, "action": f"model.{step.action}"}
     return (
-        Record(RecordKind.AUDIT, "", step.by, 0, step.ts_ms, audit),
+        # Of no user: that is a client, and whoever ran the command stands in `by`.
+        Record(RecordKind.AUDIT, "", "", 0, step.ts_ms, audit),
         Record(RecordKind.MODEL, "", "", 0, step.ts_ms, event),
     )
 

@@ -15,6 +15,7 @@ from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.store.chain import EMPTIED, ERASURE
 from emdr_stream.store.connections import TimedConnection
 from emdr_stream.store.erased import digest_of
+from emdr_stream.store.naming import Person, Telling
 from emdr_stream.store.personal import PERSONAL_TABLES, Key
 
 ERASE_S: Final = 30.0
@@ -23,6 +24,12 @@ _EMPTY: Final = (
     "update audit_log set session_id = '', user_id = '', epoch = 0, body = $2,"
     " digest = uuid_send(gen_random_uuid()) where id = any($1)"
 )
+_SUSPECTS: Final = (
+    "select id, session_id, user_id, body from audit_log where id > $4 and (user_id = $1 or session_id = any($2)"
+    " or exists (select 1 from unnest($3::text[]) n where position(n in body) > 0)) order by id limit $5"
+)
+_PAGE: Final = 1_000
+"""Entries that are looked at between two turns of the loop: live sessions share it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +64,9 @@ def erase(
             list(map(digest_of, ids)),
         )
         gone = await _delete(connection, name, ids)
-        needles = _needles(name, ids)
-        await connection.execute(
-            "delete from rest_answers where answer is not null and exists"
-            " (select 1 from unnest($1::text[]) n where position(n in convert_from(answer, 'UTF8')) > 0)",
-            needles,
-        )
-        entries = await _empty_entries(connection, name, ids, needles)
+        person = Person(name, frozenset(ids))
+        await _delete_answers(connection, person)
+        entries = await _empty_entries(connection, person, bool(ids) or any(gone.values()))
         ranges = _ranges(entries)
         record = Record(RecordKind.AUDIT, "", "", 0, now_ms, {**deed, **ERASURE, "entries": ranges, "rows": gone})
         await write_audit(connection, [record])
@@ -96,30 +99,46 @@ async def _delete(connection: TimedConnection, user: str, sessions: Sequence[str
     return gone
 
 
-async def _empty_entries(
-    connection: TimedConnection, user: str, ids: Sequence[str], needles: Sequence[str]
-) -> list[int]:
-    """Empty every entry about the user or their sessions, or that names them; gives the numbers, rising."""
+async def _delete_answers(connection: TimedConnection, person: Person) -> None:
+    """Answers of routes that are kept for a repeat of the request."""
     found = await connection.fetch(
-        "select id from audit_log where user_id = $1 or session_id = any($2) or exists"
-        " (select 1 from unnest($3::text[]) n where position(n in body) > 0) order by id",
-        user,
-        list(ids),
-        list(needles),
+        "select who, key, convert_from(answer, 'UTF8') as text from rest_answers where answer is not null and exists"
+        " (select 1 from unnest($1::text[]) n where position(n in convert_from(answer, 'UTF8')) > 0)",
+        person.words(),
     )
-    numbers = [row["id"] for row in found]
-    await connection.execute(_EMPTY, numbers, EMPTIED)
-    return numbers
+    theirs = [row for row in found if person.in_answer(row["text"])]
+    await connection.execute(
+        "delete from rest_answers using unnest($1::text[], $2::text[]) as gone(who, key)"
+        " where rest_answers.who = gone.who and rest_answers.key = gone.key",
+        [row["who"] for row in theirs],
+        [row["key"] for row in theirs],
+    )
 
 
-def _needles(user: str, ids: Iterable[str]) -> list[str]:
-    """How a name stands as a value in canonical JSON: behind a colon or within a list, and never as a field's name.
+async def _empty_entries(connection: TimedConnection, person: Person, known: bool) -> list[int]:
+    """Empty the entries that tell of the person; gives their numbers, rising.
 
-    An alert is named by its session and a number.
+    `known`: whether they had rows. The deeds of others in which a name stands that is nobody's stay as they are.
     """
-    names = [user, *ids]
-    values = [form.format(name) for name in names for form in (':"{}"', '["{}"', ',"{}",', ',"{}"]')]
-    return values + [form.format(name) for name in ids for form in (':"{}.', '["{}.', ',"{}.')]
+    theirs, named = await _entries_of(connection, person)
+    if known or theirs:
+        theirs = sorted(theirs + named)
+    await connection.execute(_EMPTY, theirs, EMPTIED)
+    return theirs
+
+
+async def _entries_of(connection: TimedConnection, person: Person) -> tuple[list[int], list[int]]:
+    """Numbers of the entries that are theirs, and of others' that name them."""
+    found: dict[Telling, list[int]] = {telling: [] for telling in Telling}
+    words, sessions, last = person.words(), list(person.sessions), 0
+    while True:
+        page = await connection.fetch(_SUSPECTS, person.user, sessions, words, last, _PAGE)
+        for row in page:
+            last = row["id"]
+            found[person.in_entry(row["session_id"], row["user_id"], row["body"])].append(last)
+        if len(page) < _PAGE:
+            break
+    return found[Telling.THEIRS], found[Telling.NAME]
 
 
 def _ranges(numbers: Sequence[int]) -> list[list[int]]:

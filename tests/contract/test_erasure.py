@@ -1,9 +1,11 @@
 """Erasing a person from a real database: what goes, what stays, what is refused later, what the chain still proves."""
 
 from collections.abc import AsyncIterator, Sequence
+from random import Random
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from emdr_stream.broker.base import AlertEntry
@@ -105,8 +107,8 @@ async def test_entries_that_name_the_person_elsewhere_are_emptied_too(store: Pos
     about: list[dict[str, Any]] = [
         {"action": "subscribe", "by": "t-1", "sessions": ["s-9", "s-1"]},
         {"action": "ack", "by": "t-1", "alert_id": "s-1.a1"},
-        {"action": "hello", "by": "u-1"},
-        {"action": "hello", "by": "u-11"},
+        {"action": "hello", "by": "u-1", "role": "client"},
+        {"action": "hello", "by": "u-11", "role": "client"},
         {"action": "u-1 is no value here", "s-1": 1},
     ]
     await store.write(
@@ -115,6 +117,112 @@ async def test_entries_that_name_the_person_elsewhere_are_emptied_too(store: Pos
     assert (await erased(store, "u-1")).entries == 4
     rows = await fetched(database, "select body from audit_log order by id")
     assert [row["body"] == EMPTIED for row in rows] == [True, True, True, True, False, False, False]
+
+
+async def test_a_word_that_is_nobodys_name_empties_nothing_and_the_erasure_is_told_all_the_same(
+    store: PostgresStore, database: str
+) -> None:
+    """`DELETE /v1/users/service` once emptied every entry with this role in it, the one about an erasure before too."""
+    await store.write(records("u-1", "s-1"))
+    await store.write(records("u-2", "s-2"))
+    await store.write([of_nobody({"action": "control.pause", "by": "service", "role": "service", "named": "service"})])
+    await erased(store, "u-1")
+    before = await fetched(database, "select id, body from audit_log order by id")
+    for number, word in enumerate(("service", "control.pause", "user.erase", "back-end", "x", "named", "1"), 1):
+        told = await store.ask(erase(word, (), DEED, NOW + 5_000 + number), 10.0)
+        assert (told.entries, set(told.rows.values()), told.sessions) == (0, {0}, [])
+    after = await fetched(database, "select id, body from audit_log order by id")
+    assert after[: len(before)] == before and len(after) == len(before) + 7
+    assert (await store.verify_audit()).first_bad is None
+
+
+async def test_who_has_a_name_that_is_a_word_loses_their_entries_alone(store: PostgresStore, database: str) -> None:
+    """A client, a back end, a therapist and an operator of the command line may all be called the same."""
+    await store.write(records("u-1", "s-1"))
+    await erased(store, "u-1")
+    await store.write([Record(RecordKind.SESSION, "s-2", "service", 1, NOW, {"action": "opened"})])
+    theirs: list[dict[str, Any]] = [
+        {"action": "hello", "by": "service", "role": "client", "refused": True},
+        {"action": "users.export", "by": "t-1", "role": "therapist", "named": "service", "refused": True},
+    ]
+    others: list[dict[str, Any]] = [
+        {"action": "subscribe", "by": "service", "role": "service", "sessions": ["s-9"], "refused": True},
+        {"action": "ack", "by": "service", "alert_id": "s-9.a1", "note": "service"},
+    ]
+    await store.write([of_nobody(fields, number) for number, fields in enumerate((*theirs, *others))])
+    await store.write([Record(RecordKind.AUDIT, "", "service", 0, NOW, {"action": "model.promote", "by": "service"})])
+    assert (await erased(store, "service")).entries == 2
+    rows = await fetched(database, "select id, body from audit_log order by id")
+    assert [row["id"] for row in rows if row["body"] == EMPTIED] == [1, 3, 4]
+    assert (await store.verify_audit()).first_bad is None
+
+
+async def test_an_answer_that_is_kept_goes_only_with_the_person_in_it(store: PostgresStore, database: str) -> None:
+    await store.write(records("answer", "s-1"))
+    connection = await asyncpg.connect(database)
+    answers = ({"user": "answer"}, {"live": [{"session_id": "s-1"}]}, {"answer": "answer"}, {"user": "u-2", "n": "s-1"})
+    for number, told in enumerate(answers):
+        query = "insert into rest_answers (who, key, digest, answer) values ('service:b', $1, '', $2)"
+        await connection.execute(query, str(number), msgspec.json.encode(told))
+    await connection.close()
+    await erased(store, "answer")
+    assert [row["key"] for row in await fetched(database, "select key from rest_answers order by key")] == ["2", "3"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_chain_holds_whoever_is_erased_in_whatever_order(
+    store: PostgresStore, database: str, seed: int
+) -> None:
+    """Names are words of the log itself: fields, values, ids of sessions and alerts, the bodies' own forms."""
+    chance = Random(seed)
+    kept: dict[int, str] = {}
+    for step in range(25):
+        now = NOW + 10_000 * (step + 1)
+        if chance.random() < 0.5:
+            user = chance.choice(WORDS)
+            told = await store.ask(erase(user, (), DEED, now), 10.0)
+            kept = {number: owner for number, owner in kept.items() if owner != user}
+            assert (await store.verify_audit()).first_bad is None, (seed, step, told)
+        else:
+            await store.write(deeds(chance, now))
+        found = await fetched(database, "select id, user_id, body from audit_log order by id")
+        bodies = {row["id"]: row["body"] for row in found}
+        assert all(bodies[number] != EMPTIED for number in kept), (seed, step)
+        assert all(row["body"] != EMPTIED for row in found if '"user.erase"' in row["body"])
+        kept |= {row["id"]: row["user_id"] for row in found if row["user_id"] and row["body"] != EMPTIED}
+
+
+WORDS = (
+    "service",
+    "user.erase",
+    "action",
+    "entries",
+    "erased",
+    "true",
+    "s-service",
+    "s-by.a1",
+    "by",
+    "role",
+    "u-1",
+    "1",
+)
+
+
+def deeds(chance: Random, now: int) -> list[Record]:
+    """What a few of these people and their therapists did, each in a session of its own."""
+    made = []
+    for number in range(4):
+        user, word, at_ms = chance.choice(WORDS), chance.choice(WORDS), now + number
+        session_id = f"s-{word}-{at_ms}"
+        made.append(Record(RecordKind.SESSION, session_id, user, 1, at_ms, {"action": "opened"}))
+        fields = {"action": word, "by": word, "role": word, "note": word, "entries": [[1, number]], word: word}
+        made.append(Record(RecordKind.AUDIT, session_id, user, 1, at_ms, fields))
+    return made
+
+
+def of_nobody(fields: dict[str, Any], number: int = 0) -> Record:
+    """A deed outside of any session."""
+    return Record(RecordKind.AUDIT, "", "", 0, NOW + number, fields)
 
 
 async def test_an_entry_that_was_emptied_without_an_erasure_is_found(store: PostgresStore, database: str) -> None:
