@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import msgspec
+
 from emdr_stream.store import rows
 from emdr_stream.store.connections import TimedConnection
 from emdr_stream.store.personal import Key, PersonalTable
@@ -27,13 +29,17 @@ def sessions_of(user: str) -> Callable[[TimedConnection], Awaitable[list[str]]]:
 def page_of(table: PersonalTable, key: str, skip: int) -> Callable[[TimedConnection], Awaitable[list[str]]]:
     """Up to PAGE rows of a user or a session, each the JSON text `{"table": ..., "row": ...}`; `skip` came before."""
 
+    payload = ", t.payload" if table.document else ""
+
     async def ask(connection: TimedConnection) -> list[str]:
         found = await connection.fetch(
-            f"select jsonb_build_object('table', '{table.name}', 'row', {table.row})::text as line"  # noqa: S608 - our names
+            f"select jsonb_build_object('table', '{table.name}', 'row', {table.row})::text as line{payload}"  # noqa: S608 - our names
             f" from {table.name} t where t.{table.key.value} = $1 order by {table.order} limit {PAGE} offset $2",
             rows.text(key),
             skip,
         )
+        if table.document:
+            return [_with_document(row["line"], table.document, bytes(row["payload"])) for row in found]
         return [row["line"] for row in found]
 
     return ask
@@ -59,3 +65,13 @@ def audit_of(user: str, after: int) -> Callable[[TimedConnection], Awaitable[lis
 def is_of_sessions(table: PersonalTable) -> bool:
     """Whether its rows are found session by session."""
     return table.key is Key.SESSION
+
+
+def _with_document(line: str, field: str, payload: bytes) -> str:
+    """The line with the payload in its row, read here: PostgreSQL's jsonb refuses what a text of a peer may hold."""
+    told = msgspec.json.decode(line)
+    try:
+        told["row"][field] = msgspec.json.decode(payload)
+    except ValueError:
+        told["row"][field] = payload.decode(errors="replace")
+    return msgspec.json.encode(told).decode()

@@ -18,12 +18,16 @@ class Key(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PersonalTable:
-    """`row`: what of a row is exported, as SQL over the alias `t`; `order`: columns that order the rows of one key."""
+    """`row`: what of a row is exported, as SQL over the alias `t`; `order`: columns that order the rows of one key.
+
+    `document`: the field under which a row's `payload` is exported, which is JSON as bytes; "" for tables without.
+    """
 
     name: str
     key: Key
     order: str
     row: str = "to_jsonb(t)"
+    document: str = ""
 
 
 _EVENT: Final = "to_jsonb(t) - 'id' - 'digest'"
@@ -34,12 +38,7 @@ PERSONAL_TABLES: Final = (
     PersonalTable("ratings", Key.SESSION, "ts, id", _EVENT),
     PersonalTable("control_events", Key.SESSION, "ts, id", _EVENT),
     PersonalTable("adaptations", Key.SESSION, "ts, id", _EVENT),
-    PersonalTable(
-        "alerts",
-        Key.USER,
-        "session_id, alert_seq",
-        "to_jsonb(t) - 'payload' || jsonb_build_object('alert', convert_from(t.payload, 'UTF8')::jsonb)",
-    ),
+    PersonalTable("alerts", Key.USER, "session_id, alert_seq", "to_jsonb(t) - 'payload'", document="alert"),
     PersonalTable("alert_heads", Key.USER, "session_id, alert_id"),
     PersonalTable("session_epochs", Key.SESSION, "epoch"),
     PersonalTable("session_rollups", Key.USER, "began, session_id"),

@@ -262,7 +262,8 @@ async def _append_alerts(connection: TimedConnection, entries: Sequence[AlertEnt
             continue
         step = alert_step(entry)
         keys = (rows.text(entry.session_id), entry.alert_seq, rows.text(entry.user))
-        values.append((*keys, entry.epoch, entry.ts_ms, rows.text(step.alert_id), step.state.value, entry.payload))
+        alert_id, payload = rows.text(step.alert_id), rows.document(entry.payload)
+        values.append((*keys, entry.epoch, entry.ts_ms, alert_id, step.state.value, payload))
     await connection.execute("begin")
     await connection.executemany(
         "insert into alerts (session_id, alert_seq, user_id, epoch, ts_ms, alert_id, state, payload)"

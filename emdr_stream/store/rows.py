@@ -57,6 +57,16 @@ def text(value: str) -> str:
     return value.replace("\x00", "\ufffd")
 
 
+def document(payload: bytes) -> bytes:
+    """JSON without NUL in its texts; what is no JSON as it is."""
+    if b"\\u0000" not in payload:
+        return payload
+    try:
+        return msgspec.json.encode(_without_nul(msgspec.json.decode(payload)))
+    except ValueError:
+        return payload
+
+
 def body(record: Record) -> str:
     """The fields as canonical JSON: keys sorted, no spaces, NaN as null. Raises TypeError for what JSON cannot say."""
     encoded = msgspec.json.encode(record.fields, order="deterministic").decode()

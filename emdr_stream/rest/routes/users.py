@@ -1,18 +1,20 @@
 """A user's name in, what is kept of them out; or nothing kept of them any more."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from emdr_stream.errors import ProtocolError, StoreUnavailable
+from emdr_stream.errors import ProtocolError, RecordRefused, StoreUnavailable
 from emdr_stream.rest.operation import NDJSON, SERVICE, THERAPIST_AND_SERVICE, Call, Lines, NoQuery, Operation, Told
 from emdr_stream.store.erasure import ERASE_S, erase, sweep
 from emdr_stream.store.export import PAGE, audit_of, is_of_sessions, page_of, sessions_of
 from emdr_stream.store.personal import PERSONAL_TABLES
 from emdr_stream.wire.orders import Forget
 
+_LOG: Final = logging.getLogger(__name__)
 _ENCODE: Final = msgspec.json.Encoder().encode
 _BEAT_S: Final = 0.6
 _SETTLE_S: Final = 0.4
@@ -97,14 +99,17 @@ async def _forget_everywhere(call: Call[Any, Any], user: str, session_ids: Itera
 async def _exported(call: Call[Any, Any], user: str, sessions: list[str]) -> AsyncIterator[bytes]:
     yield _ENCODE({"type": "export", "user": user, "ts": call.parts.wall_ms(), "sessions": len(sessions)}) + b"\n"
     count = 0
+    ending: dict[str, Any] = {"type": "end"}
     try:
         async for line in _rows(call, user, sessions):
             count += 1
             yield line.encode() + b"\n"
     except StoreUnavailable:
-        yield _ENCODE({"type": "cut", "rows": count, "detail": "a store does not answer now: ask again"}) + b"\n"
-        return
-    yield _ENCODE({"type": "end", "rows": count}) + b"\n"
+        ending = {"type": "cut", "detail": "a store does not answer now: ask again"}
+    except RecordRefused as refused:
+        _LOG.error("a person's records cannot be read to their end", extra={"problem": str(refused)})
+        ending = {"type": "cut", "detail": "the database cannot read a row: to ask again is useless, tell the operator"}
+    yield _ENCODE({**ending, "rows": count}) + b"\n"
 
 
 async def _rows(call: Call[Any, Any], user: str, sessions: list[str]) -> AsyncIterator[str]:
@@ -134,8 +139,8 @@ OPERATIONS: Final = (
         roles=THERAPIST_AND_SERVICE,
         handle=export,
         media=(NDJSON,),
-        answers_with="`export`, then `{table, row}` for each row, and `end` with their number, or `cut` when a store "
-        "went away.",
+        answers_with="`export`, then `{table, row}` for each row, and `end` with their number, or `cut` with "
+        "a `detail` when a store went away or cannot read a row: then it is not whole.",
     ),
     Operation(
         name="users.erase",

@@ -38,7 +38,11 @@ class World:
     """A door with operations behind it. `now`: its clock, in seconds."""
 
     def __init__(
-        self, operations: Sequence[Operation], rate_hz: int = 1_000, answers: MemoryAnswers | None = None
+        self,
+        operations: Sequence[Operation],
+        rate_hz: int = 1_000,
+        answers: MemoryAnswers | None = None,
+        records: Any = None,
     ) -> None:
         self.now = 0.0
         self.notebook = Notebook()
@@ -52,7 +56,7 @@ class World:
         parts = RestParts(
             registry=cast("Any", self.notebook),
             broker=nothing,
-            records=nothing,
+            records=records,
             archive=nothing,
             answers=self.answers,
             analyst=nothing,
