@@ -33,6 +33,7 @@ from emdr_stream.errors import ModelRefused, StoreUnavailable, WritesRefused
 from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
 from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.models_in_use import LoadedVersions, ModelsInUse
+from emdr_stream.recording.erased import ErasedRecordings
 from emdr_stream.recording.recorder import Recorder
 from emdr_stream.rest.analysis import Analyst
 from emdr_stream.rest.forecasts import Forecasts
@@ -143,15 +144,15 @@ class Service:
         if settings.server.record_dir is not None:
             self._recorder = Recorder(settings.server.record_dir, settings.session)
             stack.push_async_callback(asyncio.to_thread, self._recorder.close)
+        self._recordings = ErasedRecordings(self._recorder, self.store)
         await self._migrate()
         stack.push_async_callback(self.store.aclose)
         for part in (self.broker, self.alerts, self.records):
             stack.push_async_callback(part.aclose)
             await part.start()
-        demand = Demand()
+        demand, departures = Demand(), Departures()
         self._doubted = asyncio.Event()
         self._standing = Standing(time.monotonic(), self._doubted.set)
-        departures = Departures()
         server = settings.server
         self._strain = Strain(server.max_load)
         self._room = Room(self.metrics, time.monotonic, server.max_sessions, server.max_sessions_per_user, self._strain)
@@ -162,8 +163,7 @@ class Service:
             # Else a page's results would wait until the loop has read all that has come meanwhile.
             on_answered=departures.flush,
         )
-        frames = self._versions.faces.get(Source.FRAME)
-        readers = () if frames is None else frames.all
+        readers = () if (frames := self._versions.faces.get(Source.FRAME)) is None else frames.all
         self._faces = await stack.enter_async_context(FacePool(face_settings(settings), readers))
         self.models = ModelsInUse(
             settings,
@@ -236,10 +236,9 @@ class Service:
         )
         self.rest = rest_app(self._rest_parts(), OPERATIONS)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        sums = RollUpKeeper(self.archive)
-        works = (self.registry.keep(), self._check_stores(), self._watch.run(), sums.run())
-        tasks = [group.create_task(work) for work in works]
-        stack.callback(lambda: [task.cancel() for task in tasks])
+        beside = (RollUpKeeper(self.archive).run(), self._recordings.run())
+        for work in (self.registry.keep(), self._check_stores(), self._watch.run(), *beside):
+            stack.callback(group.create_task(work).cancel)
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # The parts' task groups cancel whoever is inside when one of theirs fails.
@@ -267,8 +266,7 @@ class Service:
         """Somebody is erased, whichever worker was asked: nothing of these sessions stays here, learnt or written."""
         self._personalizer.forget()
         self.console.forget(session_ids)
-        if self._recorder is not None:
-            self._recorder.forget(session_ids)
+        self._recordings.forget(session_ids)
 
     def _rest_parts(self) -> RestParts:
         settings = self.settings

@@ -83,7 +83,7 @@ class Journal:
             self._next = line.number + 1
         # A position beyond the records belongs to files that are gone: numbering goes on behind it.
         self._next = max(self._next, *(position + 1 for position in self._shipped.values()))
-        self._drop_shipped_segments()
+        self.drop_shipped()
         return Recovered(records, torn, corrupt)
 
     def append(self, entries: Sequence[AlertEntry]) -> int:
@@ -120,6 +120,23 @@ class Journal:
         partial = self._directory / f"{_SHIPPED}.new"
         partial.write_text(json.dumps(self._shipped))
         partial.replace(self._directory / _SHIPPED)
+
+    def sessions_waiting(self) -> dict[str, str]:
+        """The sessions of which a sink has not got all, each with its user."""
+        after = min(self._shipped.values())
+        waiting = (line.entry for line in self._lines() if after < line.number < self._next)
+        return {entry.session_id: entry.user for entry in waiting if entry is not None}
+
+    def drop_shipped(self) -> None:
+        """Delete the segments that every sink has, but for the one that is written to."""
+        done = min(self._shipped.values())
+        segments = self._segments()
+        for segment, following in itertools.zip_longest(segments, segments[1:]):
+            end = int(following.stem) if following else self._next
+            is_current = self._file >= 0 and following is None
+            if end - 1 <= done and not is_current:
+                with contextlib.suppress(OSError):
+                    segment.unlink()
 
     def renew(self) -> bool:
         """Begin a new segment, so that everything before it goes; False, and nothing done, while a sink waits for some.
@@ -180,7 +197,7 @@ class Journal:
             os.close(self._file)
         self._file, self._size, self._broken = opened, 0, False
         sync_folder(self._directory)
-        self._drop_shipped_segments()
+        self.drop_shipped()
 
     def _forget_partial(self) -> None:
         """Cut a half-written batch off; where that fails too, the next batch begins a new segment."""
@@ -188,16 +205,6 @@ class Journal:
             os.ftruncate(self._file, self._size)
         except OSError:
             self._broken = True
-
-    def _drop_shipped_segments(self) -> None:
-        done = min(self._shipped.values())
-        segments = self._segments()
-        for segment, following in itertools.zip_longest(segments, segments[1:]):
-            end = int(following.stem) if following else self._next
-            is_current = self._file >= 0 and following is None
-            if end - 1 <= done and not is_current:
-                with contextlib.suppress(OSError):
-                    segment.unlink()
 
 
 def _read_line(line: bytes) -> AlertEntry | None:

@@ -52,6 +52,9 @@ def close_legacies(legacies: Sequence[Legacy], kept: bool) -> None:
         with contextlib.suppress(OSError):
             for sink in SINKS if kept else ():
                 legacy.journal.mark_shipped(sink, legacy.last)
+            if kept:
+                # Nobody may ever open it again, and what a person who is erased left must not lie there.
+                legacy.journal.drop_shipped()
         legacy.journal.close()
 
 

@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from emdr_stream.alerts.erased import ErasedMeanwhile, sessions_in
 from emdr_stream.alerts.feed import AlertFeed
 from emdr_stream.alerts.follow import HISTORY_MS, OVERLAP_MS, Follower, Found, answers
 from emdr_stream.alerts.journal import Journal, Recovered
@@ -69,6 +70,7 @@ class AlertLog:
             Shipper("broker", self._to_broker, self.scribe, on_problem),
             Shipper("store", store.append_alerts, self.scribe, on_problem),
         )
+        self._erasures = ErasedMeanwhile(store, self._gone)
         self._follower = Follower(broker, store, self._take, wall_ms)
         self._directory = directory
         self._inheriting = asyncio.Lock()
@@ -92,11 +94,13 @@ class AlertLog:
         Raises ConfigurationError when another process uses the folder. Stores that are away do not stop the start.
         """
         self.recovered = await self._open_journal()
+        if await self._erasures.look(await self.scribe.call(self.scribe.sessions_waiting)):
+            self._to_renew.set()
         history = (await self._follower.both_since(self._wall_ms() - HISTORY_MS)).entries
         for shipper in SINKS:
             left = await self.scribe.call(self.scribe.read_unshipped, shipper, _RECOVERED_IN_MEMORY)
             history += [numbered.entry for numbered in left]
-        for entry in history:
+        for entry in self._erasures.without(history):
             self.sequencer.adopt(entry)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         loops: tuple[Callable[[], Awaitable[None]], ...] = (
@@ -105,6 +109,7 @@ class AlertLog:
             self._follower.tail,
             self._follower.poll,
             self._renew_journal,
+            self._erasures.settle,
             functools.partial(self._follower.fill, self.sequencer, self._release),
         )
         self._tasks = [group.create_task(self._keep_running(loop)) for loop in loops]
@@ -151,10 +156,20 @@ class AlertLog:
         """What is known here of the session's alerts after this number, in order."""
         return [entry for entry in self.sequencer.of_session(session_id) if entry.alert_seq > alert_seq]
 
+    def sessions_of(self, user: str) -> frozenset[str]:
+        """The user's sessions of which alerts are in memory here."""
+        return frozenset(entry.session_id for entry in self.sequencer.recent((user,)))
+
     def forget(self, session_ids: Collection[str]) -> None:
         """These sessions were erased: nothing of them is known here any more, and the journal begins anew soon."""
         self.sequencer.forget(session_ids)
         self._to_renew.set()
+
+    async def _gone(self, sessions: Mapping[str, str]) -> None:
+        """These, each with its user, had been erased, which could not be known when they were told and shipped."""
+        self.forget(sessions)
+        for session_id, user in sessions.items():
+            await self._broker.forget(user, (session_id,))
 
     async def _renew_journal(self) -> None:
         """What was erased lies in the journal until all before it is in both stores."""
@@ -179,7 +194,9 @@ class AlertLog:
             legacies = search.result()
             if not legacies:
                 return
-            entries = [entry for legacy in legacies for entry in legacy.entries]
+            left = [entry for legacy in legacies for entry in legacy.entries]
+            await self._erasures.look(sessions_in(left), _INHERIT_S)
+            entries = self._erasures.without(left)
             self._take(entries)
             for entry in entries:
                 self.scribe.append(entry)
@@ -239,7 +256,8 @@ class AlertLog:
         return [entry for entry in merged.values() if EVERYBODY in users or entry.user in users]
 
     async def _to_broker(self, entries: Sequence[AlertEntry]) -> None:
-        for entry in entries:
+        # The store refuses by itself what was erased before this process began; the broker does not know of it.
+        for entry in self._erasures.without(entries):
             await self._broker.append_alert(entry)
 
     def _written(self, items: Sequence[Item]) -> None:

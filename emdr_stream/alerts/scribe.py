@@ -168,6 +168,13 @@ class Scribe:
         except OSError:
             return []
 
+    def sessions_waiting(self) -> dict[str, str]:
+        """In the journal's thread: the sessions of which a sink has not got all, each with its user."""
+        try:
+            return self._journal.sessions_waiting() if self._opened else {}
+        except OSError:
+            return {}
+
     async def renew(self) -> bool:
         """Have the journal forget what both sinks have; False while something waits, or the disk fails."""
         if not self.idle:

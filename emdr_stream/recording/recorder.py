@@ -120,6 +120,10 @@ class Recorder:
         header = lines.encode(lines.header_of(facts, __version__, self._settings))
         return SessionRecord(self.writer, self.writer.open(self._directory / f"{name}{SUFFIX}", header))
 
+    def kept(self) -> list[str]:
+        """The sessions of which there is a recording. Blocks; raises OSError."""
+        return sorted(path.name.removesuffix(SUFFIX) for path in self._directory.glob(f"*{SUFFIX}"))
+
     def forget(self, session_ids: Iterable[str]) -> None:
         """Remove these sessions' recordings; returns at once."""
         for session_id in session_ids:

@@ -60,6 +60,9 @@ class AlertSink(Protocol):
     def steps_after(self, session_id: str, alert_seq: int) -> list[AlertEntry]:
         """What is known here of the session's alerts after this number, in order."""
 
+    def sessions_of(self, user: str) -> frozenset[str]:
+        """The user's sessions of which alerts are known here."""
+
     def forget(self, session_ids: Collection[str]) -> None:
         """These sessions were erased."""
 

@@ -258,6 +258,8 @@ class SessionRegistry:
         found = end_for_good([runner for runner in self._runners.values() if runner.user == user], by)
         for session_id in found:
             self._forget(session_id)
+        # The records name none of an earlier erasure that this worker did not hear of.
+        found = tuple({*found, *self._around.alerts.sessions_of(user)})
         names = {*session_ids, *found}
         self._around.alerts.forget(names)
         self._erased(names)

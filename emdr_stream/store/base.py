@@ -115,5 +115,8 @@ class Store(Protocol):
     async def knows(self, session_id: str) -> bool:
         """Whether there is, or was until it was erased, a session of this id."""
 
+    async def erased(self, session_ids: Collection[str]) -> frozenset[str]:
+        """Which of these sessions were erased."""
+
     async def open_alerts(self, users: Sequence[str] | None) -> list[AlertEntry]:
         """Newest entry of each alert that is not resolved, of these users (None: everybody)."""

@@ -22,6 +22,8 @@ class MemoryRecords:
     owners: dict[str, dict[int, int]] = field(default_factory=dict)
     """Of each session its epochs, and when each began."""
     alerts: dict[tuple[str, int], tuple[int, AlertEntry]] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
+    """Sessions that were erased: their alerts are refused."""
 
 
 class MemoryStore:
@@ -56,6 +58,8 @@ class MemoryStore:
     async def append_alerts(self, entries: Sequence[AlertEntry]) -> None:
         self._check()
         for entry in entries:
+            if entry.session_id in self.records.erased:
+                continue
             self.records.alerts.setdefault((entry.session_id, entry.alert_seq), (self._wall_ms(), entry))
 
     async def alerts_since(
@@ -79,6 +83,10 @@ class MemoryStore:
     async def knows(self, session_id: str) -> bool:
         self._check()
         return session_id in self.records.owners or any(name == session_id for name, _ in self.records.alerts)
+
+    async def erased(self, session_ids: Collection[str]) -> frozenset[str]:
+        self._check()
+        return frozenset(self.records.erased.intersection(session_ids))
 
     async def past(self, session_id: str, seconds_since_ms: int, most: int) -> SessionPast:
         self._check()

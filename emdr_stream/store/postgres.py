@@ -190,6 +190,9 @@ class PostgresStore:
         )
         return bool(found)
 
+    async def erased(self, session_ids: Collection[str]) -> frozenset[str]:
+        return await self._connections.run(lambda connection: erased_among(connection, session_ids))
+
     async def past(self, session_id: str, seconds_since_ms: int, most: int) -> SessionPast:
         name, since = rows.text(session_id), rows.timestamp(max(0, seconds_since_ms))
         return await self._connections.run(lambda connection: read_past(connection, name, since, most))

@@ -217,6 +217,43 @@ async def test_a_worker_waits_for_its_folder_while_a_sibling_reads_what_was_left
         assert [entry.alert_seq for entry in successor.sequencer.recent({"*"})] == [1]
 
 
+async def test_what_a_dead_worker_had_journalled_of_a_person_who_was_erased_is_told_to_nobody(
+    tmp_path: Path, shared: Shared
+) -> None:
+    """A worker that was down heard of no erasure: its alerts were put into the stream again, and told as open."""
+    shared.records.erased = {"gone"}
+    own = [alert(n, f"own-{n}", user="bert") for n in range(3)]
+    journalled(folder_of(tmp_path, 0), alert(1, "gone"), *own)
+    journalled(folder_of(tmp_path, 1), alert(2, "gone"), alert(1, "stays", user="bert"))
+    journalled(folder_of(tmp_path, 2), alert(3, "gone"))
+    async with log(folder_of(tmp_path, 0), shared.broker(), shared.store()) as heir:
+        known = {"own-0", "own-1", "own-2", "stays"}
+        assert {entry.session_id for entry in heir.sequencer.recent({"*"})} == known
+        await until(lambda: shipped_everywhere(shared, 4))
+        assert {entry.session_id for entry in (await heir.catch_up({"*"}, 0)).entries} == known
+        await until(lambda: not any(b"anna" in path.read_bytes() for path in tmp_path.rglob("*.journal")))
+    assert {entry.session_id for _, entry in shared.hub.alerts} == known
+
+
+async def test_while_the_store_is_away_an_alert_that_was_left_is_told_and_forgotten_when_it_was_of_somebody_erased(
+    tmp_path: Path, shared: Shared
+) -> None:
+    """Whether somebody was erased only the store knows: until it answers, no alert of anybody is kept back."""
+    shared.records.available = False
+    shared.records.erased = {"gone", "gone-too"}
+    journalled(folder_of(tmp_path, 0), alert(1, "gone"), alert(1, "stays", user="bert"))
+    journalled(folder_of(tmp_path, 1), alert(1, "gone-too"))
+    async with log(folder_of(tmp_path, 0), shared.broker(), shared.store()) as heir:
+        await until(lambda: len(shared.hub.alerts) == 3)
+        assert heir.sessions_of("anna") == {"gone", "gone-too"}
+        shared.records.available = True
+        await until(lambda: not heir.sessions_of("anna"))
+        await until(lambda: [entry.user for _, entry in shared.hub.alerts] == ["bert"])
+        await until(lambda: [*shared.records.alerts] == [("stays", 1)])
+        await until(lambda: not any(b"anna" in path.read_bytes() for path in tmp_path.rglob("*.journal")))
+        assert {entry.session_id for entry in heir.sequencer.recent({"*"})} == {"stays"}
+
+
 async def shipped_everywhere(shared: Shared, count: int) -> bool:
     return len(shared.hub.alerts) == count and len(await shared.store().alerts_since(0)) == count
 

@@ -72,6 +72,8 @@ async def test_a_persons_rows_go_and_others_stay(store: PostgresStore, database:
 async def test_what_comes_late_of_an_erased_session_is_refused(store: PostgresStore, database: str) -> None:
     await store.write(records("u-1", "s-1"))
     await erased(store, "u-1", ["s-known-to-a-worker-alone"])
+    assert await store.erased(["s-1", "s-2", "s-known-to-a-worker-alone"]) == {"s-1", "s-known-to-a-worker-alone"}
+    assert await store.erased([]) == frozenset()
     assert await store.knows("s-1"), "nobody else may have a session of that id: its records would be refused"
     before = await counts(database)
     for session_id in ("s-1", "s-known-to-a-worker-alone"):

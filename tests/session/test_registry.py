@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emdr_stream.broker.base import Broker
+from emdr_stream.broker.base import AlertEntry, Broker
 from emdr_stream.broker.memory import MemoryBroker, MemoryHub
 from emdr_stream.domain import Role, Source, Status
 from emdr_stream.endpoints.auth import Principal
@@ -338,6 +338,17 @@ async def test_a_person_who_is_erased_is_told_the_end_and_nothing_of_theirs_is_s
     await registry.keeper.keep_all()
     assert await broker.get_snapshot(session_id) is None
     assert registry.get(other.runner.session_id) is not None and others_wire.close_code is None
+
+
+async def test_a_worker_that_was_not_reached_forgets_when_it_is_asked_again_though_the_records_name_no_session() -> (
+    None
+):
+    world = World()
+    registry = registry_of(world, MemoryBroker())
+    for user in ("anna", "bert"):
+        world.append(AlertEntry(f"s-of-{user}", user, 1, 1, 0, b"{}"))
+    assert registry.forget("anna", [], "back-end") == ("s-of-anna",)
+    assert world.forgotten == {"s-of-anna"}
 
 
 async def test_an_erasure_that_another_worker_was_asked_for_is_told_to_whatever_learnt_from_the_person() -> None:

@@ -85,6 +85,9 @@ class World:
     def steps_after(self, session_id: str, alert_seq: int) -> list[AlertEntry]:
         return [e for e in self.alerts if e.session_id == session_id and e.alert_seq > alert_seq]
 
+    def sessions_of(self, user: str) -> frozenset[str]:
+        return frozenset(entry.session_id for entry in self.alerts if entry.user == user)
+
     async def inherit(self) -> None:
         """Nobody died."""
 

@@ -11,6 +11,9 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from emdr_stream.alerts.journal import Journal
+from emdr_stream.alerts.legacy import SINKS
+from emdr_stream.broker.base import AlertEntry
 from emdr_stream.embedded.folder import running_stores
 from emdr_stream.store.personal import ELSEWHERE, PERSONAL_TABLES
 from tests.system.rest import Answer, Asked, ask, post
@@ -105,6 +108,33 @@ async def test_an_erasure_leaves_nothing_of_the_person_and_the_chain_holds(serve
     assert user not in served.log
     after = verified(served, anchor)
     assert after["entries"] > anchor["entries"]
+
+
+async def test_what_lay_with_a_worker_that_was_down_is_told_to_nobody_when_it_starts_and_goes() -> None:
+    """A journal with an alert that was shipped nowhere, and a recording, on the disk of a worker that heard nothing."""
+    with service(record_dir="recordings") as served:
+        user = "was-erased"
+        (first, second) = await lived(served, user)
+        recording = served.folder / "recordings" / f"{second}.jsonl"
+        answer = await asked(served, "DELETE", f"/v1/users/{user}", served.token("service", "back-end"))
+        assert answer.status == 200 and answer.json["sessions"] == 2
+        served.terminate()
+        assert served.wait() == 0
+        recording.write_text(json.dumps({"session_id": second, "user": user}))
+        journal = Journal(served.data_dir / "journal-1", SINKS)
+        journal.open()
+        body = {"alert_id": f"{first}.a9001", "session_id": first, "state": "raised", "report": user}
+        now_ms = int(time.time() * 1_000)
+        journal.append([AlertEntry(first, user, 9_001, 1, now_ms, json.dumps(body).encode())])
+        journal.close()
+        served.start()
+        async with watch(served, user) as console:
+            names = (user, first, second)
+            deadline = time.monotonic() + 15
+            while found := places(await everything(served), names):
+                assert time.monotonic() < deadline, found
+                await asyncio.sleep(0.25)
+            assert console.of("alert") == []
 
 
 async def test_an_erasure_is_itself_in_the_audit_log_and_names_nobody(served: Service) -> None:
