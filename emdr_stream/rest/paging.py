@@ -14,6 +14,9 @@ _MOST: Final = 200
 Limit = Annotated[int, Meta(ge=1, le=_MOST, description="entries of a page, at most")]
 Cursor = Annotated[str, Meta(min_length=1, max_length=400, description="`next` of the page before")]
 
+PlaceMs = Annotated[int, Meta(ge=0, le=4_102_444_800_000)]
+"""A time within a cursor, in ms of the Unix epoch: whoever makes cursors up gets no time that no database has."""
+
 
 class Paged(Asked, frozen=True, kw_only=True):
     """Query parameters of a list that comes in pages: give `next` of one page as `after` of the next."""
@@ -28,7 +31,10 @@ def cursor_of(*place: str | int) -> str:
 
 
 def place_of(cursor: str | None, kind: Any) -> Any:
-    """The values again, as the tuple type `kind`; None without a cursor. Raises Problem(invalid_field)."""
+    """The values again, as the tuple type `kind`, whose numbers need bounds (`PlaceMs`); None without a cursor.
+
+    Raises Problem(invalid_field).
+    """
     if cursor is None:
         return None
     try:

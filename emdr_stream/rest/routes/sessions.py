@@ -21,7 +21,7 @@ from emdr_stream.rest.operation import (
     Operation,
     Told,
 )
-from emdr_stream.rest.paging import Paged, cursor_of, place_of
+from emdr_stream.rest.paging import Paged, PlaceMs, cursor_of, place_of
 from emdr_stream.rest.problems import Problem, ProblemCode
 from emdr_stream.rest.reach import summary_of
 from emdr_stream.store.session_rows import SessionRow, curve_rows, session_row, session_rows
@@ -101,7 +101,7 @@ async def list_sessions(call: Call[None, SessionsQuery]) -> SessionPage:
     users = None if clients == EVERYBODY or "*" in clients else sorted(clients)
     if query.user is not None:
         users = [call.check_user(query.user)]
-    before = place_of(query.after, tuple[int, str])
+    before = place_of(query.after, tuple[PlaceMs, str])
     found = await call.parts.records.ask(session_rows(users, before, query.limit + 1))
     page = found[: query.limit]
     more = len(found) > query.limit
