@@ -24,7 +24,7 @@ from emdr_stream.reports.page import html_of
 from emdr_stream.reports.session_report import report_of
 from emdr_stream.reports.tables import TABLES, Wanted
 from emdr_stream.reports.writing import Format, check_parquet, csv_of, jsonl_of, parquet_of
-from emdr_stream.store.archive import MOST_SESSIONS
+from emdr_stream.store.archive import MOST_SESSIONS, Why
 from emdr_stream.store.archive_postgres import PostgresArchive
 from emdr_stream.store.postgres import PostgresStore
 
@@ -40,6 +40,11 @@ read them: keep them where only those may look who may know."""
 _REPORT: Final = "report"
 _TIMEOUT_S: Final = 60.0
 _DONE, _FAILED = 0, 1
+_WHY: Final = {
+    Why.RUNNING: "it is running, or nobody closed it; what it comes to is known after its end. Its alerts are there",
+    Why.DUE: "it has ended just now: export again",
+    Why.UNREADABLE: "its rows cannot be added up",
+}
 _SUFFIXES: Final = {Format.CSV: "csv", Format.PARQUET: "parquet"}
 
 
@@ -121,9 +126,13 @@ async def _write_report(archive: PostgresArchive, args: argparse.Namespace) -> l
 
 async def _write_records(archive: PostgresArchive, args: argparse.Namespace) -> list[str]:
     wanted = Wanted(args.user, args.since, wall_ms() if args.until is None else args.until)
-    if not await archive.sessions(args.user, None, 1) and not await archive.outcomes(args.user, 0, 1):
+    missing = await archive.unsummed(args.user, wanted.since_ms, wanted.until_ms, MOST_SESSIONS)
+    known = missing or await archive.sessions(args.user, None, 1) or await archive.outcomes(args.user, 0, 1)
+    if not known:
         print(f"emdr-stream: nothing is known of {args.user} in this database: check the pseudonym", file=sys.stderr)
         return []
+    for session in missing:
+        print(f"emdr-stream: session {session.session_id} is not in it: {_WHY[session.why]}", file=sys.stderr)
     if args.format == Format.JSONL:
         return [await _write(args.out, jsonl_of(archive, wanted))]
     if args.format == Format.FHIR:

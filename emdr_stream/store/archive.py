@@ -6,6 +6,7 @@ Who may ask for whom is the caller's to check.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from emdr_stream.analytics.figures import ClientSums, Outcome, Period, SessionFigures, SessionRating, Sums
@@ -40,6 +41,22 @@ class AuditEntry:
     body: str
 
 
+class Why(StrEnum):
+    """Why a session is not summed up, and so in no figure and no export."""
+
+    RUNNING = "running"
+    DUE = "due"
+    """It is over, and its turn comes within a minute."""
+    UNREADABLE = "unreadable"
+    """It was tried, and its rows cannot be added up; the log says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsummed:
+    session_id: str
+    why: Why
+
+
 class Archive(Protocol):
     """All methods raise StoreUnavailable when the store does not answer in time."""
 
@@ -55,6 +72,9 @@ class Archive(Protocol):
 
     async def sessions(self, user: str, before: tuple[int, str] | None, most: int) -> list[SessionFigures]:
         """A user's sessions that are summed up, newest first; `before`: (began_ms, session_id) of the last one seen."""
+
+    async def unsummed(self, user: str, since_ms: int, until_ms: int, most: int) -> list[Unsummed]:
+        """The user's sessions within [`since_ms`, `until_ms`) that are not summed up, oldest first."""
 
     async def sums(self, span: Span) -> Sums: ...
 

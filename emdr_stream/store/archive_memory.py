@@ -9,7 +9,7 @@ from emdr_stream.broker.base import AlertEntry
 from emdr_stream.errors import StoreUnavailable
 from emdr_stream.progress.measures import Measure
 from emdr_stream.store import rows
-from emdr_stream.store.archive import AuditEntry, Span, period_starts
+from emdr_stream.store.archive import AuditEntry, Span, Unsummed, Why, period_starts
 from emdr_stream.store.base import PAST_KINDS, UNFENCED, Record, RecordKind
 from emdr_stream.store.memory import MemoryRecords
 
@@ -38,6 +38,15 @@ class MemoryArchive:
         mine = [figures for figures in self._rolled.values() if figures.user == user]
         mine = [figures for figures in mine if before is None or (figures.began_ms, figures.session_id) < before]
         return sorted(mine, key=lambda figures: (figures.began_ms, figures.session_id), reverse=True)[:most]
+
+    async def unsummed(self, user: str, since_ms: int, until_ms: int, most: int) -> list[Unsummed]:
+        self._check()
+        left = [
+            figures for name in self._session_ids() if name not in self._rolled and (figures := self._figures(name))
+        ]
+        mine = [figures for figures in left if figures.user == user and since_ms <= figures.began_ms < until_ms]
+        mine.sort(key=lambda figures: (figures.began_ms, figures.session_id))
+        return [Unsummed(figures.session_id, self._why(figures.session_id)) for figures in mine[:most]]
 
     async def sums(self, span: Span) -> Sums:
         return summed(self._within(span))
@@ -118,6 +127,10 @@ class MemoryArchive:
     def _rows(self, session_id: str) -> list[Record]:
         mine = (r for r in self.records.rows if r.session_id == session_id and r.kind not in UNFENCED)
         return sorted(mine, key=lambda record: record.ts_ms)
+
+    def _why(self, session_id: str) -> Why:
+        told = [record.fields.get("action") for record in self._rows(session_id) if record.kind is RecordKind.SESSION]
+        return Why.DUE if "closed" in told else Why.RUNNING
 
     def _seconds(self, session_id: str) -> list[tuple[int, dict[str, Any]]]:
         newest: dict[int, Record] = {}

@@ -12,7 +12,7 @@ from emdr_stream.broker.base import AlertEntry
 from emdr_stream.errors import RecordRefused
 from emdr_stream.progress.measures import Measure
 from emdr_stream.store import rollups, rows
-from emdr_stream.store.archive import MOST_ROWS, MOST_SESSIONS, AuditEntry, Span, period_starts
+from emdr_stream.store.archive import MOST_ROWS, MOST_SESSIONS, AuditEntry, Span, Unsummed, Why, period_starts
 from emdr_stream.store.base import PAST_KINDS, RecordKind
 from emdr_stream.store.connections import TimedConnection
 from emdr_stream.store.past import alert_entry, milliseconds
@@ -48,6 +48,13 @@ _SESSIONS: Final = (
     f"select {', '.join(rollups.COLUMNS)} from session_rollups"  # noqa: S608 - names of our own
     ' where user_id = $1 and ($2::timestamptz is null or (began, session_id collate "C") < ($2, $3))'
     ' order by began desc, session_id collate "C" desc limit $4'
+)
+_UNSUMMED: Final = (
+    "select session_id, case when rolled_for = updated_at then $5 when fields->>'action' is distinct from 'closed'"
+    " and updated_at > now() - interval '1 second' * $6::float8 then $7 else $8 end as why"
+    " from sessions s where user_id = $1 and first_seen >= $2 and first_seen < $3"
+    " and not exists (select 1 from session_rollups r where r.session_id = s.session_id)"
+    ' order by first_seen, session_id collate "C" limit $4'
 )
 _RATINGS: Final = (
     "select * from (select r.session_id, r.ts, r.id, r.fields->>'scale' as scale,"
@@ -102,6 +109,12 @@ class PostgresArchive:
         began, last = (None, "") if before is None else (rows.timestamp(before[0]), rows.text(before[1]))
         found = await self._fetch(_SESSIONS, rows.text(user), began, last, min(most, MOST_SESSIONS))
         return [rollups.figures_of(row) for row in found]
+
+    async def unsummed(self, user: str, since_ms: int, until_ms: int, most: int) -> list[Unsummed]:
+        between = rows.timestamp(max(0, since_ms)), rows.timestamp(max(0, until_ms))
+        reasons = Why.UNREADABLE.value, float(rollups.FORSAKEN_S), Why.RUNNING.value, Why.DUE.value
+        found = await self._fetch(_UNSUMMED, rows.text(user), *between, min(most, MOST_SESSIONS), *reasons)
+        return [Unsummed(row["session_id"], Why(row["why"])) for row in found]
 
     async def sums(self, span: Span) -> Sums:
         return _sums((await self._fetch(_OF_SPAN, *_bounds(span)))[0])

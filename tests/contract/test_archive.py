@@ -12,7 +12,7 @@ from emdr_stream.analytics.rollup import summed
 from emdr_stream.broker.base import AlertEntry
 from emdr_stream.clock import wall_ms
 from emdr_stream.progress.measures import Measure
-from emdr_stream.store.archive import DAY_MS, Archive, Span
+from emdr_stream.store.archive import DAY_MS, Archive, Span, Unsummed, Why
 from emdr_stream.store.archive_memory import MemoryArchive
 from emdr_stream.store.archive_postgres import PostgresArchive
 from emdr_stream.store.base import Record, RecordKind, Store
@@ -87,6 +87,23 @@ async def test_a_session_counts_once_it_is_summed_up_and_what_is_kept_is_what_is
     for figures in kept:
         assert await place.archive.session(figures.session_id) == figures
     assert_close(await place.archive.sums(ALL), summed(kept))
+
+
+async def test_what_is_not_summed_up_is_told_with_its_reason(place: Place) -> None:
+    now_ms = wall_ms()
+    await place.write([*session("s1", "anna", DAY0), *session("s2", "ben", DAY0)])
+    await place.refreshed()
+    await place.write([*session("s3", "anna", DAY0 + DAY_MS), *session("s4", "anna", DAY0 + 2 * DAY_MS)])
+    await place.write(session("s5", "anna", now_ms - 60_000, seconds=30)[:-1])
+    until_ms = now_ms + DAY_MS
+    assert await place.archive.unsummed("anna", 0, until_ms, 9) == [
+        Unsummed("s3", Why.DUE),
+        Unsummed("s4", Why.DUE),
+        Unsummed("s5", Why.RUNNING),
+    ]
+    assert await place.archive.unsummed("anna", DAY0 + 1, DAY0 + 2 * DAY_MS, 9) == [Unsummed("s3", Why.DUE)]
+    assert await place.archive.unsummed("anna", 0, until_ms, 1) == [Unsummed("s3", Why.DUE)]
+    assert [each.session_id for each in await place.archive.unsummed("ben", 0, until_ms, 9)] == []
 
 
 async def test_rows_that_come_late_are_counted_by_the_next_round(place: Place) -> None:
@@ -237,6 +254,7 @@ async def test_a_session_that_cannot_be_summed_up_holds_up_no_other(stores: Runn
         await connection.close()
         assert await archive.refresh(10, quiet_s=0.0) == 2
         assert [figures.session_id for figures in await archive.sessions("anna", None, 10)] == ["good"]
+        assert await archive.unsummed("anna", 0, DAY0 + DAY_MS, 10) == [Unsummed("bad", Why.UNREADABLE)]
         assert await archive.refresh(10, quiet_s=0.0) == 0
         await store.aclose()
 

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fhir.resources.R4B.bundle import Bundle
 
 from emdr_stream.__main__ import main
 from emdr_stream.analytics.figures import Outcome
+from emdr_stream.clock import wall_ms
 from emdr_stream.progress.measures import Measure
 from emdr_stream.store.archive_postgres import PostgresArchive
 from emdr_stream.store.postgres import PostgresStore
@@ -37,7 +39,7 @@ async def url(stores: RunningStores) -> AsyncIterator[str]:
 
 async def export(url: str, *arguments: object) -> int:
     """Run the command beside the test's own loop."""
-    options = ["export", *map(str, arguments), "--database-url", url, "--env-file", "none"]
+    options = ["export", *map(str, arguments), "--database-url", url, "--env-file", os.devnull]
     return await asyncio.to_thread(main, options)
 
 
@@ -84,6 +86,24 @@ async def test_days_bound_what_is_exported(url: str, tmp_path: Path) -> None:
     since = ("--since", "2026-03-03")
     assert await export(url, "--user", "anna", "--format", "jsonl", *since, "--out", out) == 0
     assert out.read_text() == ""
+
+
+async def test_a_session_that_runs_is_named_as_what_is_not_in_it(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a client in their first session the command said that nothing is known of them; others' it left out."""
+    store = PostgresStore(url, timeout_s=10.0)
+    for user in ("live", "anna"):
+        await store.write(session(f"of-{user}", user, wall_ms() - 60_000, seconds=30)[:-1])
+    await store.append_alerts(alerts_of("of-live", "live"))
+    await store.aclose()
+    for user, tables in (("live", {"alerts"}), ("anna", {"sessions", "seconds", "events", "alerts", "outcomes"})):
+        out = tmp_path / f"{user}.jsonl"
+        assert await export(url, "--user", user, "--format", "jsonl", "--out", out) == 0
+        assert f"session of-{user} is not in it: it is running" in capsys.readouterr().err
+        assert {json.loads(line)["table"] for line in out.read_text().splitlines()} == tables
+    assert await export(url, "--user", "ben", "--format", "jsonl", "--out", tmp_path / "b") == 0
+    assert "not in it" not in capsys.readouterr().err
 
 
 async def test_an_unknown_user_or_session_is_told_and_leaves_no_file(

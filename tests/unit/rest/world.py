@@ -43,6 +43,7 @@ class World:
         rate_hz: int = 1_000,
         answers: MemoryAnswers | None = None,
         records: Any = None,
+        archive: Any = None,
     ) -> None:
         self.now = 0.0
         self.notebook = Notebook()
@@ -57,7 +58,7 @@ class World:
             registry=cast("Any", self.notebook),
             broker=nothing,
             records=records,
-            archive=nothing,
+            archive=archive,
             answers=self.answers,
             analyst=nothing,
             forecasts=nothing,
