@@ -44,6 +44,14 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def seed(text: str) -> int:
+    """For `type` of an option: the number that everything random is drawn from."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("choose 0 or more")
+    return number
+
+
 def console() -> Console:
     """Where tables go; beside a terminal they keep their whole width, so that they can be searched."""
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False)

@@ -7,10 +7,12 @@ import argparse
 import asyncio
 import contextlib
 import datetime
+import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from pydantic import SecretStr
 
@@ -27,6 +29,8 @@ from emdr_stream.reports.writing import Format, check_parquet, csv_of, jsonl_of,
 from emdr_stream.store.archive import MOST_SESSIONS, Why
 from emdr_stream.store.archive_postgres import PostgresArchive
 from emdr_stream.store.postgres import PostgresStore
+
+Opened = TypeVar("Opened")
 
 _EXAMPLES: Final = """  emdr-stream export --user u-17 --format csv --out u-17            a folder, one file a table
   emdr-stream export --user u-17 --format parquet --out u-17        needs: pip install 'emdr-stream[export]'
@@ -174,18 +178,38 @@ def _folder(path: str) -> Path:
 
 @contextlib.contextmanager
 def _opened(out: str) -> Iterator[BinaryIO]:
-    """A file that its owner alone may read, or standard output."""
+    """A file that its owner alone may read, there once it is whole; or standard output.
+
+    Until then what was there before stays: an export that breaks off leaves nothing that could be taken for one.
+    """
+    path = Path(out).resolve()
     if out == "-":
         yield sys.stdout.buffer
-        return
+    elif _writable(out, lambda: path.exists() and not path.is_file()):
+        with _writable(out, lambda: path.open("wb")) as taking:  # a pipe or a device takes what comes
+            yield taking
+    else:
+        draft, file = _writable(out, lambda: _draft_beside(path))
+        try:
+            with file:
+                yield file
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+
+
+def _draft_beside(path: Path) -> tuple[Path, BinaryIO]:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    return Path(name), os.fdopen(descriptor, "wb")
+
+
+def _writable(out: str, opened: Callable[[], Opened]) -> Opened:
+    """Raises ConfigurationError that names the place."""
     try:
-        path = Path(out)
-        path.touch(mode=0o600)
-        file = path.open("wb")
+        return opened()
     except OSError as problem:
         raise ConfigurationError(f"{out} cannot be written ({problem.strerror}): name another file") from None
-    with file:
-        yield file
 
 
 def _day(text: str) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import SecretStr
 from rich.console import Console
 
-from emdr_stream.cli.command import Subparsers, add_settings_options, console, new_parser, table
+from emdr_stream.cli.command import Subparsers, add_settings_options, console, new_parser, seed, table
 from emdr_stream.environment import read_environment
 from emdr_stream.errors import ConfigurationError
 from emdr_stream.evaluation.bootstrap import Interval
@@ -43,7 +43,7 @@ def add_parser(subparsers: Subparsers, summary: str) -> None:
     evaluate.add_argument("file", type=Path, metavar="FILE", help="exported decisions, JSON Lines")
     evaluate.add_argument("--target", choices=[each.value for each in Target], action="append", help="only this way")
     evaluate.add_argument("--policy", metavar="NAME", help="only decisions of this policy (default: the newest)")
-    evaluate.add_argument("--seed", type=int, default=0, help="of the resamples (default: 0)")
+    evaluate.add_argument("--seed", type=seed, default=0, help="of the resamples (default: 0)")
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of a table")
     export = new_parser(
         actions, "export", "write the decisions of the database, each with what the next set brought", _EXAMPLES

@@ -136,6 +136,10 @@ def _listen(settings: ServiceSettings) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+    except TypeError:
+        # Python's way to say of a name that it cannot be encoded for any name server.
+        listening.close()
+        raise ConfigurationError(f"--host (EMDR_HOST): {host!a} is no address: name one, as in 127.0.0.1") from None
     except OSError as problem:
         listening.close()
         raise ConfigurationError(

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from emdr_stream.cli.command import Subparsers, add_settings_options, console, new_parser
+from emdr_stream.cli.command import Subparsers, add_settings_options, console, new_parser, seed
 from emdr_stream.cli.simulated_client import Script, observed_table, stream_all
 from emdr_stream.cli.webcam_script import webcam_script
 from emdr_stream.domain import Role
@@ -61,7 +61,7 @@ def add_parser(subparsers: Subparsers, summary: str) -> None:
     pressing = "whether clients press stop in most crises (default: with --url yes, with --out no)"
     parser.add_argument("--stop-presses", action=argparse.BooleanOptionalAction, default=None, help=pressing)
     parser.add_argument("--sessions", type=_count, metavar="N", help="how many (default: one of each family)")
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed gives the same sessions")
+    parser.add_argument("--seed", type=seed, default=1, metavar="S", help="the same seed gives the same sessions")
     parser.add_argument(
         "--duration", type=_duration, default=360.0, metavar="S", help="seconds a session (default: 360)"
     )

@@ -13,6 +13,7 @@ from fhir.resources.R4B.bundle import Bundle
 from emdr_stream.__main__ import main
 from emdr_stream.analytics.figures import Outcome
 from emdr_stream.clock import wall_ms
+from emdr_stream.errors import StoreUnavailable
 from emdr_stream.progress.measures import Measure
 from emdr_stream.store.archive_postgres import PostgresArchive
 from emdr_stream.store.postgres import PostgresStore
@@ -86,6 +87,29 @@ async def test_days_bound_what_is_exported(url: str, tmp_path: Path) -> None:
     since = ("--since", "2026-03-03")
     assert await export(url, "--user", "anna", "--format", "jsonl", *since, "--out", out) == 0
     assert out.read_text() == ""
+
+
+async def test_an_export_that_breaks_off_leaves_the_file_before_it_and_no_other(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the lines stood in the old file's place, and nothing told them from a whole export."""
+
+    async def broken(*_: object) -> AsyncIterator[bytes]:
+        yield b'{"table":"sessions"}\n'
+        raise StoreUnavailable("PostgreSQL went away")
+
+    for arguments in (("--format", "jsonl"), ("--format", "csv", "--table", "alerts")):
+        folder = tmp_path / arguments[1]
+        folder.mkdir()
+        out = folder / "alerts.csv"
+        assert await export(url, "--user", "anna", *arguments, "--out", folder if "csv" in arguments else out) == 0
+        whole = out.read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr("emdr_stream.cli.export.jsonl_of", broken)
+            patch.setattr("emdr_stream.cli.export.csv_of", broken)
+            code = await export(url, "--user", "anna", *arguments, "--out", folder if "csv" in arguments else out)
+        assert code == 1 and out.read_bytes() == whole
+        assert [path.name for path in folder.iterdir()] == ["alerts.csv"]
 
 
 async def test_a_session_that_runs_is_named_as_what_is_not_in_it(

@@ -109,3 +109,17 @@ def test_a_reader_that_had_enough_is_no_fault() -> None:
 
 def test_every_command_has_its_module() -> None:
     assert [name for name in COMMANDS if importlib.util.find_spec(f"emdr_stream.cli.{name}") is None] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("simulate", "--url", "ws://127.0.0.1:1", "--seed", "-1"), "argument --seed: choose 0 or more"),
+        (("personalization", "evaluate", "x", "--seed", "-1"), "argument --seed: choose 0 or more"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_the_name_of_its_option(
+    run: Run, arguments: tuple[str, ...], told: str
+) -> None:
+    code, _, err = run(*arguments)
+    assert code == 2 and told in err
