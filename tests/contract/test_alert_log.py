@@ -762,7 +762,6 @@ async def test_a_slow_write_beside_a_long_outage_marks_nothing_as_shipped_that_w
     # 1,200 of 6,211 steps never reached the store, and nothing counted them.
     monkeypatch.setattr("emdr_stream.alerts.shipping._IN_MEMORY", 10)
     monkeypatch.setattr("emdr_stream.alerts.shipping._FROM_JOURNAL", 7)
-    monkeypatch.setattr("emdr_stream.alerts.scribe._PATIENCE_S", 0.02)
     stored: list[int] = []
     up = asyncio.Event()
 
@@ -778,7 +777,7 @@ async def test_a_slow_write_beside_a_long_outage_marks_nothing_as_shipped_that_w
         for item in items:
             shippers[0].put(item)
 
-    scribe = Scribe(journal, written, print)
+    scribe = Scribe(journal, written, print, patience_s=0.02)
     shippers.append(Shipper("store", send, scribe, print))
     await scribe.open()
     async with asyncio.TaskGroup() as group:
@@ -787,9 +786,10 @@ async def test_a_slow_write_beside_a_long_outage_marks_nothing_as_shipped_that_w
             scribe.append(alert(seq))
             await asyncio.sleep(0.001)
         await until(lambda: scribe.idle)
+        backlog = shippers[0].backlog
         journal.takes_s = 0.4
         scribe.append(alert(41))
-        await until(lambda: shippers[0].backlog > 10)
+        await until(lambda: shippers[0].backlog > backlog)
         journal.takes_s = 0.0
         await until(lambda: scribe.idle)
         up.set()

@@ -6,8 +6,8 @@ from emdr_stream.domain import AlertKind, AlertState, SignalStatus
 from emdr_stream.session.effects import Send
 from emdr_stream.wire.stream import Result, Sample, Signal
 from emdr_stream.wire.values import Dimensions
-from tests.unit.session.live import CALM, CLIENT_CLOCK, CRISIS, Live, facts_of, neutral_sample
-from tests.unit.session.test_core_causes import many_faces, see_faces
+from tests.unit.session.live import CALM, CLIENT_CLOCK, CRISIS, Live, facts_of, many_faces, neutral_sample
+from tests.unit.session.test_core_causes import see_faces
 
 NAN = float("nan")
 DIMENSIONS = Dimensions(valence=0.0, arousal=0.1, attention=0.8)
