@@ -5,7 +5,7 @@ lock can be had belongs to nobody who lives. It stays locked until its entries a
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,11 +25,12 @@ def folder_of(data_dir: Path, slot: int) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Legacy:
-    """A dead worker's journal, locked. `entries`: what one store or both have not got; `last`: its newest number."""
+    """A dead worker's journal, locked. `entries`: what one store or both have not got; `last`: how far
+    was read for each store; what lies behind that is there the next time."""
 
     journal: Journal
     entries: Sequence[AlertEntry]
-    last: int
+    last: Mapping[str, int]
 
 
 def find_legacies(own: Path) -> list[Legacy]:
@@ -51,7 +52,7 @@ def close_legacies(legacies: Sequence[Legacy], kept: bool) -> None:
     for legacy in legacies:
         with contextlib.suppress(OSError):
             for sink in SINKS if kept else ():
-                legacy.journal.mark_shipped(sink, legacy.last)
+                legacy.journal.mark_shipped(sink, legacy.last[sink])
             if kept:
                 # Nobody may ever open it again, and what a person who is erased left must not lie there.
                 legacy.journal.drop_shipped()
@@ -62,13 +63,14 @@ def _open(folder: Path) -> Legacy:
     journal = Journal(folder, SINKS)
     try:
         journal.open()
-        waiting = {
-            numbered.number: numbered.entry
-            for sink in SINKS
-            for numbered in journal.unshipped(sink, _MOST)
-            if numbered.number is not None
-        }
+        waiting: dict[int, AlertEntry] = {}
+        last: dict[str, int] = {}
+        for sink in SINKS:
+            read = {n.number: n.entry for n in journal.unshipped(sink, _MOST) if n.number is not None}
+            waiting |= read
+            # A store that lags far behind the other has not got what lies between.
+            last[sink] = max(read, default=0)
     except OSError:
         journal.close()
         raise
-    return Legacy(journal, [waiting[number] for number in sorted(waiting)], max(waiting, default=0))
+    return Legacy(journal, [waiting[number] for number in sorted(waiting)], last)

@@ -185,6 +185,23 @@ async def test_what_a_dead_sibling_had_journalled_is_told_shipped_and_then_its_n
     assert find_legacies(folder_of(tmp_path, 0)) == []
 
 
+def test_of_a_dead_sibling_nothing_counts_as_shipped_that_was_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A store that lagged far behind the other was marked up to where the other one stood.
+    monkeypatch.setattr("emdr_stream.alerts.legacy._MOST", 3)
+    journal = Journal(folder_of(tmp_path, 1), SINKS)
+    journal.open()
+    journal.append([alert(seq) for seq in range(1, 11)])
+    journal.mark_shipped("broker", 9)
+    journal.close()
+    found: list[int] = []
+    while legacies := find_legacies(folder_of(tmp_path, 0)):
+        found += [entry.alert_seq for legacy in legacies for entry in legacy.entries]
+        close_legacies(legacies, kept=True)
+    assert set(found) == set(range(1, 11))
+
+
 async def test_a_living_siblings_journal_is_left_alone(tmp_path: Path, shared: Shared) -> None:
     journal = Journal(folder_of(tmp_path, 1), SINKS)
     journal.open()
