@@ -56,6 +56,7 @@ from emdr_stream.store.base import Store
 from emdr_stream.store.postgres import PostgresStore
 from emdr_stream.store.roll_up_keeper import RollUpKeeper
 from emdr_stream.store.spill import Spill
+from emdr_stream.store.unacknowledged import UnacknowledgedWatch, unacknowledged
 from emdr_stream.store.writer import RecordWriter
 from emdr_stream.telemetry.labels import Loss, StoreLabel
 from emdr_stream.telemetry.merge import merged
@@ -228,7 +229,8 @@ class Service:
         self.rest = rest_app(self._rest_parts(), OPERATIONS)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         sums = RollUpKeeper(self.archive)
-        works = (self.registry.keep(), self._check_stores(), self._watch.run(), sums.run())
+        unseen = UnacknowledgedWatch(lambda: self.store.ask(unacknowledged), self.metrics.waiting)
+        works = (self.registry.keep(), self._check_stores(), self._watch.run(), sums.run(), unseen.run())
         tasks = [group.create_task(work) for work in works]
         stack.callback(lambda: [task.cancel() for task in tasks])
 

@@ -365,7 +365,9 @@ async def test_an_alert_of_a_session_that_is_over_can_still_be_acknowledged(tmp_
             client.say(Bye())
             await console.next("alert", state="escalated")
             await until(lambda: worker.registry.get("s1") is None)
+            assert worker.oldest_unacknowledged_s() > 0
             assert (await console.ask("ack", alert_id="s1.a1", note="called"))["type"] == "done"
+            assert worker.oldest_unacknowledged_s() == 0
             told = await console.next("alert", state="acknowledged")
             assert (told["by"], told["note"]) == ("dr.noor", "called")
             await console.next("alert", state="resolved")
