@@ -15,6 +15,7 @@ from emdr_stream.rest.operation import Operation
 from emdr_stream.rest.parts import RestParts
 from emdr_stream.rest.server import rest_app
 from emdr_stream.settings import RestSettings, ServerSettings, ServiceSettings, StoreSettings, TokenSettings
+from emdr_stream.store.archive import Archive
 from emdr_stream.telemetry.metrics import Metrics
 
 KEY = b"a key for tests of the REST door, long"
@@ -38,7 +39,11 @@ class World:
     """A door with operations behind it. `now`: its clock, in seconds."""
 
     def __init__(
-        self, operations: Sequence[Operation], rate_hz: int = 1_000, answers: MemoryAnswers | None = None
+        self,
+        operations: Sequence[Operation],
+        rate_hz: int = 1_000,
+        answers: MemoryAnswers | None = None,
+        archive: Archive | None = None,
     ) -> None:
         self.now = 0.0
         self.notebook = Notebook()
@@ -49,11 +54,11 @@ class World:
             ServerSettings(), StoreSettings(Path()), TokenSettings(KEY), rest=RestSettings(rate_hz=rate_hz)
         )
         nothing = cast("Any", None)
-        parts = RestParts(
+        self.parts = RestParts(
             registry=cast("Any", self.notebook),
             broker=nothing,
             records=nothing,
-            archive=nothing,
+            archive=archive or nothing,
             answers=self.answers,
             analyst=nothing,
             forecasts=nothing,
@@ -64,7 +69,7 @@ class World:
             clock=lambda: self.now,
             wall_ms=lambda: 0,
         )
-        self.client = TestClient(rest_app(parts, operations))
+        self.client = TestClient(rest_app(self.parts, operations))
 
     def token(self, role: Role = Role.THERAPIST, sub: str = "t-1", clients: tuple[str, ...] = ("u-1",)) -> str:
         return self.authority.issue(role, sub, now=NOW, lifetime_s=3_600, clients=clients)
