@@ -138,13 +138,14 @@ async def test_a_console_that_comes_late_is_told_the_sessions_past(worker: Worke
         await until(lambda: len(worker.stored.alerts) > 0)
         past = await console.ask("history", session_id="s1")
         assert (past["type"], past["complete"]) == ("history", True)
-        assert [(e["kind"], e["fields"].get("value")) for e in past["events"]] == [("rating", 7.0)]
+        told = [(e["kind"], e["fields"].get("action", e["fields"].get("value"))) for e in past["events"]]
+        assert told == [("control", "thresholds"), ("rating", 7.0)]
         assert [a["alert_id"] for a in past["alerts"]] == [raised["alert_id"]]
         curve = past["curve"]
         assert len(curve["ts"]) == len(curve["risk"]) == len(curve["valence"]) >= 1
         assert curve["signal"][0] == "ok"
         bare = await console.ask("history", session_id="s1", curve_s=0)
-        assert (bare["curve"]["ts"], len(bare["events"])) == ([], 1)
+        assert (bare["curve"]["ts"], len(bare["events"])) == ([], 2)
 
 
 async def test_a_past_that_cannot_be_read_is_told_as_incomplete(worker: Worker) -> None:
