@@ -29,7 +29,7 @@ from emdr_stream.endpoints.departures import Departures
 from emdr_stream.endpoints.ops import Part
 from emdr_stream.endpoints.ports import LaneLimits
 from emdr_stream.endpoints.siblings import Siblings
-from emdr_stream.errors import ModelRefused, StoreUnavailable, WritesRefused
+from emdr_stream.errors import ModelRefused
 from emdr_stream.inference.batch import BATCH_ROWS, BatchPredictor
 from emdr_stream.inference.manifest import default_models_dir
 from emdr_stream.models_in_use import LoadedVersions, ModelsInUse
@@ -53,11 +53,12 @@ from emdr_stream.session.wheel import Wheel
 from emdr_stream.settings import ServiceSettings
 from emdr_stream.store.archive import Archive
 from emdr_stream.store.archive_postgres import PostgresArchive
-from emdr_stream.store.base import Store
 from emdr_stream.store.postgres import PostgresStore
 from emdr_stream.store.roll_up_keeper import RollUpKeeper
 from emdr_stream.store.spill import Spill
+from emdr_stream.store.unacknowledged import UnacknowledgedWatch, unacknowledged
 from emdr_stream.store.writer import RecordWriter
+from emdr_stream.stores_watch import StoresWatch
 from emdr_stream.telemetry.labels import Loss, StoreLabel
 from emdr_stream.telemetry.merge import merged
 from emdr_stream.telemetry.metrics import Metrics
@@ -65,8 +66,6 @@ from emdr_stream.vision.browser import load_shared_faces
 from emdr_stream.vision.pool import FacePool
 
 _LOG: Final = logging.getLogger(__name__)
-_CHECK_EVERY_S: Final = 1.0
-_FAILURES_BEFORE_AWAY: Final = 2
 _DRAIN_MS: Final = 2_000
 _WRITE_OUT_S: Final = 2.0
 _SPARE_CONNECTIONS: Final = 256
@@ -114,9 +113,7 @@ class Service:
         self.records = RecordWriter(self.store, spill=self._spill)
         self.authority = TokenAuthority(settings.tokens)
         self.crowd = Crowd(settings.server.max_sockets, settings.server.max_sockets_per_peer)
-        self._away: dict[str, str] = {}
-        self._failures = {"redis": 0, "postgres": 0}
-        self._migrated = False
+        self._stores = StoresWatch(self.broker, self.store, self._store_changed)
         self.problem: BaseException | None = None
         """Why it could not be started."""
         self.failed = False
@@ -145,7 +142,7 @@ class Service:
             self._recorder = Recorder(settings.server.record_dir, settings.session)
             stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         self._recordings = ErasedRecordings(self._recorder, self.store)
-        await self._migrate()
+        await self._stores.migrate()
         stack.push_async_callback(self.store.aclose)
         for part in (self.broker, self.alerts, self.records):
             stack.push_async_callback(part.aclose)
@@ -236,8 +233,9 @@ class Service:
         )
         self.rest = rest_app(self._rest_parts(), OPERATIONS)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        beside = (RollUpKeeper(self.archive).run(), self._recordings.run())
-        for work in (self.registry.keep(), self._check_stores(), self._watch.run(), *beside):
+        waiting = UnacknowledgedWatch(lambda: self.store.ask(unacknowledged), self.metrics.waiting)
+        beside = (self._stores, self._watch, RollUpKeeper(self.archive), self._recordings, waiting)
+        for work in (self.registry.keep(), *(part.run() for part in beside)):
             stack.callback(group.create_task(work).cancel)
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -292,13 +290,13 @@ class Service:
         return self._watch.lag_s
 
     async def parts(self) -> Sequence[Part]:
-        away = self._away
+        away, migrated = self._stores.away, self._stores.migrated
         journal = self.alerts.journal_ok
         return (
             Part("models", True, self.models.told),
             Part("redis", "redis" not in away, away.get("redis", ""), required=False),
             Part("postgres", "postgres" not in away, away.get("postgres", ""), required=False),
-            Part("migrations", self._migrated, "" if self._migrated else "the database could not be migrated yet"),
+            Part("migrations", migrated, "" if migrated else "the database could not be migrated yet"),
             Part("faces", self._faces.available, self._faces.why, required=False),
             Part("expressions", not (without := self._faces.no_expression), without or "", required=False),
             Part("journal", journal, "" if journal else "the alert journal cannot be written: is the disk full?"),
@@ -318,7 +316,7 @@ class Service:
         """The text of this worker's own metrics."""
         metrics = self.metrics
         for name in StoreLabel:
-            metrics.store_up(name, name.value not in self._away)
+            metrics.store_up(name, name.value not in self._stores.away)
         metrics.store_backlog(self.records.backlog + self.alerts.backlog)
         metrics.store_rows(self.records.counts.written)
         counts, spill = self.records.counts, self._spill
@@ -343,39 +341,8 @@ class Service:
 
     # within -------------------------------------------------------------------------------------------------------
 
-    async def _migrate(self) -> None:
-        try:
-            await self.store.start()
-            self._migrated = True
-        except StoreUnavailable:
-            self._away["postgres"] = "it does not answer"
-            _LOG.error("the database does not answer: starting without it", extra={"store": "postgres"})
-
-    async def _check_stores(self) -> None:
-        """Ask both stores once a second; sessions are told when one goes or comes."""
-        while True:
-            await asyncio.sleep(_CHECK_EVERY_S)
-            if not self._migrated:
-                await self._migrate()
-            await self._check("redis", self.broker)
-            await self._check("postgres", self.store)
-
-    async def _check(self, name: str, part: Broker | Store) -> None:
-        try:
-            await part.ping()
-        except StoreUnavailable as problem:
-            self._failures[name] += 1
-            if self._failures[name] >= _FAILURES_BEFORE_AWAY:
-                refuses = isinstance(problem, WritesRefused)
-                self._away[name] = "it answers and takes no writes: is it full?" if refuses else "it does not answer"
-            if self._failures[name] == _FAILURES_BEFORE_AWAY:
-                _LOG.warning("a store is away", extra={"store": name})
-                self.registry.store_changed(name, up=False)
-            return
-        self._failures[name] = 0
-        if self._away.pop(name, None) is not None:
-            _LOG.info("a store is back", extra={"store": name})
-            self.registry.store_changed(name, up=True)
+    def _store_changed(self, store: str, up: bool) -> None:
+        self.registry.store_changed(store, up)
 
     def _look_each_second(self, now: float) -> None:
         self._cameras.look()

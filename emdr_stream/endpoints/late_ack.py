@@ -79,6 +79,7 @@ class LateAcknowledgements:
         for step in (acknowledged, resolved):
             made[alert_id] = AlertEntry(session_id, entry.user, step.alert_seq, entry.epoch, now_ms, _ENCODE(step))
             self._log.append(made[alert_id])
+        self._metrics.waiting.acknowledged(alert_id)
         self._metrics.alert_acknowledged((now_ms - body.raised_ts) / 1_000)
 
     def forget(self, session_ids: Collection[str]) -> None:

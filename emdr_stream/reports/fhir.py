@@ -4,7 +4,8 @@ The patient is the pseudonym and nothing else. LOINC where the code is of the ve
 for all else, SUD and VoC too, a code system of our own, which lies in the bundle and claims no registered address.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -15,11 +16,13 @@ from emdr_stream.analytics.rollup import AlertTold, alert_told
 from emdr_stream.domain import AlertKind, AlertState
 from emdr_stream.progress.measures import Measure
 from emdr_stream.reports.fhir_codes import CODES, SYSTEM, VERSION, code_system, coded
-from emdr_stream.reports.tables import Wanted, sessions_of
+from emdr_stream.reports.tables import PAGE_ROWS, Seconds, Wanted, seconds_of, sessions_of, steps_of
 from emdr_stream.reports.writing import time_text
 from emdr_stream.store.archive import MOST_ROWS, Archive, AuditEntry
 
 Resource = dict[str, Any]
+Resources = Iterable[Resource]
+"""Made as they are asked for."""
 
 _NAMES: Final = UUID("6f1d0f0e-5b39-5d0c-9c1c-0f4b1f6f2a11")
 """Root of the resources' ids: the same record has the same id in each export."""
@@ -48,75 +51,72 @@ _payload: Final = msgspec.json.Decoder(_Payload).decode
 
 
 async def bundle_parts(archive: Archive, wanted: Wanted, now_ms: int) -> AsyncIterator[bytes]:
-    """The bundle, a collection, resource by resource. `now_ms`: its timestamp."""
+    """The bundle, a collection, some resources at a time, made in a thread. `now_ms`: its timestamp."""
     yield b'{"resourceType":"Bundle","type":"collection","timestamp":"%s","entry":[' % time_text(now_ms).encode()
-    yield _entry(patient(wanted.user))
-    yield b"," + _entry(code_system())
-    async for resource in _resources(archive, wanted):
-        yield b"," + _entry(resource)
+    yield _entry(patient(wanted.user)) + b"," + _entry(code_system())
+    for part in (_scores, _session_resources, _alert_resources, _audit_events):
+        async for resources in part(archive, wanted):
+            yield await asyncio.to_thread(_entries, resources)
     yield b"]}"
 
 
-async def _resources(archive: Archive, wanted: Wanted) -> AsyncIterator[Resource]:
-    for part in (_scores, _session_resources, _alert_resources, _audit_events):
-        async for resource in part(archive, wanted):
-            yield resource
+def _entries(resources: Resources) -> bytes:
+    return b"".join(b"," + _entry(resource) for resource in resources)
 
 
-async def _scores(archive: Archive, wanted: Wanted) -> AsyncIterator[Resource]:
-    for rating in await archive.ratings(wanted.user, wanted.since_ms, MOST_ROWS):
-        if rating.ts_ms < wanted.until_ms:
-            yield of_rating(wanted.user, rating)
-    for outcome in await archive.outcomes(wanted.user, wanted.since_ms, MOST_ROWS):
-        if outcome.ts_ms < wanted.until_ms:
-            yield of_outcome(outcome)
+async def _scores(archive: Archive, wanted: Wanted) -> AsyncIterator[Resources]:
+    ratings = await archive.ratings(wanted.user, wanted.since_ms, MOST_ROWS)
+    yield (of_rating(wanted.user, rating) for rating in ratings if rating.ts_ms < wanted.until_ms)
+    outcomes = await archive.outcomes(wanted.user, wanted.since_ms, MOST_ROWS)
+    yield (of_outcome(outcome) for outcome in outcomes if outcome.ts_ms < wanted.until_ms)
 
 
-async def _session_resources(archive: Archive, wanted: Wanted) -> AsyncIterator[Resource]:
+async def _session_resources(archive: Archive, wanted: Wanted) -> AsyncIterator[Resources]:
     async for sessions in sessions_of(archive, wanted):
         for session in sessions:
-            for resource in of_figures(session):
-                yield resource
-            async for resource in _series(archive, wanted.user, session):
-                yield resource
+            yield of_figures(session)
+            yield _series(wanted.user, session, await _seconds_of(archive, session))
 
 
-async def _audit_events(archive: Archive, wanted: Wanted) -> AsyncIterator[Resource]:
+async def _audit_events(archive: Archive, wanted: Wanted) -> AsyncIterator[Resources]:
     number = 0
-    while found := await archive.audit(wanted.user, number, MOST_ROWS):
-        for entry in found:
-            if wanted.since_ms <= entry.ts_ms < wanted.until_ms:
-                yield of_audit(entry)
+    while found := await archive.audit(wanted.user, number, PAGE_ROWS):
+        yield (of_audit(entry) for entry in found if wanted.since_ms <= entry.ts_ms < wanted.until_ms)
         number = found[-1].number
 
 
-async def _series(archive: Archive, user: str, session: SessionFigures) -> AsyncIterator[Resource]:
+async def _seconds_of(archive: Archive, session: SessionFigures) -> Seconds:
+    """As many as a series has at most, of each what a series is of: to let go of all else at the end takes long."""
     rows: list[tuple[int, dict[str, Any]]] = []
-    after = 0
-    while found := await archive.seconds(session.session_id, after, MOST_ROWS):
-        rows += found
-        after = found[-1][0]
-        if after - rows[0][0] > LONGEST_SERIES_S * _SECOND_MS:
+    async for found in seconds_of(archive, session.session_id):
+        rows += [(ts_ms, {name: fields.get(name) for name in SERIES}) for ts_ms, fields in found]
+        if rows[-1][0] - rows[0][0] > LONGEST_SERIES_S * _SECOND_MS:
             break
+    return rows
+
+
+def _series(user: str, session: SessionFigures, rows: Seconds) -> Iterator[Resource]:
     for name in SERIES:
         values = [(ts_ms, fields.get(name)) for ts_ms, fields in rows]
         if any(value is not None for _, value in values):
             yield of_series(user, session.session_id, name, values)
 
 
-async def _alert_resources(archive: Archive, wanted: Wanted) -> AsyncIterator[Resource]:
+async def _alert_resources(archive: Archive, wanted: Wanted) -> AsyncIterator[Resources]:
     """A Flag for each alert as it stands now, and a RiskAssessment for each that a model raised."""
-    after: tuple[str, int] | None = None
     newest: dict[str, tuple[AlertTold, bytes]] = {}
-    while found := await archive.alerts(wanted.user, after, MOST_ROWS):
+    async for found in steps_of(archive, wanted.user):
         for entry in found:
             told = alert_told(entry.payload)
             if told is not None and wanted.since_ms <= told.raised_ts < wanted.until_ms:
                 newest[told.alert_id] = (told, entry.payload)
-        after = (found[-1].session_id, found[-1].alert_seq)
-    for told, payload in newest.values():
-        yield of_flag(wanted.user, told)
-        assessed = of_risk(wanted.user, told, _payload(payload))
+    yield _of_alerts(wanted.user, newest.values())
+
+
+def _of_alerts(user: str, alerts: Iterable[tuple[AlertTold, bytes]]) -> Iterator[Resource]:
+    for told, payload in alerts:
+        yield of_flag(user, told)
+        assessed = of_risk(user, told, _payload(payload))
         if assessed is not None:
             yield assessed
 

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from emdr_stream.analytics.figures import SessionFigures
 from emdr_stream.analytics.rollup import AlertTold
 from emdr_stream.domain import AlertState, Thresholds
 from emdr_stream.reports.page_style import STYLE
-from emdr_stream.reports.plots import Curve, Mark, Plot, svg_of
+from emdr_stream.reports.plots import Curve, Level, Mark, Plot, svg_of
 from emdr_stream.reports.writing import time_text
 from emdr_stream.store.base import RecordKind
 
@@ -28,18 +28,22 @@ _NOTE: Final = (
     "For the therapist. The curves are estimates of models that were trained on simulated persons; no clinical "
     "evidence stands behind them, and this is no medical device. What was not seen is a gap and no calm."
 )
+_FROM_THE_START_MS: Final = 2_000
 _PAUSE_WORDS: Final = {"client_stop": "stop by the client"}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything of one session. `seconds`: (ms, fields); `events`: (kind, ms, fields); `alerts`: all steps."""
+    """Everything of one session. `seconds`: (ms, fields); `events`: (kind, ms, fields); `alerts`: all steps.
+
+    `thresholds`: (ms, what stood from then on), oldest first; none of a time at which it is not known.
+    """
 
     figures: SessionFigures
     seconds: Sequence[tuple[int, Fields]]
     events: Sequence[tuple[RecordKind, int, Fields]]
     alerts: Sequence[AlertTold]
-    thresholds: Thresholds
+    thresholds: Sequence[tuple[int, Thresholds]]
     made_ms: int
 
 
@@ -56,6 +60,7 @@ def html_of(report: Report) -> str:
         _figures_table(figures),
         "<h2>Curves</h2>",
         *(svg_of(plot) for plot in _plots(report)),
+        _thresholds_table(report),
         _ratings_table(report),
         _pauses_table(report),
         _alerts_table(report),
@@ -104,8 +109,6 @@ def _plots(report: Report) -> list[Plot]:
 
     told = f"{_duration(figures.ended_ms - figures.began_ms)}, {figures.sets} sets, {figures.pauses} pauses. "
     feelings = [curve("valence", "valence"), curve("arousal", "arousal")]
-    thresholds = report.thresholds
-    levels = ((thresholds.risk, "risk: advice"), (thresholds.crisis_pause, "crisis: pause"))
     return [
         Plot("Valence and arousal, −1 to 1", told + _means(figures), -1.0, 1.0, length_s, feelings, marks),
         Plot("Attention, 0 to 1", told, 0.0, 1.0, length_s, [curve("attention", "attention")], marks),
@@ -117,9 +120,39 @@ def _plots(report: Report) -> list[Plot]:
             length_s,
             [curve("risk", "risk"), curve("crisis", "crisis")],
             marks,
-            levels,
+            _levels(report, "risk", "risk: advice") + _levels(report, "crisis_pause", "crisis: pause"),
         ),
     ]
+
+
+def _levels(report: Report, name: str, told: str) -> list[Level]:
+    """One threshold as it stood, a line for each value; the last one has its name at it."""
+    figures, found = report.figures, list[Level]()
+    begins = [ts_ms for ts_ms, _ in report.thresholds]
+    ends = [*begins[1:], max([figures.ended_ms, *begins[-1:]])]  # the newest may have come behind the last second
+    for (ts_ms, thresholds), end_ms in zip(report.thresholds, ends, strict=False):
+        value = getattr(thresholds, name)
+        from_s, until_s = ((ms - figures.began_ms) / 1_000 for ms in (ts_ms, end_ms))
+        if found and found[-1].value == value:
+            from_s = found.pop().from_s
+        found.append(Level(value, told, from_s, until_s, label=False))
+    return found[:-1] + [replace(level, label=True) for level in found[-1:]]
+
+
+def _thresholds_table(report: Report) -> str:
+    if not report.thresholds:
+        return (
+            "<h2>Thresholds</h2><p>Not known: the records of this session do not tell which ones stood, so the curves "
+            "show none.</p>"
+        )
+    rows = [
+        (_clock(report, ts_ms), *(f"{value:g}" for value in (t.risk, t.crisis_pause, t.crisis_immediate)))
+        for ts_ms, t in report.thresholds
+    ]
+    if report.thresholds[0][0] - report.figures.began_ms > _FROM_THE_START_MS:
+        rows.insert(0, ("0:00", *["not known"] * 3))
+    heads = ("from", "risk: advice", "crisis: pause", "crisis: immediate intervention")
+    return _table("Thresholds", heads, rows)
 
 
 def _means(figures: SessionFigures) -> str:

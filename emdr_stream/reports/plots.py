@@ -31,8 +31,19 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Level:
+    """A value that stood from `from_s` until `until_s`: a dashed line. One without a `label` is named by its title."""
+
+    value: float
+    name: str
+    from_s: float
+    until_s: float
+    label: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Plot:
-    """`low`, `high`: ends of the axis; `levels`: dashed lines, with a name each; `told`: what a reader hears of it."""
+    """`low`, `high`: ends of the axis; `told`: what a reader hears of it."""
 
     title: str
     told: str
@@ -41,7 +52,7 @@ class Plot:
     length_s: float
     curves: Sequence[Curve]
     marks: Sequence[Mark] = ()
-    levels: Sequence[tuple[float, str]] = ()
+    levels: Sequence[Level] = ()
 
 
 def svg_of(plot: Plot) -> str:
@@ -51,7 +62,7 @@ def svg_of(plot: Plot) -> str:
         f"<title>{escape(plot.title)}</title><desc>{escape(plot.told)}</desc>",
         *(_mark(plot, mark) for mark in plot.marks if mark.until_s is not None),
         *_axes(plot),
-        *(_level(plot, value, name) for value, name in plot.levels),
+        *(_level(plot, level) for level in plot.levels),
         *(_curve(plot, curve) for curve in plot.curves),
         *(_mark(plot, mark) for mark in plot.marks if mark.until_s is None),
         "</svg>",
@@ -85,12 +96,15 @@ def _axes(plot: Plot) -> list[str]:
     return parts
 
 
-def _level(plot: Plot, value: float, name: str) -> str:
-    y = _y(plot, value)
-    return (
-        f'<line class="level" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="level" x="{WIDTH - _RIGHT - 4}" y="{y - 3:.1f}" text-anchor="end">{escape(name)}</text>'
+def _level(plot: Plot, level: Level) -> str:
+    y, left, right = _y(plot, level.value), _x(plot, level.from_s), _x(plot, level.until_s)
+    name = escape(f"{level.name} ({level.value:g})")
+    line = (
+        f'<line class="level" x1="{left:.1f}" x2="{right:.1f}" y1="{y:.1f}" y2="{y:.1f}"><title>{name}</title></line>'
     )
+    if not level.label:
+        return line
+    return f'{line}<text class="level" x="{right - 4:.1f}" y="{y - 3:.1f}" text-anchor="end">{name}</text>'
 
 
 def _curve(plot: Plot, curve: Curve) -> str:

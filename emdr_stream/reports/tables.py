@@ -1,19 +1,30 @@
-"""A user's records in, page by page; the tables of an export out, each row by the names of its columns."""
+"""A user's records in, page by page; the tables of an export out, each row by the names of its columns.
+
+A page is as the archive gives it; its rows are made by whoever writes them, in a thread of theirs: a loop that serves
+live sessions has no time for them.
+"""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from emdr_stream.analytics.figures import SessionFigures
+from emdr_stream.analytics.figures import Outcome, SessionFigures
 from emdr_stream.analytics.rollup import alert_told
+from emdr_stream.broker.base import AlertEntry
 from emdr_stream.domain import SIGNALS
 from emdr_stream.store.archive import MOST_ROWS, MOST_SESSIONS, Archive
+from emdr_stream.store.base import RecordKind
 
 Row = Mapping[str, Any]
-Page = Sequence[Row]
+Page = Callable[[], Sequence[Row]]
+"""The rows of a page, made when it is called."""
+Seconds: TypeAlias = Sequence[tuple[int, dict[str, Any]]]
+PAGE_ROWS: Final = 500
+"""Rows that are asked for, and written, at a time: what the loop does for so many is over in a few milliseconds."""
 
 
 class Kind(StrEnum):
@@ -79,8 +90,12 @@ async def sessions_of(archive: Archive, wanted: Wanted) -> AsyncIterator[list[Se
 
 
 async def _sessions(archive: Archive, wanted: Wanted) -> AsyncIterator[Page]:
-    async for page in sessions_of(archive, wanted):
-        yield [_session_row(session) for session in page]
+    async for sessions in sessions_of(archive, wanted):
+        yield partial(_session_rows, sessions)
+
+
+def _session_rows(sessions: Sequence[SessionFigures]) -> Sequence[Row]:
+    return [_session_row(session) for session in sessions]
 
 
 def _session_row(session: SessionFigures) -> Row:
@@ -88,64 +103,89 @@ def _session_row(session: SessionFigures) -> Row:
     return row | {"kinds": msgspec.json.encode(dict(session.kinds)).decode()}
 
 
+async def seconds_of(archive: Archive, session_id: str) -> AsyncIterator[Seconds]:
+    """A session's rows of seconds, some at a time."""
+    after = 0
+    while found := await archive.seconds(session_id, after, PAGE_ROWS):
+        yield found
+        after = found[-1][0]
+
+
 async def _seconds(archive: Archive, wanted: Wanted) -> AsyncIterator[Page]:
     async for sessions in sessions_of(archive, wanted):
         for session in sessions:
-            after = 0
-            while found := await archive.seconds(session.session_id, after, MOST_ROWS):
-                yield [_second_row(session.session_id, ts_ms, told) for ts_ms, told in found]
-                after = found[-1][0]
+            async for found in seconds_of(archive, session.session_id):
+                yield partial(_second_rows, session.session_id, found)
 
 
-def _second_row(session_id: str, ts_ms: int, told: Row) -> Row:
-    return {"session_id": session_id, "ts": ts_ms, **{name: told.get(name) for name in _OF_SECONDS}}
+def _second_rows(session_id: str, found: Seconds) -> Sequence[Row]:
+    return [
+        {"session_id": session_id, "ts": ts_ms, **{name: told.get(name) for name in _OF_SECONDS}}
+        for ts_ms, told in found
+    ]
 
 
 async def _events(archive: Archive, wanted: Wanted) -> AsyncIterator[Page]:
     async for sessions in sessions_of(archive, wanted):
         for session in sessions:
             found = await archive.events(session.session_id, MOST_ROWS)
-            if found:
-                yield [
-                    {"session_id": session.session_id, "ts": ts_ms, "kind": kind.value, "fields": _json(told)}
-                    for kind, ts_ms, told in found
-                ]
+            for first in range(0, len(found), PAGE_ROWS):
+                yield partial(_event_rows, session.session_id, found[first : first + PAGE_ROWS])
+
+
+def _event_rows(session_id: str, found: Sequence[tuple[RecordKind, int, Row]]) -> Sequence[Row]:
+    return [
+        {"session_id": session_id, "ts": ts_ms, "kind": kind.value, "fields": _json(told)}
+        for kind, ts_ms, told in found
+    ]
+
+
+async def steps_of(archive: Archive, user: str) -> AsyncIterator[Sequence[AlertEntry]]:
+    """Every step of a user's alerts, some at a time."""
+    after: tuple[str, int] | None = None
+    while found := await archive.alerts(user, after, PAGE_ROWS):
+        yield found
+        after = (found[-1].session_id, found[-1].alert_seq)
 
 
 async def _alerts(archive: Archive, wanted: Wanted) -> AsyncIterator[Page]:
-    after: tuple[str, int] | None = None
-    while found := await archive.alerts(wanted.user, after, MOST_ROWS):
-        rows = []
-        for entry in found:
-            told = alert_told(entry.payload)
-            if told is not None and wanted.since_ms <= entry.ts_ms < wanted.until_ms:
-                rows.append(
-                    {
-                        "session_id": entry.session_id,
-                        "ts": entry.ts_ms,
-                        "alert_seq": entry.alert_seq,
-                        "alert_id": told.alert_id,
-                        "kind": told.kind.value,
-                        "severity": told.severity.value,
-                        "state": told.state.value,
-                        "raised": told.raised_ts,
-                        "told": entry.payload.decode(errors="replace"),
-                    }
-                )
-        if rows:
-            yield rows
-        after = (found[-1].session_id, found[-1].alert_seq)
+    async for found in steps_of(archive, wanted.user):
+        yield partial(_alert_rows, found, wanted)
+
+
+def _alert_rows(found: Sequence[AlertEntry], wanted: Wanted) -> Sequence[Row]:
+    rows = []
+    for entry in found:
+        told = alert_told(entry.payload)
+        if told is not None and wanted.since_ms <= entry.ts_ms < wanted.until_ms:
+            rows.append(
+                {
+                    "session_id": entry.session_id,
+                    "ts": entry.ts_ms,
+                    "alert_seq": entry.alert_seq,
+                    "alert_id": told.alert_id,
+                    "kind": told.kind.value,
+                    "severity": told.severity.value,
+                    "state": told.state.value,
+                    "raised": told.raised_ts,
+                    "told": entry.payload.decode(errors="replace"),
+                }
+            )
+    return rows
 
 
 async def _outcomes(archive: Archive, wanted: Wanted) -> AsyncIterator[Page]:
     found = await archive.outcomes(wanted.user, wanted.since_ms, MOST_ROWS)
-    rows = [
+    for first in range(0, len(found), PAGE_ROWS):
+        yield partial(_outcome_rows, found[first : first + PAGE_ROWS], wanted)
+
+
+def _outcome_rows(found: Sequence[Outcome], wanted: Wanted) -> Sequence[Row]:
+    return [
         {"ts": o.ts_ms, "measure": o.measure.value, "target": o.target, "value": o.value, "entered_by": o.by}
         for o in found
         if o.ts_ms < wanted.until_ms
     ]
-    if rows:
-        yield rows
 
 
 def _json(value: object) -> str:

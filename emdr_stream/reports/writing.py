@@ -1,5 +1,9 @@
-"""Tables of an export in, bytes out: CSV, JSON Lines or Parquet. Times are ISO 8601 in UTC; the unknown is empty."""
+"""Tables of an export in, bytes out: CSV, JSON Lines or Parquet. Times are ISO 8601 in UTC; the unknown is empty.
 
+Pages are made in a thread, beside the loop.
+"""
+
+import asyncio
 import csv
 import datetime
 import io
@@ -16,6 +20,10 @@ from emdr_stream.store.archive import Archive
 _UNIX_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet would compute a text that begins so: an apostrophe before it keeps it a text."""
+
+
+_GROUP_PAGES: Final = 10
+"""Pages of one row group: smaller groups make larger files."""
 
 
 class Format(StrEnum):
@@ -35,25 +43,61 @@ async def csv_of(archive: Archive, table: Table, wanted: Wanted) -> AsyncIterato
     """RFC 4180 with a head line."""
     yield _csv_text([[column.name for column in table.columns]])
     async for page in table.pages(archive, wanted):
-        yield _csv_text([_csv_value(row[column.name], column.kind) for column in table.columns] for row in page)
+        yield await asyncio.to_thread(_csv_page, table, page)
 
 
 async def jsonl_of(archive: Archive, wanted: Wanted) -> AsyncIterator[bytes]:
     """One object a line, with the name of its table."""
     for table in TABLES.values():
         async for page in table.pages(archive, wanted):
-            yield b"".join(msgspec.json.encode(_json_row(table, row)) + b"\n" for row in page)
+            yield await asyncio.to_thread(_json_page, table, page)
 
 
 async def parquet_of(archive: Archive, table: Table, wanted: Wanted) -> bytes:
-    """One file. Raises ConfigurationError without the extra `export`."""
+    """One file, at once. Raises ConfigurationError without the extra `export`."""
+    return b"".join([piece async for piece in parquet_pieces(archive, table, wanted)])
+
+
+async def parquet_pieces(archive: Archive, table: Table, wanted: Wanted) -> AsyncIterator[bytes]:
+    """One file, as it grows. Raises ConfigurationError without the extra `export`."""
     arrow, parquet = _arrow()
     schema = arrow.schema([(column.name, _arrow_type(arrow, column.kind)) for column in table.columns])
-    buffer = io.BytesIO()
-    with parquet.ParquetWriter(buffer, schema, compression="zstd") as writer:
+    sink = _Sink()
+    with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
+        waiting: list[Any] = []
         async for page in table.pages(archive, wanted):
-            writer.write_table(arrow.Table.from_pylist(_plain(page), schema=schema))
-    return buffer.getvalue()
+            waiting.append(await asyncio.to_thread(_arrow_page, arrow, schema, page))
+            if len(waiting) == _GROUP_PAGES:
+                await asyncio.to_thread(_write_group, arrow, writer, waiting)
+                yield sink.taken()
+        if waiting:
+            await asyncio.to_thread(_write_group, arrow, writer, waiting)
+    yield sink.taken()
+
+
+class _Sink(io.RawIOBase):
+    """What a writer of Parquet takes for a file that only grows; what was written is taken out, piece by piece."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._size
+
+    def write(self, data: Any, /) -> int:
+        piece = bytes(data)
+        self._pieces.append(piece)
+        self._size += len(piece)
+        return len(piece)
+
+    def taken(self) -> bytes:
+        """What came since the last time."""
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
 
 
 def check_parquet() -> None:
@@ -77,8 +121,21 @@ def _arrow_type(arrow: Any, kind: Kind) -> Any:
     return made[kind]() if kind in made else arrow.timestamp("ms", tz="UTC")
 
 
-def _plain(page: Page) -> list[dict[str, Any]]:
-    return [dict(row) for row in page]
+def _arrow_page(arrow: Any, schema: Any, page: Page) -> Any:
+    return arrow.Table.from_pylist([dict(row) for row in page()], schema=schema)
+
+
+def _write_group(arrow: Any, writer: Any, waiting: list[Any]) -> None:
+    writer.write_table(arrow.concat_tables(waiting))
+    waiting.clear()
+
+
+def _csv_page(table: Table, page: Page) -> bytes:
+    return _csv_text([_csv_value(row[column.name], column.kind) for column in table.columns] for row in page())
+
+
+def _json_page(table: Table, page: Page) -> bytes:
+    return b"".join(msgspec.json.encode(_json_row(table, row)) + b"\n" for row in page())
 
 
 def _csv_text(rows: Iterable[list[str]]) -> bytes:

@@ -1,12 +1,13 @@
 """What every REST route is made with: parts of the service in, one value out."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from emdr_stream.broker.base import Broker
 from emdr_stream.endpoints.auth import TokenAuthority
 from emdr_stream.rest.analysis import Analyst
+from emdr_stream.rest.export_desk import ExportDesk
 from emdr_stream.rest.forecasts import Forecasts
 from emdr_stream.rest.idempotency import KeptAnswers
 from emdr_stream.rest.personalizer import Personalizer
@@ -48,3 +49,4 @@ class RestParts:
     settings: ServiceSettings
     clock: Callable[[], float]
     wall_ms: Callable[[], int]
+    exports: ExportDesk = field(default_factory=ExportDesk)

@@ -269,6 +269,10 @@ class Care:
         ts = self.facts.started_ts + at_ms
         self.ledger.notify(InterventionNotice(session_id=self.facts.session_id, ts=ts, **fields))
 
+    def keep_thresholds(self, at_ms: int) -> None:
+        """Record which stand from now on: what the scores led to cannot be understood without them."""
+        self.ledger.keep("control", at_ms, action="thresholds", **msgspec.structs.asdict(self.state.thresholds))
+
     # the life of the session --------------------------------------------------------------------------------------
 
     def hold_grace(self, at_ms: int) -> None:

@@ -100,6 +100,7 @@ class SessionCore:
         )
         action = "resumed" if resumed else "opened"
         ledger.keep("session", at_ms, action=action, source=self.facts.source, models=msgspec.to_builtins(care.models))
+        care.keep_thresholds(at_ms)  # also of one that comes back: its newest change may have died with its worker
         return ledger.taken()
 
     def settle(self, at_ms: int) -> list[Effect]:

@@ -1,14 +1,14 @@
-"""What a session is counted under goes in, changes of the worker's gauges come out; all is taken back at its end."""
+"""What a session is counted under goes in, changes of the worker's gauges come out; all is taken back at its end,
+but for what a person must still see."""
 
 from typing import Final
 
-from emdr_stream.domain import AlertState, SignalStatus
+from emdr_stream.domain import SignalStatus
 from emdr_stream.pipeline.perception import Intake
 from emdr_stream.telemetry.labels import SampleOutcome, Stage
 from emdr_stream.telemetry.metrics import Metrics
+from emdr_stream.telemetry.waiting_alerts import UNSEEN
 from emdr_stream.wire.values import AlertBody
-
-_OPEN_STATES: Final = (AlertState.RAISED, AlertState.ESCALATED)
 
 OUTCOMES: Final = {
     Intake.ACCEPTED: SampleOutcome.ACCEPTED,
@@ -43,13 +43,16 @@ class Gauges:
 
     def see_alert(self, body: AlertBody) -> None:
         before = len(self._unacknowledged)
-        if body.state in _OPEN_STATES:
+        if body.state in UNSEEN:
             self._unacknowledged.add(body.alert_id)
         else:
             self._unacknowledged.discard(body.alert_id)
         self._metrics.alerts_unacknowledged(len(self._unacknowledged) - before)
+        self._metrics.waiting.see(body)
 
-    def clear(self) -> None:
+    def clear(self, *, over: bool) -> None:
+        """The session does no longer live here. `over`: it lives nowhere, and what nobody has seen waits on."""
         self.see_signal(None)
         self._metrics.alerts_unacknowledged(-len(self._unacknowledged))
+        self._metrics.waiting.let_go(self._unacknowledged, over=over)
         self._unacknowledged.clear()

@@ -227,11 +227,11 @@ class Hearing:
 
     def _configure(self, command: ConfigSet, at_ms: int) -> None:
         wish = command.config
-        self._move_thresholds(wish.safety_thresholds if wish else None, command.thresholds)
+        self._move_thresholds(at_ms, wish.safety_thresholds if wish else None, command.thresholds)
         if wish is not None:
             self._care.stimulation.wish(msgspec.structs.replace(wish, safety_thresholds=None), at_ms)
 
-    def _move_thresholds(self, *changes: ThresholdChange | None) -> None:
+    def _move_thresholds(self, at_ms: int, *changes: ThresholdChange | None) -> None:
         """What none of them names stays as it is, whatever it is. Raises ProtocolError(invalid_field)."""
         if not any(changes):
             return
@@ -242,6 +242,7 @@ class Hearing:
             why = "`thresholds.crisis_immediate` must not be below `crisis_pause`"
             raise ProtocolError(ErrorCode.INVALID_FIELD, why, param="thresholds.crisis_immediate")
         self._state.thresholds = self._care.monitor.thresholds = thresholds
+        self._care.keep_thresholds(at_ms)
 
 
 # Functions and no methods of one session: a table of its own would be a circle that the garbage collector has to find.

@@ -273,7 +273,7 @@ class SessionRunner:
             self._timer = None
         if self._record:
             self._record.close()
-        self._gauges.clear()
+        self._gauges.clear(over=self.over and not self.fenced)
 
     def now_ms(self) -> int:
         """Session time."""

@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import CollectorRegistry
 
+from emdr_stream.clock import wall_ms
 from emdr_stream.domain import AlertKind, Role, Severity, SignalStatus
 from emdr_stream.errors import CloseCode, ErrorCode
 from emdr_stream.telemetry.instruments import Histogram, Instruments, Key, Level, Tally
@@ -28,6 +29,7 @@ from emdr_stream.telemetry.labels import (
     StoreLabel,
 )
 from emdr_stream.telemetry.model_metrics import ModelMetrics
+from emdr_stream.telemetry.waiting_alerts import WaitingAlerts
 
 METRICS_CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -56,7 +58,7 @@ _CLOSE_CODES: Final = frozenset(str(int(code)) for code in CloseCode)
 class Metrics:
     """All metrics of one worker; use from the event loop's thread only. A value outside a label's set is a KeyError."""
 
-    def __init__(self, registry: CollectorRegistry, *, version: str) -> None:
+    def __init__(self, registry: CollectorRegistry, *, version: str, wall_ms: Callable[[], int] = wall_ms) -> None:
         self._registry = registry
         # per message: kept cheap -------------------------------------------------------------------------------------
         self._latency = Histogram(
@@ -73,7 +75,9 @@ class Metrics:
         self._alerts = Tally(
             "emdr_alerts", "Alerts raised.", ("kind", "severity"), product(map(str, AlertKind), map(str, Severity))
         )
-        self._unacknowledged = Level("emdr_alerts_unacknowledged", "Alerts that nobody has acknowledged yet.")
+        self._unacknowledged = Level(
+            "emdr_alerts_unacknowledged", "Alerts of live sessions that nobody has acknowledged."
+        )
         self._ack = Histogram("emdr_alert_ack_seconds", "From raising an alert to its acknowledgement.", _ACK)
         self._confirm = Histogram("emdr_pause_confirm_seconds", "From sending a pause to its confirmation.", _CONFIRM)
         self._connections = Level("emdr_ws_connections", "Open WebSockets.", ("role",), Role)
@@ -116,6 +120,7 @@ class Metrics:
         self._build.put(1, version)
         Instruments(registry, (part for part in vars(self).values() if isinstance(part, Tally | Level | Histogram)))
         self.models = ModelMetrics(registry)
+        self.waiting = WaitingAlerts(registry, wall_ms)
         ProcessCollector(registry=registry)
 
     def render(self) -> bytes:

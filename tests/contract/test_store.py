@@ -12,12 +12,15 @@ import msgspec
 import pytest
 
 from emdr_stream.broker.base import AlertEntry
+from emdr_stream.domain import Severity
 from emdr_stream.errors import ConfigurationError, RecordRefused, StoreUnavailable
 from emdr_stream.store.base import Record, RecordKind, SessionPast, Store
 from emdr_stream.store.memory import MemoryRecords, MemoryStore
 from emdr_stream.store.migrate import Migration, migrate, migrations
 from emdr_stream.store.postgres import PostgresStore
+from emdr_stream.store.unacknowledged import unacknowledged
 from emdr_stream.store.writer import RecordWriter, WriterLimits
+from emdr_stream.telemetry.waiting_alerts import Waiting
 from tests.contract.own_database import own_database
 from tests.contract.own_postgres import OwnPostgres, own_postgres
 from tests.contract.waiting import until
@@ -196,6 +199,37 @@ async def test_a_step_that_arrives_late_does_not_reopen_an_alert(store: Store) -
     await store.append_alerts([alert(2, state="resolved")])
     await store.append_alerts([alert(1)])
     assert await store.open_alerts(None) == []
+
+
+@pytest.mark.integration
+async def test_what_nobody_has_acknowledged_is_found_whoever_raised_it(postgres: Postgres) -> None:
+    def told(number: int, severity: str, state: str, session_id: str = "s1", seq: int | None = None) -> AlertEntry:
+        words = 'of a person\0 who says "state"'
+        fields = {"alert_id": f"a{number}", "severity": severity, "state": state, "raised_ts": NOW_MS + number}
+        payload = msgspec.json.encode({**fields, "report": words})
+        return AlertEntry(session_id, "anna", seq or number, 1, NOW_MS + 500, payload)
+
+    store = postgres.make()
+    await store.start()
+    await store.append_alerts(
+        [
+            told(1, "critical", "escalated"),
+            told(2, "high", "raised"),
+            told(3, "medium", "raised"),
+            told(4, "critical", "acknowledged"),
+            told(5, "high", "resolved"),
+            told(6, "high", "raised", "s2"),
+            AlertEntry("s3", "cleo", 1, 1, NOW_MS, b"not for us to read"),
+        ]
+    )
+    assert await store.ask(unacknowledged) == {
+        "a1": Waiting(Severity.CRITICAL, NOW_MS + 1),
+        "a2": Waiting(Severity.HIGH, NOW_MS + 2),
+        "a6": Waiting(Severity.HIGH, NOW_MS + 6),
+    }
+    await store.append_alerts([told(1, "critical", "acknowledged", seq=7), told(6, "high", "resolved", "s2", 8)])
+    assert set(await store.ask(unacknowledged)) == {"a2"}
+    await store.aclose()
 
 
 async def test_the_past_of_a_session_is_what_happened_in_it_oldest_first(store: Store) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -204,6 +205,11 @@ class Worker:
         self.settings = settings
         self.demand = Demand()
         self.port = 0
+
+    def oldest_unacknowledged_s(self) -> float:
+        """As `/metrics` tells it, of any severity."""
+        told = re.findall(r"\nemdr_alerts_oldest_unacknowledged_seconds.* (.*)", self.metrics.render().decode())
+        return max(map(float, told))
 
     def build(self, sockets: SocketSettings) -> None:
         around = Surroundings(

@@ -138,13 +138,14 @@ async def test_a_console_that_comes_late_is_told_the_sessions_past(worker: Worke
         await until(lambda: len(worker.stored.alerts) > 0)
         past = await console.ask("history", session_id="s1")
         assert (past["type"], past["complete"]) == ("history", True)
-        assert [(e["kind"], e["fields"].get("value")) for e in past["events"]] == [("rating", 7.0)]
+        told = [(e["kind"], e["fields"].get("action", e["fields"].get("value"))) for e in past["events"]]
+        assert told == [("control", "thresholds"), ("rating", 7.0)]
         assert [a["alert_id"] for a in past["alerts"]] == [raised["alert_id"]]
         curve = past["curve"]
         assert len(curve["ts"]) == len(curve["risk"]) == len(curve["valence"]) >= 1
         assert curve["signal"][0] == "ok"
         bare = await console.ask("history", session_id="s1", curve_s=0)
-        assert (bare["curve"]["ts"], len(bare["events"])) == ([], 1)
+        assert (bare["curve"]["ts"], len(bare["events"])) == ([], 2)
 
 
 async def test_a_past_that_cannot_be_read_is_told_as_incomplete(worker: Worker) -> None:
@@ -365,7 +366,9 @@ async def test_an_alert_of_a_session_that_is_over_can_still_be_acknowledged(tmp_
             client.say(Bye())
             await console.next("alert", state="escalated")
             await until(lambda: worker.registry.get("s1") is None)
+            assert worker.oldest_unacknowledged_s() > 0
             assert (await console.ask("ack", alert_id="s1.a1", note="called"))["type"] == "done"
+            assert worker.oldest_unacknowledged_s() == 0
             told = await console.next("alert", state="acknowledged")
             assert (told["by"], told["note"]) == ("dr.noor", "called")
             await console.next("alert", state="resolved")

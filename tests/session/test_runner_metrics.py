@@ -67,6 +67,47 @@ def test_alerts_wait_until_somebody_acknowledges_them() -> None:
     assert value(world, "emdr_alerts_unacknowledged") == 0
 
 
+def oldest(world: World, severity: str = "high") -> float:
+    return value(world, "emdr_alerts_oldest_unacknowledged_seconds", severity=severity)
+
+
+def test_the_oldest_alert_waits_from_its_raising_until_somebody_acknowledges_it() -> None:
+    world, runner = running()
+    assert (oldest(world), oldest(world, "critical")) == (0, 0)
+    runner.take(Stop(), world.now)
+    runner.take(Applied(control_epoch=1, stopped_ts=1.0), world.now)
+    world.pass_s(12)
+    assert (oldest(world), oldest(world, "critical")) == (12, 0)
+    runner.acknowledge("s1.a1", "therapist-1", None)
+    world.pass_s(1)
+    assert oldest(world) == 0
+
+
+def test_an_alert_waits_on_when_its_session_has_ended_and_was_forgotten() -> None:
+    # A client pressed stop, lost the connection and never came back: with the session's end, 62 s later, the gauge
+    # that the operator's rule read went to 0, before the rule's two minutes were over. Nobody was ever called.
+    world, runner = running()
+    assert runner.socket is not None
+    runner.take(Stop(), world.now)
+    runner.detach(runner.socket)
+    world.pass_s(61)
+    assert runner.over and not runner.waits_for_acknowledgement
+    runner.stop()
+    assert value(world, "emdr_alerts_unacknowledged") == 0
+    world.pass_s(59)
+    assert oldest(world) == pytest.approx(120, abs=0.1)
+    world.metrics.waiting.acknowledged("s1.a1")
+    assert oldest(world) == 0
+
+
+def test_an_alert_of_a_session_that_another_worker_took_is_that_workers() -> None:
+    world, runner = running()
+    runner.take(Stop(), world.now)
+    world.pass_s(5)
+    runner.fence()
+    assert oldest(world) == 0
+
+
 def test_a_confirmed_pause_is_measured() -> None:
     world, runner = running()
     runner.take(Stop(), world.now)

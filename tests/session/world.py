@@ -53,7 +53,7 @@ class World:
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._asked: list[tuple[int, Scored]] = []
-        self.metrics = Metrics(CollectorRegistry(), version="test")
+        self.metrics = Metrics(CollectorRegistry(), version="test", wall_ms=self.wall_ms)
         self.demand = Demand()
         self.forgotten: set[str] = set()
         quick = BaselineSettings(duration_s=2.0)
@@ -67,7 +67,7 @@ class World:
             metrics=self.metrics,
             demand=self.demand,
             clock=lambda: self.now,
-            wall_ms=lambda: STARTED_TS + round((self.now - 100.0) * 1_000),
+            wall_ms=self.wall_ms,
             call_later=self.call_later,
         )
 
@@ -98,6 +98,9 @@ class World:
         self._asked.append((ticket, asker))
 
     # time ---------------------------------------------------------------------------------------------------------
+
+    def wall_ms(self) -> int:
+        return STARTED_TS + round((self.now - 100.0) * 1_000)
 
     def call_later(self, delay_s: float, work: Callable[[], None]) -> asyncio.TimerHandle:
         timer = Timer(work)

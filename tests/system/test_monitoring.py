@@ -160,3 +160,38 @@ async def test_a_store_that_hangs_fires_its_rule_for_real_and_the_rule_clears_wh
             assert server.value('emdr_store_up{store="redis"}') == 1
             assert "EmdrServiceDown" not in server.firing()
         assert await within(lambda: "EmdrStoreAway" not in server.firing())
+
+
+@pytest.mark.timeout(180)
+async def test_an_alert_that_nobody_acknowledges_calls_the_operator_after_its_session_and_a_restart_too(
+    repository: Path, tmp_path: Path
+) -> None:
+    # The real rule, with less patience. It read a gauge that went to 0 with the session.
+    rule = (repository / "deploy" / "alerts.yml").read_text()
+    hasty = rule.replace('{severity="high"}) > 90', '{severity="high"}) > 5').replace("for: 10s", "for: 1s")
+    assert hasty.count("> 5") == 1 and hasty.count("for: 1s\n") == 1
+    (tmp_path / "alerts.yml").write_text(hasty)
+    (tmp_path / "prometheus.yml").write_text((repository / "deploy" / "prometheus.yml").read_text())
+    (tmp_path / "server").mkdir()
+    oldest = 'max(emdr_alerts_oldest_unacknowledged_seconds{severity="high"})'
+    with service() as own:
+        async with stream(own, "left-alone") as client:
+            await client.send("stop")
+            await client.wait_for("control.pause")
+            await client.send("bye")
+            await client.wait_for("ended")
+        own.terminate()
+        assert own.wait() == 0
+        own.start()
+        with prometheus(own, tmp_path / "alerts.yml", tmp_path / "server") as server:
+
+            async def within(condition: Callable[[], bool]) -> bool:
+                return await asyncio.to_thread(eventually, condition, 60)
+
+            assert await within(lambda: "EmdrAlertsUnacknowledged" in server.firing())
+            assert (server.value(oldest) or 0.0) > 5
+            async with watch(own, "left-alone", sub="therapist") as console:
+                alert = await console.wait_for("alert")
+                await console.send("ack", id="ack", alert_id=alert["alert_id"])
+                await console.wait_for(of_type("done", re="ack"))
+            assert await within(lambda: server.value(oldest) == 0 and "EmdrAlertsUnacknowledged" not in server.firing())

@@ -1,6 +1,5 @@
 """A request for records of a client in, files out, as a stream: exports in four forms, and a session's report."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Final
 
@@ -11,7 +10,7 @@ from emdr_stream.reports.fhir import bundle_parts
 from emdr_stream.reports.page import CSP, html_of
 from emdr_stream.reports.session_report import report_of
 from emdr_stream.reports.tables import TABLES, Wanted
-from emdr_stream.reports.writing import Format, check_parquet, csv_of, jsonl_of, parquet_of
+from emdr_stream.reports.writing import Format, check_parquet, csv_of, jsonl_of, parquet_pieces
 from emdr_stream.rest.operation import NDJSON, THERAPIST_AND_SERVICE, Asked, Call, Lines, NoQuery, Operation
 from emdr_stream.rest.problems import ProblemCode, refuse
 from emdr_stream.wire.values import Name
@@ -57,8 +56,10 @@ async def export(call: Call[ExportRequest, NoQuery]) -> Lines:
         except ConfigurationError:
             raise refuse("this service was installed without parquet (extra `export`): ask for csv", "format") from None
     wanted = Wanted(user, body.since, parts.wall_ms() if body.until is None else body.until)
+    parts.exports.check()
     # A store that is away is a problem now, and a broken stream later.
     missing = await parts.archive.unsummed(user, wanted.since_ms, wanted.until_ms, _MOST_NAMED)
+    pieces = parts.exports.pieces(_pieces(call, wanted))
     deed = {"action": call.operation, "by": call.principal.sub, "role": call.principal.role.value}
     parts.registry.audit({**deed, "format": body.format.value}, user=user)
     name = body.table if body.format in (Format.CSV, Format.PARQUET) else "records"
@@ -68,7 +69,7 @@ async def export(call: Call[ExportRequest, NoQuery]) -> Lines:
     }
     if missing:
         headers["sessions-missing"] = ", ".join(f"{session.session_id};{session.why.value}" for session in missing)
-    return Lines(_pieces(call, wanted), headers)
+    return Lines(pieces, headers)
 
 
 def _pieces(call: Call[ExportRequest, NoQuery], wanted: Wanted) -> AsyncIterator[bytes]:
@@ -79,11 +80,7 @@ def _pieces(call: Call[ExportRequest, NoQuery], wanted: Wanted) -> AsyncIterator
         return jsonl_of(archive, wanted)
     if body.format is Format.FHIR:
         return bundle_parts(archive, wanted, call.parts.wall_ms())
-    return _parquet(call, wanted)
-
-
-async def _parquet(call: Call[ExportRequest, NoQuery], wanted: Wanted) -> AsyncIterator[bytes]:
-    yield await parquet_of(call.parts.archive, TABLES[call.body.table], wanted)
+    return parquet_pieces(archive, TABLES[body.table], wanted)
 
 
 async def report(call: Call[Any, NoQuery]) -> Lines:
@@ -92,10 +89,11 @@ async def report(call: Call[Any, NoQuery]) -> Lines:
     figures = await parts.archive.session(session_id)
     if figures is None or not call.principal.may_see(figures.user):
         raise call.refused_session(session_id)
-    found = await report_of(parts.archive, session_id, parts.wall_ms())
-    if found is None:
-        raise call.refused_session(session_id)
-    page = await asyncio.to_thread(html_of, found)
+    with parts.exports.place():
+        found = await report_of(parts.archive, session_id, parts.wall_ms())
+        if found is None:
+            raise call.refused_session(session_id)
+        page = await parts.exports.in_turn(lambda: html_of(found))
     headers = {
         "content-type": f"{HTML}; charset=utf-8",
         "content-security-policy": CSP,
@@ -122,7 +120,7 @@ OPERATIONS: Final = (
         answers_with="The file, in the form that was asked for. One that breaks off before its end is not whole. The "
         "header `Sessions-Missing` names sessions that are not in it yet: `id;why`, which is `running`, `due` or "
         "`unreadable`.",
-        problems=frozenset({ProblemCode.NOT_FOUND}),
+        problems=frozenset({ProblemCode.NOT_FOUND, ProblemCode.BUSY}),
     ),
     Operation(
         name="analytics.report",
@@ -132,6 +130,7 @@ OPERATIONS: Final = (
         roles=THERAPIST_AND_SERVICE,
         handle=report,
         media=(HTML,),
+        problems=frozenset({ProblemCode.BUSY}),
         answers_with="A page without scripts, which fetches nothing.",
     ),
 )

@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import sys
+import threading
 from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +18,12 @@ from emdr_stream.analytics.figures import Outcome
 from emdr_stream.domain import AlertKind
 from emdr_stream.errors import ConfigurationError
 from emdr_stream.progress.measures import Measure
+from emdr_stream.reports import fhir, writing
 from emdr_stream.reports.fhir import bundle_parts
 from emdr_stream.reports.fhir_codes import CODES, SYSTEM
-from emdr_stream.reports.tables import TABLES, Kind, Wanted
-from emdr_stream.reports.writing import check_parquet, csv_of, jsonl_of, parquet_of, time_text
+from emdr_stream.reports.tables import PAGE_ROWS, TABLES, Kind, Page, Row, Wanted
+from emdr_stream.reports.writing import check_parquet, csv_of, jsonl_of, parquet_of, parquet_pieces, time_text
+from emdr_stream.store.archive import Archive
 from emdr_stream.store.archive_memory import MemoryArchive
 from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.store.memory import MemoryRecords, MemoryStore
@@ -105,6 +109,65 @@ async def test_parquet_has_types_and_the_same_rows(archive: MemoryArchive) -> No
     assert found.column("valence").to_pylist() == expected
     empty = await parquet_of(archive, TABLES["outcomes"], Wanted("nobody", 0, NOW_MS))
     assert parquet.read_table(io.BytesIO(empty)).num_rows == 0
+
+
+class Watched(MemoryArchive):
+    """Notes how many rows it is asked for at a time."""
+
+    def __init__(self, records: MemoryRecords) -> None:
+        super().__init__(records)
+        self.asked: set[int] = set()
+
+    async def seconds(self, session_id: str, after_ms: int, most: int) -> list[tuple[int, dict[str, Any]]]:
+        self.asked.add(most)
+        return await super().seconds(session_id, after_ms, most)
+
+
+async def test_no_export_holds_the_loop_for_more_than_a_small_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Five thousand rows at a time, encoded on the loop, held up every live session of the worker for 0.2 to 0.4 s.
+    records = MemoryRecords()
+    archive = Watched(records)
+    await MemoryStore(records).write(session("s0", "anna", DAY0, seconds=1_200))
+    await archive.refresh(100, 0.0)
+    table, threads, of_series = TABLES["seconds"], set(), fhir.of_series
+
+    async def pages(archive: Archive, wanted: Wanted) -> AsyncIterator[Page]:
+        async for page in table.pages(archive, wanted):
+
+            def made(page: Page = page) -> Sequence[Row]:
+                threads.add(threading.get_ident())
+                return page()
+
+            yield made
+
+    def series(*given: Any) -> Any:
+        threads.add(threading.get_ident())
+        return of_series(*given)
+
+    watched = replace(table, pages=pages)
+    monkeypatch.setattr(fhir, "of_series", series)
+    monkeypatch.setattr(writing, "TABLES", {"seconds": watched})
+    for parts in (csv_of(archive, watched, WANTED), jsonl_of(archive, WANTED), bundle_parts(archive, WANTED, NOW_MS)):
+        threads.clear()
+        assert await written(parts)
+        assert threads and threading.get_ident() not in threads
+    assert archive.asked == {PAGE_ROWS} and PAGE_ROWS <= 500
+    pytest.importorskip("pyarrow.parquet", reason="the extra `export` is not installed")
+    threads.clear()
+    assert await parquet_of(archive, watched, WANTED)
+    assert threads and threading.get_ident() not in threads
+
+
+async def test_parquet_comes_in_pieces_with_large_groups_of_rows() -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `export` is not installed")
+    records = MemoryRecords()
+    archive = MemoryArchive(records)
+    await MemoryStore(records).write(session("s0", "anna", DAY0, seconds=7_000))
+    await archive.refresh(100, 0.0)
+    pieces = [piece async for piece in parquet_pieces(archive, TABLES["seconds"], WANTED)]
+    assert len(pieces) == 2 and all(pieces)
+    file = parquet.ParquetFile(io.BytesIO(b"".join(pieces)))
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [5_000, 2_000]
 
 
 def test_without_the_extra_parquet_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

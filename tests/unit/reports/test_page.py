@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from emdr_stream.reports.page import CSP, html_of
+from emdr_stream.reports.plots import WIDTH
 from emdr_stream.reports.session_report import report_of
 from emdr_stream.store.archive_memory import MemoryArchive
 from emdr_stream.store.base import Record, RecordKind
@@ -75,6 +76,55 @@ async def test_it_tells_the_sessions_figures_ratings_pauses_and_alerts(page: str
     for words in ("2026-03-02 00:00:00 UTC", "SUD, first and last||8, 1|", "acknowledged after", "12.5 s", "resolved"):
         assert words in told, words
     assert "stop by the client" in told and "no medical device" in told
+
+
+async def page_with(*thresholds: tuple[int, dict[str, float]]) -> str:
+    """The report of a session in whose records these thresholds stand, each after so many seconds."""
+    records = MemoryRecords()
+    rows = session("s1", "anna", DAY0)
+    for at_s, told in thresholds:
+        fields = {"action": "thresholds", "crisis_pause": 0.7, "crisis_immediate": 0.8, **told}
+        rows.append(Record(RecordKind.CONTROL, "s1", "anna", 1, DAY0 + at_s * 1_000, fields))
+    await MemoryStore(records).write(rows)
+    report = await report_of(MemoryArchive(records), "s1", DAY0 + 1_000_000)
+    assert report is not None
+    return html_of(report)
+
+
+def levels_in(page: str) -> list[tuple[str, float, float]]:
+    """Of each line: its name, and from where to where it goes, as shares of the curve's width."""
+    plot = ElementTree.fromstring(re.findall(r"<svg.*?</svg>", page, re.DOTALL)[2])
+    lines = [line for line in plot.findall("line") if line.attrib["class"] == "level"]
+
+    def share(line: ElementTree.Element, end: str) -> float:
+        return round((float(line.attrib[end]) - 46) / (WIDTH - 46 - 10), 2)
+
+    return [(line.findtext("title", ""), share(line, "x1"), share(line, "x2")) for line in lines]
+
+
+async def test_the_thresholds_are_drawn_as_they_stood(page: str) -> None:
+    # The defaults were drawn, whatever the service or a therapist had set.
+    drawn = await page_with((0, {"risk": 0.3}), (0, {"risk": 0.3}), (30, {"risk": 0.4}), (90, {"risk": 0.4}))
+    assert levels_in(drawn) == [
+        ("risk: advice (0.3)", 0.0, 0.25),
+        ("risk: advice (0.4)", 0.25, 1.0),
+        ("crisis: pause (0.7)", 0.0, 1.0),
+    ]
+    assert drawn.count(">risk: advice (0.4)</text>") == 1 and ">risk: advice (0.3)</text>" not in drawn
+    told = re.sub(r"<[^>]+>", "|", drawn)
+    assert "|0:00||0.3||0.7||0.8|" in told and "|0:30||0.4||0.7||0.8|" in told and "not known|" not in told
+
+
+async def test_thresholds_that_the_records_do_not_tell_are_not_drawn_and_said_to_be_unknown(page: str) -> None:
+    assert levels_in(page) == []
+    assert "Not known: the records of this session do not tell which ones stood" in page
+    assert levels_in(await page_with((0, {"risk": "high"}))) == []  # type: ignore[dict-item]
+    late = await page_with((60, {"risk": 0.5}))
+    assert levels_in(late) == [("risk: advice (0.5)", 0.5, 1.0), ("crisis: pause (0.7)", 0.5, 1.0)]
+    behind = levels_in(await page_with((0, {"risk": 0.5}), (200, {"risk": 0.4})))
+    assert behind == [("risk: advice (0.5)", 0, 1), ("risk: advice (0.4)", 1, 1), ("crisis: pause (0.7)", 0, 1)]
+    told = re.sub(r"<[^>]+>", "|", late)
+    assert "|0:00||not known||not known||not known|" in told and "|1:00||0.5||0.7||0.8|" in told
 
 
 async def test_a_session_that_is_not_there_has_no_report() -> None:

@@ -54,7 +54,7 @@ class World:
             ServerSettings(), StoreSettings(Path()), TokenSettings(KEY), rest=RestSettings(rate_hz=rate_hz)
         )
         nothing = cast("Any", None)
-        parts = RestParts(
+        self.parts = RestParts(
             registry=cast("Any", self.notebook),
             broker=nothing,
             records=records,
@@ -69,7 +69,7 @@ class World:
             clock=lambda: self.now,
             wall_ms=lambda: 0,
         )
-        self.client = TestClient(rest_app(parts, operations))
+        self.client = TestClient(rest_app(self.parts, operations))
 
     def token(self, role: Role = Role.THERAPIST, sub: str = "t-1", clients: tuple[str, ...] = ("u-1",)) -> str:
         return self.authority.issue(role, sub, now=NOW, lifetime_s=3_600, clients=clients)

@@ -5,6 +5,7 @@ import pytest
 
 from emdr_stream.domain import Phase, Source, Thresholds
 from emdr_stream.errors import ProtocolError
+from emdr_stream.session.effects import Keep
 from emdr_stream.session.facts import merged, open_facts
 from emdr_stream.settings import ControlSettings, SessionSettings
 from emdr_stream.wire.stream import (
@@ -261,6 +262,28 @@ def test_a_therapist_sets_the_stimulus_whatever_thresholds_stand() -> None:
     mended = ConfigSet(session_id="s1", thresholds=ThresholdChange(crisis_pause=0.3))
     live.took(live.core.command(mended, "dr", live.now))
     assert live.core.care.monitor.thresholds == Thresholds(crisis_pause=0.3, crisis_immediate=0.3)
+
+
+def kept_thresholds(live: Live) -> list[tuple[int, float, float]]:
+    kept = [effect.fields for effect in live.effects if isinstance(effect, Keep) and effect.kind == "control"]
+    return [(f["at_ms"], f["risk"], f["crisis_pause"]) for f in kept if f["action"] == "thresholds"]
+
+
+def test_the_records_hold_the_thresholds_from_the_opening_on_and_each_change_of_them() -> None:
+    # A report drew the defaults, whatever stood.
+    live = Live(facts=facts_of(thresholds=Thresholds(risk=0.3)))
+    assert kept_thresholds(live) == [(0, 0.3, 0.7)]
+    live.settle()
+    live.took(live.core.command(ConfigSet(session_id="s1", config=SessionConfig(speed=0.5)), "dr", live.now))
+    lower = SessionConfig(safety_thresholds=ThresholdChange(crisis_pause=0.5))
+    live.took(live.core.command(ConfigSet(session_id="s1", config=lower), "dr", live.now))
+    assert kept_thresholds(live)[1:] == [(live.now, 0.3, 0.5)]
+    refused = ConfigSet(session_id="s1", thresholds=ThresholdChange(crisis_immediate=0.2))
+    with pytest.raises(ProtocolError):
+        live.core.command(refused, "dr", live.now)
+    live.disconnect()
+    live.reconnect(epoch=2)
+    assert kept_thresholds(live)[2:] == [(live.now, 0.3, 0.5)]
 
 
 def hello_with(**wish: float) -> Hello:

@@ -24,6 +24,7 @@ DESIGNED = [
     "emdr_signal_state",
     "emdr_alerts_total",
     "emdr_alerts_unacknowledged",
+    "emdr_alerts_oldest_unacknowledged_seconds",
     "emdr_alert_ack_seconds",
     "emdr_pause_confirm_seconds",
     "emdr_ws_connections",
