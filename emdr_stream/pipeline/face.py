@@ -32,6 +32,11 @@ _CLOSED: Final = 0.5
 _OPEN: Final = 0.3
 """... this as open again. PERCLOS asks for 80 % closed; the blink score of a face model saturates well before."""
 _OPEN_TAU_S: Final = 10.0
+"""How soon the level of open eyes follows eyes that have become narrower."""
+_CLOSED_TAU_S: Final = 300.0
+"""The same while the eyes count as closed: beyond every window that the models look at. Closed eyes of real faces score
+0.55 to 0.75, and a level that followed them as soon would have them open again within seconds. It follows at all
+because glasses or another place of the camera may raise what open eyes score for good."""
 _LONGEST_BLINK_MS: Final = 500.0
 """A longer closure is no blink (blinks last 100 to 400 ms: Schiffman 2001)."""
 _BLINK_WINDOW_MS: Final = 30_000.0
@@ -172,7 +177,8 @@ class _Eyes:
         if self._open != self._open:
             self._open = min(closure, 0.5)
         # Narrow eyes score higher than wide ones: down to what this person shows at once, up slowly.
-        drift = 1.0 if closure < self._open else 1.0 - exp(-gap_s / _OPEN_TAU_S)
+        tau_s = _CLOSED_TAU_S if self.closed_now else _OPEN_TAU_S
+        drift = 1.0 if closure < self._open else 1.0 - exp(-gap_s / tau_s)
         self._open += drift * (min(closure, 0.6) - self._open)
         part = (closure - self._open) / (1.0 - self._open)
         was_closed = self._closed_ms is not None
