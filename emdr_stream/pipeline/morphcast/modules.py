@@ -58,7 +58,7 @@ def read_detector(fusion: Fusion, detail: Detail, at_ms: float, counters: Morphc
         seen = smoothed or 1 if status == "TRACK_OK" else smoothed
     elif seen and smoothed is not None and smoothed > seen:
         seen = smoothed
-    fusion.put_faces(seen, at_ms)
+    fusion.track(seen, at_ms)
     return True
 
 
@@ -136,11 +136,9 @@ def read_wish(fusion: Fusion, detail: Detail, at_ms: float, counters: MorphcastC
 
 
 def read_no_face(fusion: Fusion, detail: Detail, at_ms: float, counters: MorphcastCounters) -> bool:
-    """Only its rise says anything: the alarm's window of seconds is too slow for its end to prove a face."""
-    if not alarm_flag(detail, counters):
-        return False
-    fusion.put_faces(0, at_ms)
-    return True
+    """The alarm's window of seconds is too slow for its end to prove a face."""
+    raised = alarm_flag(detail, counters)
+    return raised is not None and fusion.put_absence(at_ms, raised=raised)
 
 
 def read_more_faces(fusion: Fusion, detail: Detail, at_ms: float, counters: MorphcastCounters) -> bool:
@@ -187,10 +185,7 @@ def read_aggregate(fusion: Fusion, detail: Detail, at_ms: float, counters: Morph
 def _read_total_faces(fusion: Fusion, average: object, at_ms: float, counters: MorphcastCounters) -> bool:
     """The average count of faces; it never speaks against the detector's rectangles."""
     faces = _face_count(average, counters)
-    if faces is None or fusion.faces_known(at_ms):
-        return False
-    fusion.put_faces(faces, at_ms)
-    return True
+    return faces is not None and fusion.put_total(faces, at_ms)
 
 
 def read_emotion_data(fusion: Fusion, detail: Detail, at_ms: float, counters: MorphcastCounters) -> bool:
