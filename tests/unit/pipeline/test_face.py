@@ -119,6 +119,18 @@ def test_eyes_that_stay_closed_in_pictures_that_are_blurred_now_and_then_stay_cl
     assert value(seen, "eye_closure") > 0.9
 
 
+@pytest.mark.parametrize("gone", [lost(), lost(FaceProblem.TURNED_AWAY, faces=1)], ids=["hidden", "turned away"])
+def test_eyes_that_are_closed_when_the_face_comes_back_are_closed(gone: FaceView) -> None:
+    # Hands before the face, or a head that sinks, for more than a second: the closed eyes behind them were taken for
+    # what this person's open ones look like.
+    camera = Camera()
+    camera.stay(view(), 12)
+    camera.stay(gone, 1.5)
+    seen = camera.stay(view(0.65), 10)
+    assert value(seen, "eye_closure") > 0.9
+    assert value(seen, "attention") < 0.1
+
+
 def test_open_eyes_that_score_higher_for_good_are_found_to_be_open_in_the_end() -> None:
     camera = Camera()
     camera.stay(view(), 12)
