@@ -165,13 +165,14 @@ class FaceSignals:
 class _Eyes:
     """Blinks and closed eyes of one person. Closures are scores, 0 open to 1 closed."""
 
-    __slots__ = ("_blinks", "_closed_ms", "closed_now", "open", "share_closed")
+    __slots__ = ("_blinks", "_closed_ms", "_seen_s", "closed_now", "open", "share_closed")
 
     def __init__(self, opened: float = MISSING) -> None:
         """`opened`: what this person's open eyes score, as far as that is known."""
         self.open = opened
         self._closed_ms: float | None = None
         self._blinks: deque[float] = deque(maxlen=128)
+        self._seen_s = 0.0
         self.closed_now = 0.0
         self.share_closed = MISSING
 
@@ -186,16 +187,23 @@ class _Eyes:
         was_closed = self._closed_ms is not None
         closed = part > (_OPEN if was_closed else _CLOSED)
         self.closed_now = 1.0 if closed else 0.0
-        if self.share_closed != self.share_closed:
-            self.share_closed = self.closed_now
-        else:
-            self.share_closed += (1.0 - exp(-gap_s / _EYES_TAU_S)) * (self.closed_now - self.share_closed)
+        self._share(gap_s)
         if closed and not was_closed:
             self._closed_ms = ts_ms
         elif was_closed and not closed:
             if ts_ms - (self._closed_ms or 0.0) <= _LONGEST_BLINK_MS:
                 self._blinks.append(ts_ms)
             self._closed_ms = None
+
+    def _share(self, gap_s: float) -> None:
+        """The mean of what was seen, until that fills the window: a blink at the first look is no closed eye."""
+        if self.share_closed != self.share_closed:
+            self.share_closed = self.closed_now
+            return
+        self._seen_s += gap_s
+        if self._seen_s > 0.0:
+            weight = max(gap_s / self._seen_s, 1.0 - exp(-gap_s / _EYES_TAU_S))
+            self.share_closed += weight * (self.closed_now - self.share_closed)
 
     def lose(self) -> None:
         """The face is out of sight: a closure that began is not known to end."""

@@ -131,6 +131,17 @@ def test_eyes_that_are_closed_when_the_face_comes_back_are_closed(gone: FaceView
     assert value(seen, "attention") < 0.1
 
 
+@pytest.mark.parametrize("before", [0.0, 12.0], ids=["at the start", "when the face comes back"])
+def test_a_blink_at_the_first_look_is_no_closed_eye(before: float) -> None:
+    # The mean began with the first look, and took a minute to forget it: a third of the calm minute was closed eyes.
+    camera = Camera()
+    if before:
+        camera.stay(view(), before)
+        camera.stay(lost(FaceProblem.TURNED_AWAY, faces=1), 1.5)
+    camera.stay(view(0.9), 0.15)
+    assert value(camera.stay(view(), 2), "eye_closure") < 0.1
+
+
 def test_open_eyes_that_score_higher_for_good_are_found_to_be_open_in_the_end() -> None:
     camera = Camera()
     camera.stay(view(), 12)
