@@ -203,15 +203,20 @@ def read_emotion_data(fusion: Fusion, detail: Detail, at_ms: float, counters: Mo
 def read_snapshot(fusion: Fusion, detail: Detail, at_ms: float, counters: MorphcastCounters) -> bool:
     """A snapshot once a second, every key in [0, 1]: arousal and valence x become 2x - 1; `confidence` is the quality.
 
+    Without any confidence it is no sight of the client: what stands in it is what its maker put there for want of one.
+
     Its joy, sadness, anger and fear are intensities of their own that leave surprise and disgust unsaid: they are no
     distribution, and the emotions stay missing unless the snapshot names those two as well. Stress, engagement and
     positivity are not attention or any other signal of ours.
     """
     output = output_of(detail)
+    confidence = number(output.get("confidence"), 0.0, 1.0, counters)
+    if confidence == 0.0:
+        output = {}
     for which, key in ((VALENCE, "valence"), (AROUSAL, "arousal")):
         fusion.put_dimension(which, 2.0 * number(output.get(key), 0.0, 1.0, counters) - 1.0, at_ms)
     fusion.put_emotions(*emotion_vector(output, counters, neutral_is_rest=True), at_ms)
-    fusion.put_confidence(number(output.get("confidence"), 0.0, 1.0, counters), at_ms)
+    fusion.put_confidence(confidence, at_ms)
     return True
 
 

@@ -130,6 +130,14 @@ def test_each_tick_of_the_aggregator_counts_anew(adapter: MorphcastAdapter) -> N
         assert bool(values(observation)) is (faces > 0)
 
 
+def test_a_snapshot_without_any_confidence_is_no_sight_of_the_client(adapter: MorphcastAdapter) -> None:
+    # Its zeros were a valence and an arousal of -1, and whoever had left the chair was still seen.
+    nobody = dict.fromkeys(("stress", "engagement", "positivity", "arousal", "valence", "joy", "confidence"), 0.0)
+    seen(adapter, 0, ("EMOTION_SNAPSHOT", nobody | {"arousal": 0.6, "valence": 0.4, "confidence": 0.9}))
+    observation = seen(adapter, 1_000, ("EMOTION_SNAPSHOT", nobody))
+    assert values(observation) == {} and not observation.usable
+
+
 def test_emotion_data_is_taken_as_an_event(adapter: MorphcastAdapter) -> None:
     six = {"joy": 0.1, "sadness": 0.2, "anger": 0.1, "fear": 0.1, "surprise": 0.0, "disgust": 0.0}
     detail = {"emotions": six, "dimensions": {"valence": -0.5, "arousal": 0.5}}
