@@ -15,6 +15,7 @@ import msgspec
 
 from emdr_stream.endpoints.camera_traffic import Camera, CameraTraffic
 from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
+from emdr_stream.pipeline.decode import check_time
 from emdr_stream.session.runner import SessionRunner
 from emdr_stream.telemetry.labels import FrameOutcome
 from emdr_stream.telemetry.metrics import Metrics
@@ -104,6 +105,7 @@ class CameraDesk:
         try:
             if frame.id is None:
                 raise ProtocolError(ErrorCode.INVALID_FIELD, "`id` is needed: its answer names it", param="id")
+            check_time(frame.ts)
             self._inspect(frame.image)
         except ProtocolError as problem:
             self._metrics.frame(FrameOutcome.REJECTED)

@@ -23,7 +23,7 @@ shadow for a face now and then, for a frame or two: each would begin the count t
 
 _FORGOTTEN_MS: Final = 1_000.0
 """After so long without a usable look, what was measured over time begins anew; for a blurred picture or two it does
-not."""
+not. What this person's open eyes score is no such measure: eyes that closed out of sight would pass for open ones."""
 
 _EYES_TAU_S: Final = 20.0
 """PERCLOS is a share of time; the simulator's person, from whom the models learnt, is averaged over such a window."""
@@ -32,6 +32,11 @@ _CLOSED: Final = 0.5
 _OPEN: Final = 0.3
 """... this as open again. PERCLOS asks for 80 % closed; the blink score of a face model saturates well before."""
 _OPEN_TAU_S: Final = 10.0
+"""How soon the level of open eyes follows eyes that have become narrower."""
+_CLOSED_TAU_S: Final = 300.0
+"""The same while the eyes count as closed: beyond every window that the models look at. Closed eyes of real faces score
+0.55 to 0.75, and a level that followed them as soon would have them open again within seconds. It follows at all
+because glasses or another place of the camera may raise what open eyes score for good."""
 _LONGEST_BLINK_MS: Final = 500.0
 """A longer closure is no blink (blinks last 100 to 400 ms: Schiffman 2001)."""
 _BLINK_WINDOW_MS: Final = 30_000.0
@@ -78,6 +83,7 @@ class FaceSignals:
         """Since when a face that was lost is seen again."""
         self._interval_ms = 0.0
         self._seen_ms = 0.0
+        self._eyes = _Eyes()
         self._restart(0.0)
 
     def is_older(self, ts_ms: float) -> bool:
@@ -109,7 +115,7 @@ class FaceSignals:
     def _restart(self, ts_ms: float) -> None:
         """What takes time to see is seen from now on: nobody blinks, or is calm, while nobody is there."""
         self._since_ms = self._seen_ms = ts_ms
-        self._eyes = _Eyes()
+        self._eyes = _Eyes(self._eyes.open)
         self._motion = _Motion()
         self._attention = MISSING
 
@@ -159,35 +165,45 @@ class FaceSignals:
 class _Eyes:
     """Blinks and closed eyes of one person. Closures are scores, 0 open to 1 closed."""
 
-    __slots__ = ("_blinks", "_closed_ms", "_open", "closed_now", "share_closed")
+    __slots__ = ("_blinks", "_closed_ms", "_seen_s", "closed_now", "open", "share_closed")
 
-    def __init__(self) -> None:
-        self._open = MISSING
+    def __init__(self, opened: float = MISSING) -> None:
+        """`opened`: what this person's open eyes score, as far as that is known."""
+        self.open = opened
         self._closed_ms: float | None = None
         self._blinks: deque[float] = deque(maxlen=128)
+        self._seen_s = 0.0
         self.closed_now = 0.0
         self.share_closed = MISSING
 
     def see(self, closure: float, ts_ms: float, gap_s: float) -> None:
-        if self._open != self._open:
-            self._open = min(closure, 0.5)
+        if self.open != self.open:
+            self.open = min(closure, 0.5)
         # Narrow eyes score higher than wide ones: down to what this person shows at once, up slowly.
-        drift = 1.0 if closure < self._open else 1.0 - exp(-gap_s / _OPEN_TAU_S)
-        self._open += drift * (min(closure, 0.6) - self._open)
-        part = (closure - self._open) / (1.0 - self._open)
+        tau_s = _CLOSED_TAU_S if self.closed_now else _OPEN_TAU_S
+        drift = 1.0 if closure < self.open else 1.0 - exp(-gap_s / tau_s)
+        self.open += drift * (min(closure, 0.6) - self.open)
+        part = (closure - self.open) / (1.0 - self.open)
         was_closed = self._closed_ms is not None
         closed = part > (_OPEN if was_closed else _CLOSED)
         self.closed_now = 1.0 if closed else 0.0
-        if self.share_closed != self.share_closed:
-            self.share_closed = self.closed_now
-        else:
-            self.share_closed += (1.0 - exp(-gap_s / _EYES_TAU_S)) * (self.closed_now - self.share_closed)
+        self._share(gap_s)
         if closed and not was_closed:
             self._closed_ms = ts_ms
         elif was_closed and not closed:
             if ts_ms - (self._closed_ms or 0.0) <= _LONGEST_BLINK_MS:
                 self._blinks.append(ts_ms)
             self._closed_ms = None
+
+    def _share(self, gap_s: float) -> None:
+        """The mean of what was seen, until that fills the window: a blink at the first look is no closed eye."""
+        if self.share_closed != self.share_closed:
+            self.share_closed = self.closed_now
+            return
+        self._seen_s += gap_s
+        if self._seen_s > 0.0:
+            weight = max(gap_s / self._seen_s, 1.0 - exp(-gap_s / _EYES_TAU_S))
+            self.share_closed += weight * (self.closed_now - self.share_closed)
 
     def lose(self) -> None:
         """The face is out of sight: a closure that began is not known to end."""

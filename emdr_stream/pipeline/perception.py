@@ -128,7 +128,7 @@ class Perception:
         moments.add(tick, values, weight, clock)
         if shows_face:
             self.sight.see(observation, sample_ms, self._quality(observation))
-        if calm and shows_face and not self.baseline.ready and self.baseline.take(values, weight):
+        if calm and shows_face and not self.baseline.ready and self._take_own(observation, weight):
             self._keep_baseline()
         return Intake.ACCEPTED
 
@@ -181,6 +181,12 @@ class Perception:
             recent=self._recent.to_bytes(_RECENT_BYTES, "little"),
             memory=self.memory.state,
         )
+
+    def _take_own(self, observation: Observation, weight: float) -> bool:
+        """Whether this reading completed the baseline. Of two faces nobody knows whose is read: what is another
+        person's would stay in the measure for the whole session."""
+        faces = observation.faces
+        return (faces is None or faces <= 1) and self.baseline.take(observation.values, weight)
 
     def _keep_baseline(self) -> None:
         self._moments.keep_behind(0, baseline_part(self.baseline.mean, self.baseline.deviation))

@@ -42,9 +42,9 @@ class BrowserFaces:
         faces = min(MOST_FACES, (found is not None) if message.faces is None else message.faces)
         if faces > 1:
             return FaceView(faces=MOST_FACES, quality=0.0, problem=FaceProblem.MANY_FACES)
-        if found is None or faces == 0:
+        if faces == 0:
             return FaceView(faces=0, quality=0.0, problem=FaceProblem.NO_FACE)
-        if message.quality <= 0:
+        if found is None or message.quality <= 0:
             return FaceView(faces=1, quality=0.0, problem=FaceProblem.UNREADABLE)
         pose, trust = message.pose, _WITHOUT_POSE
         if pose is not None:

@@ -95,9 +95,7 @@ class FakeFacePool:
             return refusal
 
     def _strike(self, frame: Frame) -> None:
-        seat = self._seats.get(frame.seat)
-        if seat is not None:
-            seat.strike()
+        self._book.add(frame.key, asyncio.get_running_loop().time())
 
 
 class FakeSlot:

@@ -32,6 +32,8 @@ class Frame:
     joined_s: Seconds
     reader: ModelRef | None = None
     """The version that reads the expression."""
+    key: str = ""
+    """Of its session, which may have left its seat before the frame is done."""
     started_s: Seconds | None = None
     """When the worker came to it, as far as can be seen from here."""
     abandoned: bool = False

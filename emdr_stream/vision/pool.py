@@ -140,6 +140,4 @@ class FacePool:
         self._seats.pop(seat.number, None)
 
     def _strike(self, frame: Frame) -> None:
-        seat = self._seats.get(frame.seat)
-        if seat is not None:
-            seat.strike()
+        self._book.add(frame.key, asyncio.get_running_loop().time())

@@ -73,10 +73,6 @@ class FaceSeat:
         """Workers that pictures of this session have cost of late."""
         return self._book.count(self._key, self._loop.time())
 
-    def strike(self) -> None:
-        """A worker was lost over a picture of this seat."""
-        self._book.add(self._key, self._loop.time())
-
     @property
     def busy(self) -> bool:
         """Whether a picture is on its way."""
@@ -138,7 +134,8 @@ class FaceSeat:
                 self._frame = None
                 done(outcome)
 
-        frame = Frame(self._room.next_number(), self.number, ts_ms, image, finish, self._loop.time(), reader)
+        number, now = self._room.next_number(), self._loop.time()
+        frame = Frame(number, self.number, ts_ms, image, finish, now, reader, self._key)
         return frame
 
     def _refusal(self) -> ProtocolError | None:

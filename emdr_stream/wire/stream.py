@@ -97,9 +97,9 @@ class Frame(Incoming, tag="frame", kw_only=True, frozen=True):
 class Landmarks(Incoming, tag="landmarks", kw_only=True, frozen=True):
     """Face scores that MediaPipe's FaceLandmarker computed in the browser: no pixel leaves it.
 
-    `blendshapes`: its 52 scores in its own order, `_neutral` first; absent where no face was found. `faces`: how many
-    it found, where it was asked for more than one. `quality`: how far the browser trusts the picture; 0 is no sight of
-    the client. Without a `pose` the scores are trusted less.
+    `blendshapes`: its 52 scores in its own order, `_neutral` first; absent where no face was found, and beside `faces`
+    where one was found and not read. `faces`: how many it found, where it was asked for more than one. `quality`: how
+    far the browser trusts the picture; 0 is no sight of the client. Without a `pose` the scores are trusted less.
     """
 
     ts: float

@@ -195,6 +195,18 @@ async def test_a_closed_seat_hears_nothing_and_the_others_do(world: World) -> No
     assert world.pool.statistics().seats == 2, "the one that stays, and the first of all"
 
 
+async def test_a_worker_that_is_lost_counts_against_a_session_that_has_left_its_seat(world: World) -> None:
+    # Who left at once and came back could cost the others one worker after another, and was never told to stop.
+    seat = world.pool.open("leaves")
+    world.freeze()
+    seat.submit(world.picture, 0.0, lambda outcome: None)
+    seat.close()
+    world.kill()
+    async with asyncio.timeout(WAIT_S):
+        while world.pool.open("leaves").strikes == 0:  # noqa: ASYNC110 - a strike sets no event
+            await asyncio.sleep(0.01)
+
+
 async def test_two_pictures_of_a_seat_at_once_are_the_callers_fault(world: World) -> None:
     seat, outcomes = world.pool.open("a"), Outcomes()
     seat.submit(world.picture, 0.0, outcomes.of("first"))

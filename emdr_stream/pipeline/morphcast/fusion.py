@@ -31,6 +31,7 @@ class Fusion:
     """
 
     __slots__ = (
+        "_absent",
         "_back_ms",
         "_confidence",
         "_confidence_ms",
@@ -46,11 +47,13 @@ class Fusion:
         "_pose",
         "_pose_ms",
         "_pose_quality",
+        "_tracked_ms",
     )
 
     def __init__(self) -> None:
         self._faces: int | None = None
-        self._faces_ms = self._crowd_ms = self._back_ms = self._confidence_ms = -inf
+        self._absent = False
+        self._faces_ms = self._tracked_ms = self._crowd_ms = self._back_ms = self._confidence_ms = -inf
         self._confidence = 1.0
         self._forget()
 
@@ -98,8 +101,33 @@ class Fusion:
         )
         return Observation(ts_ms, values, present, faces, quality)
 
-    def put_faces(self, faces: int | None, at_ms: float) -> None:
-        """A count of faces; None: the detector has no reading. Losing the face forgets all that was read of it."""
+    def track(self, faces: int | None, at_ms: float) -> None:
+        """What the detector counts; None: it has no reading."""
+        if at_ms >= self._tracked_ms:
+            self._tracked_ms = -inf if faces is None else at_ms
+        self._put_faces(faces, at_ms)
+
+    def put_total(self, faces: int, at_ms: float) -> bool:
+        """A count that lags behind the detector's, and never speaks against one that is fresh; whether it counts."""
+        if self._tracks(at_ms):
+            return False
+        self._put_faces(faces, at_ms)
+        return True
+
+    def put_absence(self, at_ms: float, *, raised: bool) -> bool:
+        """The no-face alarm; whether it counts. That it stays up for seconds does not speak against a detector that
+        sees the face again."""
+        rises, self._absent = raised and not self._absent, raised
+        if not raised or (not rises and self._tracks(at_ms)):
+            return False
+        self._put_faces(0, at_ms)
+        return True
+
+    def _tracks(self, at_ms: float) -> bool:
+        return self._tracked_ms >= at_ms - FIELD_AGE_MS
+
+    def _put_faces(self, faces: int | None, at_ms: float) -> None:
+        """Losing the face forgets all that was read of it."""
         if at_ms < self._faces_ms:
             return
         if faces == 0:
@@ -107,10 +135,6 @@ class Fusion:
         elif self._faces == 0:
             self._back_ms = at_ms
         self._faces, self._faces_ms = faces, at_ms
-
-    def faces_known(self, at_ms: float) -> bool:
-        """Whether a count of faces is still fresh at `at_ms`."""
-        return self._faces is not None and self._faces_ms >= at_ms - FIELD_AGE_MS
 
     def put_crowd(self, at_ms: float, *, raised: bool) -> None:
         """The more-faces alarm, kept apart from the detector, which counts to 1 unless the page asked for more."""

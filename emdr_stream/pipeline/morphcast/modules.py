@@ -58,7 +58,7 @@ def read_detector(fusion: Fusion, detail: Detail, at_ms: float, counters: Morphc
         seen = smoothed or 1 if status == "TRACK_OK" else smoothed
     elif seen and smoothed is not None and smoothed > seen:
         seen = smoothed
-    fusion.put_faces(seen, at_ms)
+    fusion.track(seen, at_ms)
     return True
 
 
@@ -136,11 +136,9 @@ def read_wish(fusion: Fusion, detail: Detail, at_ms: float, counters: MorphcastC
 
 
 def read_no_face(fusion: Fusion, detail: Detail, at_ms: float, counters: MorphcastCounters) -> bool:
-    """Only its rise says anything: the alarm's window of seconds is too slow for its end to prove a face."""
-    if not alarm_flag(detail, counters):
-        return False
-    fusion.put_faces(0, at_ms)
-    return True
+    """The alarm's window of seconds is too slow for its end to prove a face."""
+    raised = alarm_flag(detail, counters)
+    return raised is not None and fusion.put_absence(at_ms, raised=raised)
 
 
 def read_more_faces(fusion: Fusion, detail: Detail, at_ms: float, counters: MorphcastCounters) -> bool:
@@ -187,10 +185,7 @@ def read_aggregate(fusion: Fusion, detail: Detail, at_ms: float, counters: Morph
 def _read_total_faces(fusion: Fusion, average: object, at_ms: float, counters: MorphcastCounters) -> bool:
     """The average count of faces; it never speaks against the detector's rectangles."""
     faces = _face_count(average, counters)
-    if faces is None or fusion.faces_known(at_ms):
-        return False
-    fusion.put_faces(faces, at_ms)
-    return True
+    return faces is not None and fusion.put_total(faces, at_ms)
 
 
 def read_emotion_data(fusion: Fusion, detail: Detail, at_ms: float, counters: MorphcastCounters) -> bool:
@@ -208,15 +203,20 @@ def read_emotion_data(fusion: Fusion, detail: Detail, at_ms: float, counters: Mo
 def read_snapshot(fusion: Fusion, detail: Detail, at_ms: float, counters: MorphcastCounters) -> bool:
     """A snapshot once a second, every key in [0, 1]: arousal and valence x become 2x - 1; `confidence` is the quality.
 
+    Without any confidence it is no sight of the client: what stands in it is what its maker put there for want of one.
+
     Its joy, sadness, anger and fear are intensities of their own that leave surprise and disgust unsaid: they are no
     distribution, and the emotions stay missing unless the snapshot names those two as well. Stress, engagement and
     positivity are not attention or any other signal of ours.
     """
     output = output_of(detail)
+    confidence = number(output.get("confidence"), 0.0, 1.0, counters)
+    if confidence == 0.0:
+        output = {}
     for which, key in ((VALENCE, "valence"), (AROUSAL, "arousal")):
         fusion.put_dimension(which, 2.0 * number(output.get(key), 0.0, 1.0, counters) - 1.0, at_ms)
     fusion.put_emotions(*emotion_vector(output, counters, neutral_is_rest=True), at_ms)
-    fusion.put_confidence(number(output.get("confidence"), 0.0, 1.0, counters), at_ms)
+    fusion.put_confidence(confidence, at_ms)
     return True
 
 

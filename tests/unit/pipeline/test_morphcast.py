@@ -126,6 +126,21 @@ def test_the_end_of_a_no_face_alarm_proves_no_face(adapter: MorphcastAdapter) ->
     assert seen(adapter, 41, attention(0.7)).face_present is False
 
 
+def test_a_no_face_alarm_that_stays_up_does_not_hide_a_face_that_is_back(adapter: MorphcastAdapter) -> None:
+    # Its window is of ten seconds: it is still up, event after event, when the face has been back for two.
+    alarm = ("CY_ALARM_NO_FACE_RESULT", {"output": {"noFace": True}})
+    seen(adapter, 0, detector(LOST), alarm)
+    for at_ms in range(100, 2_000, 100):
+        observation = seen(adapter, at_ms, detector(TRACKED), attention(0.7), alarm)
+        assert (observation.face_present, values(observation)) == (True, {"attention": 0.7})
+
+
+def test_a_no_face_alarm_that_stays_up_counts_where_no_detector_speaks(adapter: MorphcastAdapter) -> None:
+    alarm = ("CY_ALARM_NO_FACE_RESULT", {"output": {"noFace": True}})
+    for at_ms in range(0, 4_000, 1_000):
+        assert seen(adapter, at_ms, attention(0.7), alarm).face_present is False
+
+
 def test_a_more_faces_alarm_outlasts_a_detector_that_counts_to_one(adapter: MorphcastAdapter) -> None:
     assert seen(adapter, 0, ("CY_ALARM_MORE_FACES", {"output": {"moreFaces": True}})).faces == 2
     assert seen(adapter, 40, detector(TRACKED)).faces == 2

@@ -120,6 +120,24 @@ def test_the_aggregator_does_not_speak_against_the_detector(adapter: MorphcastAd
     assert seen(adapter, 40, tick).face_present is False
 
 
+def test_each_tick_of_the_aggregator_counts_anew(adapter: MorphcastAdapter) -> None:
+    # A tick's own count passed for the detector's and hid the next tick's, a second later: a lost face was seen for a
+    # second more, and one that was back for a second less.
+    for at_ms, faces in enumerate((1, 0, 0, 1, 2)):
+        tick = ("CY_DATA_AGGREGATOR", {"totalFaces": {"avg": faces, "samples": 12}, "attention": {"avg": 0.7}})
+        observation = seen(adapter, at_ms * 1_000, tick)
+        assert (observation.faces, observation.face_present) == (faces, faces > 0)
+        assert bool(values(observation)) is (faces > 0)
+
+
+def test_a_snapshot_without_any_confidence_is_no_sight_of_the_client(adapter: MorphcastAdapter) -> None:
+    # Its zeros were a valence and an arousal of -1, and whoever had left the chair was still seen.
+    nobody = dict.fromkeys(("stress", "engagement", "positivity", "arousal", "valence", "joy", "confidence"), 0.0)
+    seen(adapter, 0, ("EMOTION_SNAPSHOT", nobody | {"arousal": 0.6, "valence": 0.4, "confidence": 0.9}))
+    observation = seen(adapter, 1_000, ("EMOTION_SNAPSHOT", nobody))
+    assert values(observation) == {} and not observation.usable
+
+
 def test_emotion_data_is_taken_as_an_event(adapter: MorphcastAdapter) -> None:
     six = {"joy": 0.1, "sadness": 0.2, "anger": 0.1, "fear": 0.1, "surprise": 0.0, "disgust": 0.0}
     detail = {"emotions": six, "dimensions": {"valence": -0.5, "arousal": 0.5}}

@@ -132,6 +132,15 @@ def test_only_calm_time_counts_for_the_baseline() -> None:
     assert Perception(SETTINGS).baseline_of(0) is None and perception.baseline_of(0) == pytest.approx(0.9)
 
 
+def test_what_was_read_while_two_faces_were_seen_is_not_the_persons_own() -> None:
+    # MorphCast goes on reading one of them. It was taken for the client's calm minute, for good, until the pause came.
+    perception = Perception(SETTINGS)
+    for ms in range(0, 12_000, 100):
+        two = ms % 1_000 < 500
+        perception.observe(observed(ms, 0.9 if two else 0.1, faces=2 if two else 1), ms, True)
+    assert perception.baseline.ready and perception.baseline_of(0) == pytest.approx(0.1)
+
+
 def test_one_sample_stands_for_half_a_second_at_most() -> None:
     """A gap is missing time, not a long look at its last sample."""
     perception = Perception(SETTINGS)

@@ -40,6 +40,12 @@ def test_no_scores_or_no_faces_are_nobody(faces: BrowserFaces) -> None:
         assert (view.faces, view.problem, view.expression) == (0, FaceProblem.NO_FACE, None)
 
 
+def test_a_face_without_its_scores_is_there_and_cannot_be_read(faces: BrowserFaces) -> None:
+    # It was told as a lost face, and the looks of the next quarter of a second did not count.
+    view = faces.read(Landmarks(ts=1.0, faces=1, quality=0.0))
+    assert (view.faces, view.problem, view.expression) == (1, FaceProblem.UNREADABLE, None)
+
+
 def test_more_than_one_face_is_nobodys_reading(faces: BrowserFaces) -> None:
     view = faces.read(Landmarks(ts=1.0, faces=3, blendshapes=STILL))
     assert (view.faces, view.problem, view.expression) == (2, FaceProblem.MANY_FACES, None)
