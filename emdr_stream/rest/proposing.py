@@ -14,6 +14,7 @@ from emdr_stream.personalization.setting import Setting, setting_of
 from emdr_stream.rest.operation import Call
 from emdr_stream.rest.personalizer import History, applied_in, setting_from
 from emdr_stream.rest.problems import Problem, ProblemCode
+from emdr_stream.session.facts import merged
 from emdr_stream.store.client_history import newest_levels
 from emdr_stream.store.decisions import ACCEPTED, REJECTED, KeptDecision
 from emdr_stream.wire.values import SessionConfig, SessionSummary
@@ -44,8 +45,14 @@ async def standing(call: Call[Any, Any], summary: SessionSummary) -> Standing:
     return Standing(summary, history, await _situation(call, summary, history))
 
 
+def coming_config(summary: SessionSummary) -> SessionConfig:
+    """What the next set begins with: what is in force, and what a therapist set while the session was not running. A
+    proposal that knew the first alone would take back a gentler wish that waits for the resume."""
+    return summary.config if summary.pending is UNSET else merged(summary.config, summary.pending)
+
+
 async def _situation(call: Call[Any, Any], summary: SessionSummary, history: History) -> Situation:
-    present = setting_of(summary.config)
+    present = setting_of(coming_config(summary))
     done = [each for each in history.sets if each.session == summary.session_id]
     last = done[-1] if done else None
     return Situation(

@@ -248,3 +248,23 @@ async def test_an_erased_client_leaves_no_proposal(served: Service) -> None:
     assert gone.status == 200, gone
     answer = await posted(served, "erased", "reject", decision_id=proposal["decision_id"])
     assert (answer.status, answer.json["code"]) == (404, "not_found")
+
+
+async def test_what_a_therapist_set_during_a_pause_is_what_proposals_begin_with(served: Service) -> None:
+    # They began with what was in force: "slower" then took back the much slower wish that waited for the resume.
+    async with calm_session(served, "waiting") as (client, session_id):
+        await client.send("stop")
+        await client.wait_for("control.pause")
+        before = (await posted(served, "waiting", "optimize", session_id=session_id)).json
+        wish = {"speed": 0.4, "duration": 12.0}
+        assert (await posted(served, "waiting", "adapt", session_id=session_id, config=wish)).status == 200
+        late = await posted(served, "waiting", "accept", decision_id=before["decision_id"])
+        assert (late.status, late.json["code"]) == (409, "conflict")
+        for _ in range(6):
+            proposal = (await posted(served, "waiting", "optimize", session_id=session_id)).json
+            assert proposal["config"]["speed"] <= 0.4 and proposal["config"]["duration"] <= 12.0
+            accepted = await posted(served, "waiting", "accept", decision_id=proposal["decision_id"])
+            assert accepted.status == 200, accepted
+        await client.send("resume_request")
+        adapted = await client.wait_for("pattern.adapt")
+        assert adapted["config"]["speed"] <= 0.4 and adapted["config"]["duration"] <= 12.0

@@ -13,7 +13,7 @@ from emdr_stream.personalization.profile import Profile
 from emdr_stream.personalization.setting import Setting, config_of
 from emdr_stream.rest.operation import THERAPIST_AND_SERVICE, Asked, Call, NoQuery, Operation, Told
 from emdr_stream.rest.problems import Problem, ProblemCode, not_found
-from emdr_stream.rest.proposing import Standing, change_of, check_it_holds, kept, standing
+from emdr_stream.rest.proposing import Standing, change_of, check_it_holds, coming_config, kept, standing
 from emdr_stream.rest.reach import live_session, order
 from emdr_stream.store.decisions import (
     ACCEPTED,
@@ -165,7 +165,7 @@ async def optimize(call: Call[SessionQuestion, NoQuery]) -> Proposed:
         arm=proposal.arm,
         words=IN_WORDS[proposal.arm],
         changes=proposal.changes,
-        config=config_of(proposal.setting, summary.config, None if effect is None else effect.chance),
+        config=config_of(proposal.setting, coming_config(summary), None if effect is None else effect.chance),
         reference=proposal.reference,
         propensity=proposal.propensity,
         reasons=proposal.reasons,
@@ -183,8 +183,8 @@ async def accept(call: Call[AnswerRequest, NoQuery]) -> Answered:
     summary = await live_session(call, decision.session_id)
     now = await standing(call, summary)
     check_it_holds(decision, now, call.parts.wall_ms())
-    wanted = config_of(convert(decision.proposal["setting"], Setting), summary.config, None)
-    change = change_of(wanted, summary.config)
+    coming = coming_config(summary)
+    change = change_of(config_of(convert(decision.proposal["setting"], Setting), coming, None), coming)
     if change != SessionConfig():
         await order(call, ConfigSet(session_id=decision.session_id, config=change))
     await _keep_answer(call, decision, ACCEPTED)
