@@ -268,3 +268,20 @@ async def test_what_a_therapist_set_during_a_pause_is_what_proposals_begin_with(
         await client.send("resume_request")
         adapted = await client.wait_for("pattern.adapt")
         assert adapted["config"]["speed"] <= 0.4 and adapted["config"]["duration"] <= 12.0
+
+
+async def test_a_proposal_is_not_applied_in_a_phase_whose_ranges_it_leaves(served: Service) -> None:
+    # The hard mask held when it was drawn, in reprocessing; closure has short, slow sets.
+    async with calm_session(served, "phases") as (client, session_id):
+        await posted(served, "phases", "lock", user="phases", parts=["length", "path", "sound"])
+        faster = slower = await free(served, "phases", session_id, changes=True)
+        while faster["config"]["speed"] <= 1.0:
+            faster = await free(served, "phases", session_id, changes=True)
+        while slower["config"]["speed"] >= 1.0:
+            slower = await free(served, "phases", session_id, changes=True)
+        await client.send("phase", phase="closure")
+        await asyncio.sleep(0.2)
+        answer = await posted(served, "phases", "accept", decision_id=faster["decision_id"])
+        assert (answer.status, answer.json["code"]) == (409, "conflict"), answer
+        assert "phase" in answer.json["detail"]
+        assert (await posted(served, "phases", "accept", decision_id=slower["decision_id"])).status == 200
