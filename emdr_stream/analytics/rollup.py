@@ -146,8 +146,9 @@ ADDED: Final = (
 
 
 def _first_and_last(events: Sequence[tuple[str, int, Fields]], scale: str) -> tuple[float | None, float | None]:
+    """One rating alone is the last and not the first: nothing can be said of a change."""
     given = [float(fields["value"]) for kind, _, fields in events if kind == "rating" and fields.get("scale") == scale]
-    return (given[0], given[-1]) if given else (None, None)
+    return (given[0] if len(given) > 1 else None), (given[-1] if given else None)
 
 
 def _present(rows: Sequence[Fields], name: str) -> list[float]:

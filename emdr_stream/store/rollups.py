@@ -57,8 +57,8 @@ select told.session_id, told.user_id, told.updated_at,
     least(told.first_seen, first_second) as began, greatest(told.first_seen, last_second) as ended,
     seconds, seen, scored, calm, processing, hyperarousal, hypoarousal, drowsy, cautious, alarmed, paused,
     risk_mean, risk_max, crisis_max, valence_mean, arousal_mean, attention_mean,
-    sud[1] as sud_first, sud[array_upper(sud, 1)] as sud_last,
-    voc[1] as voc_first, voc[array_upper(voc, 1)] as voc_last,
+    case when array_upper(sud, 1) > 1 then sud[1] end as sud_first, sud[array_upper(sud, 1)] as sud_last,
+    case when array_upper(voc, 1) > 1 then voc[1] end as voc_first, voc[array_upper(voc, 1)] as voc_last,
     sets, pauses, client_stops, '{{}}' as kinds
 from told, seen, rated, controlled, moved
 """  # noqa: S608 - words of our own
