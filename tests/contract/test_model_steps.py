@@ -282,6 +282,26 @@ async def test_the_model_of_pictures_has_a_share_and_is_promoted_and_withdrawn_a
     assert code == 2 and "is not fit for use" in err and "checksum" in err
 
 
+async def test_a_share_ends_whatever_its_file_is_like_and_only_for_the_version_that_is_named(
+    models: Models, folder: Path
+) -> None:
+    # A version whose file was damaged could not be withdrawn: the step that ends its share checked the file first.
+    for version in ("1", "2", "3"):
+        write_graph(folder, "effectiveness", version)
+    (folder / "current.json").write_text(json.dumps({NAME: "1", "effectiveness": "1"}))
+    assert (await models("share", "effectiveness", "2", "10%"))[0] == 0
+    shared = (folder / "trials.json").read_bytes()
+    code, _, err = await models("share", "effectiveness", "3", "off")
+    assert code == 2 and "effectiveness 3 has no share of the sessions: 2 has one" in err
+    assert (folder / "trials.json").read_bytes() == shared
+    (folder / "effectiveness" / "2" / "model.onnx").write_bytes(b"damaged")
+    assert (await models("share", "effectiveness", "2", "off"))[0] == 0
+    assert json.loads((folder / "trials.json").read_text()) == {}
+    assert (await models("share", "effectiveness", "2", "off"))[0] == 0
+    code, _, err = await models("share", "effectiveness", "9", "off")
+    assert code == 2 and "no version 9 of effectiveness" in err
+
+
 @pytest.mark.parametrize("share", ["0%", "100%", "ten", "-5%", "1.5"])
 async def test_a_share_that_is_none_is_refused(models: Models, share: str) -> None:
     code, _, err = await models("share", "effectiveness", "2", f"{share}")
