@@ -97,10 +97,17 @@ def former_version(history: list[Step], name: str, current: str | None) -> str |
                 stack.append(step.former)
             stack.append(step.version)
         elif step.action == "rollback" and step.version in stack:
-            del stack[stack.index(step.version) + 1 :]
+            stack = [version for version in _up_to(stack, step.version) if version != step.former]
     if current in stack:
-        del stack[stack.index(current) :]
+        stack = _up_to(stack, current)
+        while stack and stack[-1] == current:
+            stack.pop()
     return stack[-1] if stack else None
+
+
+def _up_to(stack: list[str], version: str) -> list[str]:
+    """Up to where it stands last: a version that was promoted again has been in use twice."""
+    return stack[: len(stack) - stack[::-1].index(version)]
 
 
 def whose_decision(history: list[Step], name: str, version: str) -> str:
