@@ -120,6 +120,16 @@ def check_it_holds(decision: KeptDecision, now: Standing, now_ms: int) -> None:
         raise Problem(ProblemCode.CONFLICT, f"locked since it was proposed: {', '.join(sorted(moved))}")
 
 
+def check_unmoved(before: SessionSummary, now: SessionSummary) -> None:
+    """Raises Problem(conflict) when the session is no longer as it was when a proposal was found to hold."""
+    if _state_of(before) != _state_of(now):
+        raise Problem(ProblemCode.CONFLICT, "the session has changed this moment: look again")
+
+
+def _state_of(summary: SessionSummary) -> tuple[object, ...]:
+    return summary.status, summary.set_started_ts, summary.phase, setting_of(coming_config(summary))
+
+
 def _moved(present: Setting, proposed: Setting) -> frozenset[Part]:
     changes = {
         Part.SPEED: present.speed != proposed.speed,

@@ -285,3 +285,26 @@ async def test_a_proposal_is_not_applied_in_a_phase_whose_ranges_it_leaves(serve
         assert (answer.status, answer.json["code"]) == (409, "conflict"), answer
         assert "phase" in answer.json["detail"]
         assert (await posted(served, "phases", "accept", decision_id=slower["decision_id"])).status == 200
+
+
+async def at_once(served: Service, user: str, proposal: dict[str, Any], paths: list[str]) -> list[Answer]:
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(posted(served, user, path, decision_id=proposal["decision_id"])) for path in paths]
+    return [task.result() for task in asked]
+
+
+async def test_of_answers_at_the_same_time_one_counts_and_the_others_do_nothing(served: Service) -> None:
+    # Each of four clicks changed the session; and who was told that it had been rejected meanwhile had changed it too.
+    async with calm_session(served, "at-once") as (client, session_id):
+        proposal = await free(served, "at-once", session_id, changes=True)
+        answers = await at_once(served, "at-once", proposal, ["accept"] * 4)
+        assert [answer.status for answer in answers] == [200] * 4, answers
+        assert sum(answer.json["applied"] is not None for answer in answers) == 1
+        for _ in range(3):
+            proposal = await free(served, "at-once", session_id, changes=True)
+            before = len(client.of("pattern.adapt"))
+            accepted, rejected = await at_once(served, "at-once", proposal, ["accept", "reject"])
+            assert sorted([accepted.status, rejected.status]) == [200, 409]
+            await asyncio.sleep(0.3)
+            assert len(client.of("pattern.adapt")) - before == (accepted.status == 200)
+        assert len(client.of("pattern.adapt")) <= 4
