@@ -119,6 +119,19 @@ def test_the_recording_itself_is_never_overwritten(recorded: Path, capsys: pytes
     assert recorded.read_bytes() == before
 
 
+def test_two_recordings_of_one_name_are_not_written_over_each_other(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Of a.../s-1.jsonl and b.../s-1.jsonl the second one's lines were left, and the command said that all was well.
+    other = tmp_path / "other" / recorded.name
+    other.parent.mkdir()
+    other.write_bytes(recorded.read_bytes())
+    assert main(["replay", str(recorded), str(other), "--out", str(tmp_path / "out")]) == 2
+    assert f"would be of {recorded} and of {other}" in capsys.readouterr().err
+    assert not (tmp_path / "out" / recorded.name).exists()
+    assert main(["replay", str(recorded), str(recorded), "--out", str(tmp_path / "out")]) == 0
+
+
 def test_a_recording_is_verified_without_a_model(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(recorded), "--verify", "--models", "nowhere"]) == 0
     assert capsys.readouterr().out == ""
