@@ -48,8 +48,12 @@ with told as (
     from (select id, ts, fields->>'scale' as scale, (fields->>'value')::float8 as value
         from ratings where session_id = $1) as given
 ), controlled as (
-    select count(*)::int as pauses, count(*) filter (where fields->>'reason' = 'client_stop')::int as client_stops
-    from control_events where session_id = $1 and fields->>'action' = 'pause'
+    select count(distinct resumes)::int as pauses,
+        count(distinct resumes) filter (where reason = 'client_stop')::int as client_stops
+    from (select fields->>'action' as action, fields->>'reason' as reason,
+            count(*) filter (where fields->>'action' = 'resume') over (order by ts, id) as resumes
+        from control_events where session_id = $1) as told
+    where action = 'pause'
 ), moved as (
     select count(*)::int as sets from sets where session_id = $1 and fields->>'action' = 'start'
 )

@@ -91,6 +91,25 @@ async def test_a_session_with_one_rating_is_no_change_of_nothing(place: Place) -
     assert (alone.sud_first, alone.sud_last, alone.sud_gain, alone.voc_last) == (None, 8.0, None, None)
 
 
+def control(at_s: float, **fields: object) -> Record:
+    return Record(RecordKind.CONTROL, "s1", "anna", 1, DAY0 + int(1_000 * at_s), fields)
+
+
+STRICTER = [
+    *(control(at_s, action="pause", reason=reason) for at_s, reason in ((10, "signal_lost"), (12, "client_stop"))),
+    *(control(14, action="applied", control_epoch=2), control(15, action="pause", reason="crisis")),
+    *(control(20, action="resume", by="t-1"), control(20, action="pause", reason="therapist")),
+]
+
+
+async def test_a_pause_that_is_made_stricter_is_one_pause(place: Place) -> None:
+    # Each told cause counted: a stop by the client that a crisis followed was two pauses, and one in the totals.
+    await place.write([record for record in session("s1", "anna", DAY0) if record.kind is not RecordKind.CONTROL])
+    await place.write(STRICTER)
+    told = await place.archive.session("s1")
+    assert told is not None and (told.pauses, told.client_stops) == (2, 1)
+
+
 async def test_a_session_counts_once_it_is_summed_up_and_what_is_kept_is_what_is_there(place: Place) -> None:
     for number in range(4):
         await place.write(session(f"s{number}", "anna", DAY0 + number * DAY_MS, seed=number + 1))
@@ -296,4 +315,24 @@ async def test_sums_from_before_lose_a_first_rating_that_was_the_only_one(stores
         for figures in await archive.sessions("anna", None, 10):
             assert figures == await archive.session(figures.session_id)
         assert (await archive.sums(ALL)).sud_gain == 7.0
+        await store.aclose()
+
+
+@pytest.mark.integration
+async def test_sums_from_before_lose_what_a_pause_counted_more_than_once(stores: RunningStores) -> None:
+    (step,) = [step for step in migrations() if step.name == "0010_pauses_once"]
+    async with own_database(stores.database_url) as url:
+        store = PostgresStore(url, timeout_s=10.0)
+        await store.start()
+        archive, others = PostgresArchive(store), session("s2", "anna", DAY0 + DAY_MS)
+        await store.write([r for r in session("s1", "anna", DAY0) if r.kind is not RecordKind.CONTROL] + STRICTER)
+        await store.write(others + session("s3", "anna", DAY0 + 2 * DAY_MS))
+        assert await archive.refresh(10, quiet_s=0.0) == 3
+        connection = await asyncpg.connect(url)
+        await connection.execute("update session_rollups set pauses = 4, client_stops = 1 where session_id = 's1'")
+        await connection.execute(step.sql)
+        await connection.close()
+        for figures in await archive.sessions("anna", None, 10):
+            assert figures == await archive.session(figures.session_id)
+        assert (await archive.sums(ALL)).pauses == 6
         await store.aclose()
