@@ -113,6 +113,18 @@ async def test_a_safety_model_is_promoted_by_a_person_and_the_audit_log_holds_wh
     assert await asyncio.to_thread(main, ["audit", "verify"]) == 0
 
 
+async def test_a_folder_that_cannot_be_written_leaves_no_promotion_in_the_audit_log(
+    models: Models, url: str, folder: Path
+) -> None:
+    # The log was told first: of a read-only folder it held a signed promotion that never came about.
+    assert (await models("shadow", NAME, "3"))[0] == 0
+    (folder / ".current.json.new").mkdir()
+    code, _, err = await models("promote", NAME, "2", *SIGNED)
+    assert code == 2 and "cannot be changed" in err
+    assert [entry["action"] for entry in await audited(url)] == ["model.shadow"]
+    assert current_versions(folder) == {NAME: "1"}
+
+
 async def test_without_a_signature_nothing_is_promoted(models: Models, url: str, folder: Path) -> None:
     code, out, _ = await models("promote", NAME, "2")
     assert (code, current_versions(folder)) == (1, {NAME: "1"})
