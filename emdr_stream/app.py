@@ -275,7 +275,7 @@ class Service:
             archive=self.archive,
             answers=PostgresAnswers(self.store),
             analyst=Analyst(self.models, settings.session, time.monotonic),
-            forecasts=Forecasts(settings.model_dir or default_models_dir()),
+            forecasts=Forecasts(settings.model_dir or default_models_dir(), self.models),
             personalizer=self._personalizer,
             authority=self.authority,
             metrics=self.metrics,

@@ -137,6 +137,8 @@ class ModelsInUse:
         self._taking = asyncio.Lock()
         self.refused = ""
         """Why what was put in use last is not; empty when it is."""
+        self.taken_up = 0
+        """How often the folder was to be read anew: who reads it when asked reads it anew, too."""
         self.versions = versions
         self._look_on()
 
@@ -160,6 +162,7 @@ class ModelsInUse:
         pictures keeps no other model back: of pictures, the present one stays.
         """
         async with self._taking:
+            self.taken_up += 1
             try:
                 versions = await asyncio.to_thread(load_versions, self._settings, (Source.LANDMARKS,))
                 reader = await asyncio.to_thread(load_shared_faces, self._models_dir)

@@ -70,8 +70,8 @@ def slope(at: Sequence[float], values: Sequence[float]) -> Estimate:
     slopes: Floats = (y[j] - y[i])[rises > 0] / rises[rises > 0]
     spread = sqrt(n * (n - 1) * (2 * n + 5) / 18) if n > 1 else 0.0
     bounds = {level: floor((len(slopes) - z * spread) / 2) for level, z in _Z.items()}
-    half = n // 2
-    return _estimate(slopes, bounds, _median(y[:half]), _median(y[n - half :]), (half, n - half))
+    half, counted = n // 2, len(values) // 2
+    return _estimate(slopes, bounds, _median(y[:half]), _median(y[n - half :]), (counted, len(values) - counted))
 
 
 def _estimate(

@@ -12,8 +12,9 @@ class SessionFigures:
 
     `seconds`: rows of seconds; of them `seen` with a sight of the client, `scored` with an estimated state, which is
     one of the five that follow. `cautious`: safety level watch or advise, `alarmed`: pause or escalate; `paused`: the
-    session's own status. `client_stops` are among `pauses`. `severe`: alerts of severity high or critical.
-    `acks`, `ack_s_sum`, `ack_s_max`: acknowledgements and the seconds that they took. None is what was never there.
+    session's own status. `client_stops` are among `pauses`; a pause that was made stricter is one. `severe`: alerts of
+    severity high or critical. `acks`, `ack_s_sum`, `ack_s_max`: acknowledgements and the seconds that they took. One
+    rating alone is the last of its scale, and there is no first one. None is what was never there.
     """
 
     session_id: str

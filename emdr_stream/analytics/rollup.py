@@ -46,7 +46,7 @@ def roll_up(
     signals = Counter(fields.get("signal") for fields in rows)
     times = [ts_ms for ts_ms, _ in seconds] or [begun.began_ms]
     risk, crisis = _present(rows, "risk"), _present(rows, "crisis")
-    pauses = [fields for kind, _, fields in events if kind == "control" and fields.get("action") == "pause"]
+    pauses = _pauses(events)
     sud, voc = _first_and_last(events, "sud"), _first_and_last(events, "voc")
     figures = replace(
         begun,
@@ -71,7 +71,7 @@ def roll_up(
         attention_mean=_mean(_present(rows, "attention")),
         sets=sum(kind == "set" and fields.get("action") == "start" for kind, _, fields in events),
         pauses=len(pauses),
-        client_stops=sum(fields.get("reason") == "client_stop" for fields in pauses),
+        client_stops=sum("client_stop" in causes for causes in pauses),
         sud_first=sud[0],
         sud_last=sud[1],
         voc_first=voc[0],
@@ -145,9 +145,24 @@ ADDED: Final = (
 )
 
 
+def _pauses(events: Sequence[tuple[str, int, Fields]]) -> list[set[Any]]:
+    """The causes of each pause: one that is told again because it was made stricter is the same until the resume."""
+    found: list[set[Any]] = []
+    paused = False
+    for action, fields in ((fields.get("action"), fields) for kind, _, fields in events if kind == "control"):
+        if action == "pause":
+            if not paused:
+                found.append(set())
+            found[-1].add(fields.get("reason"))
+        if action in ("pause", "resume"):
+            paused = action == "pause"
+    return found
+
+
 def _first_and_last(events: Sequence[tuple[str, int, Fields]], scale: str) -> tuple[float | None, float | None]:
+    """One rating alone is the last and not the first: nothing can be said of a change."""
     given = [float(fields["value"]) for kind, _, fields in events if kind == "rating" and fields.get("scale") == scale]
-    return (given[0], given[-1]) if given else (None, None)
+    return (given[0] if len(given) > 1 else None), (given[-1] if given else None)
 
 
 def _present(rows: Sequence[Fields], name: str) -> list[float]:

@@ -157,9 +157,13 @@ class Registry:
                 f"(`models shadow {name} {version}`) and compare"
             )
         with changing(self.models_dir) as lives:
-            manifest = self._fit(name, version)
-            self._not_in_use(name, version)
             trial = read_trials(self.models_dir).get(name, Trial())
+            manifest = None
+            if part is None:
+                self._may_end(name, version, trial)
+            else:
+                manifest = self._fit(name, version)
+                self._not_in_use(name, version)
             share = None if part is None else Share(version=version, share=part)
             step = msgspec.structs.replace(
                 _trial_step("share", name, None if part is None else version, manifest), share=part
@@ -171,13 +175,23 @@ class Registry:
 
     def _fit(self, name: str, version: str) -> Manifest:
         """The manifest of a version that can be loaded and gives its stored answers. Raises ModelRefused."""
-        if version not in versions_of(self.models_dir, name):
-            there = ", ".join(versions_of(self.models_dir, name)) or "none"
-            raise ModelRefused(f"{self.models_dir} holds no version {version} of {name} (there: {there})")
+        self._there(name, version)
         problem = verify_version(self.models_dir, name, version, FEATURE_NAMES)
         if problem is not None:
             raise ModelRefused(f"{name} {version} is not fit for use: {problem}")
         return read_manifest(self.models_dir / name / version)
+
+    def _there(self, name: str, version: str) -> None:
+        if version not in versions_of(self.models_dir, name):
+            there = ", ".join(versions_of(self.models_dir, name)) or "none"
+            raise ModelRefused(f"{self.models_dir} holds no version {version} of {name} (there: {there})")
+
+    def _may_end(self, name: str, version: str, trial: Trial) -> None:
+        """What has a share is withdrawn whatever its file is like, and no other version than the one that is named."""
+        if trial.share is None:
+            self._there(name, version)
+        elif trial.share.version != version:
+            raise ConfigurationError(f"{name} {version} has no share of the sessions: {trial.share.version} has one")
 
     def _not_in_use(self, name: str, version: str | None) -> None:
         if version is not None and current_versions(self.models_dir).get(name) == version:

@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,10 +70,22 @@ class Replayer:
         self.summary = table(["recording", "minutes", "x real time", "out lines", "alerts", "pauses"])
         if self._out is not None and self._many:
             _make_folder(self._out)
+        self._check_targets(files)
+
+    def _check_targets(self, files: Sequence[Path]) -> None:
+        """No recording may be written over, and no `out` lines by those of another one. Raises ConfigurationError."""
+        of: dict[Path, Path] = {}
         for path in files:
             target = self._target(path)
-            if target is not None and target.exists() and path.exists() and target.samefile(path):
+            if target is None:
+                continue
+            if target.exists() and path.exists() and target.samefile(path):
                 raise ConfigurationError(f"--out {target} is the recording itself: name another file or folder")
+            other = of.setdefault(target, path)
+            if other.resolve() != path.resolve():
+                raise ConfigurationError(
+                    f"--out {target} would be of {other} and of {path}: replay them into two folders"
+                )
 
     def replay(self, path: Path) -> str | None:
         """Replay one file. Gives the first difference when verifying finds one; raises RecordingError, ModelRefused."""

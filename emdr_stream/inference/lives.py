@@ -97,10 +97,17 @@ def former_version(history: list[Step], name: str, current: str | None) -> str |
                 stack.append(step.former)
             stack.append(step.version)
         elif step.action == "rollback" and step.version in stack:
-            del stack[stack.index(step.version) + 1 :]
+            stack = [version for version in _up_to(stack, step.version) if version != step.former]
     if current in stack:
-        del stack[stack.index(current) :]
+        stack = _up_to(stack, current)
+        while stack and stack[-1] == current:
+            stack.pop()
     return stack[-1] if stack else None
+
+
+def _up_to(stack: list[str], version: str) -> list[str]:
+    """Up to where it stands last: a version that was promoted again has been in use twice."""
+    return stack[: len(stack) - stack[::-1].index(version)]
 
 
 def whose_decision(history: list[Step], name: str, version: str) -> str:
@@ -154,7 +161,7 @@ class Lives:
         self._replace(_TOLD, len(self.history))
 
     def _replace(self, name: str, value: object) -> None:
-        path, draft = self.models_dir / name, self.models_dir / f".{name}.new"
+        path, draft = self.models_dir / name, _draft(self.models_dir, name)
         with draft.open("wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
             file.flush()
@@ -171,6 +178,7 @@ def changing(models_dir: Path) -> Iterator[Lives]:
         raise ModelRefused(f"{models_dir} cannot be read ({problem.strerror}): name it with EMDR_MODEL_DIR") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _check_writable(models_dir)
         yield Lives(models_dir)
     except OSError as problem:
         raise ConfigurationError(
@@ -179,6 +187,17 @@ def changing(models_dir: Path) -> Iterator[Lives]:
         ) from problem
     finally:
         os.close(descriptor)
+
+
+def _check_writable(models_dir: Path) -> None:
+    """Before anything is done or told: the audit log must not hold a step that the folder then did not take."""
+    draft = _draft(models_dir, CURRENT)
+    draft.open("wb").close()
+    draft.unlink()
+
+
+def _draft(models_dir: Path, name: str) -> Path:
+    return models_dir / f".{name}.new"
 
 
 def _told(models_dir: Path) -> int:

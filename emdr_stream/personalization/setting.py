@@ -24,6 +24,10 @@ HARD_LENGTH: Final = (8.0, 90.0)
 """Seconds: what the wire takes."""
 
 
+_SLACK: Final = 1e-6
+"""Steps of 0.1 do not add up exactly."""
+
+
 class Setting(msgspec.Struct, frozen=True):
     """One stimulation: path, `speed` in Hz (a cycle is left-right-left), `length` of a set in seconds, sound or
     none."""
@@ -42,6 +46,15 @@ class Bounds(msgspec.Struct, frozen=True):
 
     speed: tuple[float, float]
     length: tuple[float, float]
+
+    def left_by(self, present: Setting, proposed: Setting) -> bool:
+        """Whether a step leads out of the bounds, or further out: what a therapist set may lie beyond them."""
+        return _left(self.speed, present.speed, proposed.speed) or _left(self.length, present.length, proposed.length)
+
+
+def _left(bounds: tuple[float, float], present: float, proposed: float) -> bool:
+    low, high = bounds
+    return present < proposed > high + _SLACK or present > proposed < low - _SLACK
 
 
 REPROCESSING: Final = Bounds((0.3, 1.5), (12.0, 40.0))

@@ -1,5 +1,6 @@
 """In: simulated sessions and a folder. Out: their recordings there, and beside them `labels.jsonl` with their truth."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -16,17 +17,22 @@ STARTED_TS: Final = 1_767_225_600_000
 def write_sessions(folder: Path, sessions: Iterable[SimulatedSession], seed: int) -> Iterator[tuple[Path, Truth]]:
     """Write each session as `FAMILY-SEED-NUMBER.jsonl`, and the truth of all once they are through.
 
-    Labels of other recordings that are in the folder already are kept. Raises ConfigurationError for a folder that
-    cannot be written, or whose labels cannot be read.
+    Labels of other recordings that are in the folder already are kept; those of this seed are there again at the end.
+    Raises ConfigurationError for a folder that cannot be written, or whose labels cannot be read.
     """
     truths: list[Truth] = []
+    before = _labels(folder)
+    mine = re.compile(rf".+-{seed}-\d+\.jsonl")
+    if any(mine.fullmatch(truth.recording) for truth in before):
+        # Whoever breaks off leaves recordings without a label, and none with the label of what it has replaced.
+        _write(folder / LABELS_FILE, (label_line(t) for t in before if not mine.fullmatch(t.recording)))
     for number, session in enumerate(sessions):
         path = folder / f"{session.family}-{seed}-{number}.jsonl"
         _write(path, _recording(session, path.stem, seed))
         truths.append(truth_of(session, path.name))
         yield path, truths[-1]
     written = {truth.recording for truth in truths}
-    others = [truth for truth in _labels(folder) if truth.recording not in written]
+    others = [truth for truth in before if truth.recording not in written]
     _write(folder / LABELS_FILE, (label_line(truth) for truth in [*others, *truths]))
 
 

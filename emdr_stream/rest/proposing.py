@@ -10,10 +10,11 @@ from emdr_stream.domain import SafetyLevel, SignalStatus, Status
 from emdr_stream.personalization.arms import GENTLER, Arm, Part
 from emdr_stream.personalization.gathering import own_setting
 from emdr_stream.personalization.optimiser import Situation, careful
-from emdr_stream.personalization.setting import Setting, setting_of
+from emdr_stream.personalization.setting import Setting, bounds_of, setting_of
 from emdr_stream.rest.operation import Call
 from emdr_stream.rest.personalizer import History, applied_in, setting_from
 from emdr_stream.rest.problems import Problem, ProblemCode
+from emdr_stream.session.facts import merged
 from emdr_stream.store.client_history import newest_levels
 from emdr_stream.store.decisions import ACCEPTED, REJECTED, KeptDecision
 from emdr_stream.wire.values import SessionConfig, SessionSummary
@@ -44,8 +45,14 @@ async def standing(call: Call[Any, Any], summary: SessionSummary) -> Standing:
     return Standing(summary, history, await _situation(call, summary, history))
 
 
+def coming_config(summary: SessionSummary) -> SessionConfig:
+    """What the next set begins with: what is in force, and what a therapist set while the session was not running. A
+    proposal that knew the first alone would take back a gentler wish that waits for the resume."""
+    return summary.config if summary.pending is UNSET else merged(summary.config, summary.pending)
+
+
 async def _situation(call: Call[Any, Any], summary: SessionSummary, history: History) -> Situation:
-    present = setting_of(summary.config)
+    present = setting_of(coming_config(summary))
     done = [each for each in history.sets if each.session == summary.session_id]
     last = done[-1] if done else None
     return Situation(
@@ -95,19 +102,32 @@ def _rejected(history: History, session_id: str) -> frozenset[Arm]:
 
 def check_it_holds(decision: KeptDecision, now: Standing, now_ms: int) -> None:
     """Raises Problem(conflict) when what was proposed no longer fits: too old, something else in force, a risen level,
-    or a part that was locked since."""
+    another phase whose ranges it leaves, or a part that was locked since."""
     situation, proposed = now.situation, setting_from(decision.proposal["setting"])
-    present = setting_from(decision.present["present"])
+    present, arm = setting_from(decision.present["present"]), Arm(decision.proposal["arm"])
     if now_ms - decision.ts_ms > HOLDS_MS:
         raise Problem(ProblemCode.CONFLICT, "the proposal is old: ask for another one")
     if situation.present not in {present, proposed}:
         raise Problem(ProblemCode.CONFLICT, "the stimulation was changed since: ask for another proposal")
-    if careful(situation) and Arm(decision.proposal["arm"]) not in GENTLER:
+    if careful(situation) and arm not in GENTLER:
         why = "the client's state has changed since: only gentler things can be applied now"
         raise Problem(ProblemCode.CONFLICT, why)
+    # The therapist's own setting is theirs in any phase, as it is when proposals are drawn.
+    if arm is not Arm.DEFAULT and bounds_of(situation.phase).left_by(situation.present, proposed):
+        raise Problem(ProblemCode.CONFLICT, "the phase has changed since, and it leaves the ranges of this one")
     moved = _moved(situation.present, proposed) & situation.locked
     if moved:
         raise Problem(ProblemCode.CONFLICT, f"locked since it was proposed: {', '.join(sorted(moved))}")
+
+
+def check_unmoved(before: SessionSummary, now: SessionSummary) -> None:
+    """Raises Problem(conflict) when the session is no longer as it was when a proposal was found to hold."""
+    if _state_of(before) != _state_of(now):
+        raise Problem(ProblemCode.CONFLICT, "the session has changed this moment: look again")
+
+
+def _state_of(summary: SessionSummary) -> tuple[object, ...]:
+    return summary.status, summary.set_started_ts, summary.phase, setting_of(coming_config(summary))
 
 
 def _moved(present: Setting, proposed: Setting) -> frozenset[Part]:

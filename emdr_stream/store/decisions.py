@@ -65,19 +65,39 @@ def keep_decision(decision: KeptDecision) -> Work[None]:
     return work
 
 
-def answer_decision(decision: KeptDecision, therapist: str, ts_ms: int, answer: str, note: str | None) -> Work[bool]:
-    """Write an answer; False when there was one already, which stays."""
+def answer_decision(
+    decision: KeptDecision,
+    therapist: str,
+    ts_ms: int,
+    answer: str,
+    note: str | None,
+    act: Callable[[], Awaitable[None]] | None = None,
+) -> Work[bool]:
+    """Write an answer; False when there was one already, which stays, or when the proposal is no longer there.
+
+    `act`: what the answer means, done before it is written and while nobody else can answer; not where False is given.
+    """
 
     async def work(connection: TimedConnection) -> bool:
-        found = await connection.fetch(
-            "insert into decision_answers (decision_id, user_id, therapist, ts, answer, note)"
-            " values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning decision_id",
-            *(rows.text(each) for each in (decision.decision_id, decision.user, therapist)),
-            rows.timestamp(ts_ms),
-            answer,
-            None if note is None else rows.text(note),
-        )
-        return bool(found)
+        name = rows.text(decision.decision_id)
+        await connection.execute("begin")
+        there = await connection.fetch("select 1 from decisions where decision_id = $1 for update", name)
+        # A question of its own: in the one before, answers would be as they were when it began to wait.
+        answered = await connection.fetch("select 1 from decision_answers where decision_id = $1", name)
+        free = bool(there) and not answered
+        if free:
+            if act is not None:
+                await act()
+            await connection.execute(
+                "insert into decision_answers (decision_id, user_id, therapist, ts, answer, note)"
+                " values ($1, $2, $3, $4, $5, $6)",
+                *(name, rows.text(decision.user), rows.text(therapist)),
+                rows.timestamp(ts_ms),
+                answer,
+                None if note is None else rows.text(note),
+            )
+        await connection.execute("commit")
+        return free
 
     return work
 

@@ -48,8 +48,12 @@ with told as (
     from (select id, ts, fields->>'scale' as scale, (fields->>'value')::float8 as value
         from ratings where session_id = $1) as given
 ), controlled as (
-    select count(*)::int as pauses, count(*) filter (where fields->>'reason' = 'client_stop')::int as client_stops
-    from control_events where session_id = $1 and fields->>'action' = 'pause'
+    select count(distinct resumes)::int as pauses,
+        count(distinct resumes) filter (where reason = 'client_stop')::int as client_stops
+    from (select fields->>'action' as action, fields->>'reason' as reason,
+            count(*) filter (where fields->>'action' = 'resume') over (order by ts, id) as resumes
+        from control_events where session_id = $1) as told
+    where action = 'pause'
 ), moved as (
     select count(*)::int as sets from sets where session_id = $1 and fields->>'action' = 'start'
 )
@@ -57,8 +61,8 @@ select told.session_id, told.user_id, told.updated_at,
     least(told.first_seen, first_second) as began, greatest(told.first_seen, last_second) as ended,
     seconds, seen, scored, calm, processing, hyperarousal, hypoarousal, drowsy, cautious, alarmed, paused,
     risk_mean, risk_max, crisis_max, valence_mean, arousal_mean, attention_mean,
-    sud[1] as sud_first, sud[array_upper(sud, 1)] as sud_last,
-    voc[1] as voc_first, voc[array_upper(voc, 1)] as voc_last,
+    case when array_upper(sud, 1) > 1 then sud[1] end as sud_first, sud[array_upper(sud, 1)] as sud_last,
+    case when array_upper(voc, 1) > 1 then voc[1] end as voc_first, voc[array_upper(voc, 1)] as voc_last,
     sets, pauses, client_stops, '{{}}' as kinds
 from told, seen, rated, controlled, moved
 """  # noqa: S608 - words of our own

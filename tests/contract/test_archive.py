@@ -17,6 +17,7 @@ from emdr_stream.store.archive_memory import MemoryArchive
 from emdr_stream.store.archive_postgres import PostgresArchive
 from emdr_stream.store.base import Record, RecordKind, Store
 from emdr_stream.store.memory import MemoryRecords, MemoryStore
+from emdr_stream.store.migrate import migrations
 from emdr_stream.store.postgres import PostgresStore
 from tests.contract.own_database import own_database
 from tests.kept_sessions import DAY0, STATES, alerts_of, second, session
@@ -70,10 +71,43 @@ async def test_a_sessions_sums_are_those_of_its_rows_in_memory_and_in_sql_alike(
     risks = [fields["risk"] for fields in expected_seconds if fields["risk"] is not None]
     assert told.risk_mean == pytest.approx(sum(risks) / len(risks))
     assert told.risk_max == max(risks)
-    assert (told.sud_first, told.sud_last, told.voc_first, told.voc_last) == (8.0, 1.0, 5.0, 5.0)
+    assert (told.sud_first, told.sud_last, told.voc_first, told.voc_last) == (8.0, 1.0, None, 5.0)
     assert (told.sets, told.pauses, told.client_stops) == (2, 2, 1)
     assert (told.alerts, told.severe, told.acks, told.ack_s_sum, told.ack_s_max) == (2, 2, 1, 12.5, 12.5)
     assert told.kinds == {"crisis": 1, "signal_lost": 1}
+
+
+async def test_a_session_with_one_rating_is_no_change_of_nothing(place: Place) -> None:
+    # It counted as a pair whose SUD had fallen by 0, and drew the mean fall of all sessions down.
+    def rated(record: Record) -> bool:
+        return record.kind is RecordKind.RATING and record.fields["value"] != 8.0
+
+    await place.write(session("s1", "anna", DAY0))
+    await place.write([record for record in session("s2", "boris", DAY0 + DAY_MS) if not rated(record)])
+    assert await place.refreshed() == 2
+    sums = await place.archive.sums(ALL)
+    assert (sums.sessions, sums.sud_pairs, sums.sud_gain) == (2, 1, 7.0)
+    (alone,) = await place.archive.sessions("boris", None, 10)
+    assert (alone.sud_first, alone.sud_last, alone.sud_gain, alone.voc_last) == (None, 8.0, None, None)
+
+
+def control(at_s: float, **fields: object) -> Record:
+    return Record(RecordKind.CONTROL, "s1", "anna", 1, DAY0 + int(1_000 * at_s), fields)
+
+
+STRICTER = [
+    *(control(at_s, action="pause", reason=reason) for at_s, reason in ((10, "signal_lost"), (12, "client_stop"))),
+    *(control(14, action="applied", control_epoch=2), control(15, action="pause", reason="crisis")),
+    *(control(20, action="resume", by="t-1"), control(20, action="pause", reason="therapist")),
+]
+
+
+async def test_a_pause_that_is_made_stricter_is_one_pause(place: Place) -> None:
+    # Each told cause counted: a stop by the client that a crisis followed was two pauses, and one in the totals.
+    await place.write([record for record in session("s1", "anna", DAY0) if record.kind is not RecordKind.CONTROL])
+    await place.write(STRICTER)
+    told = await place.archive.session("s1")
+    assert told is not None and (told.pauses, told.client_stops) == (2, 1)
 
 
 async def test_a_session_counts_once_it_is_summed_up_and_what_is_kept_is_what_is_there(place: Place) -> None:
@@ -280,3 +314,43 @@ async def test_what_is_kept_of_a_session_goes_with_it(stores: RunningStores) -> 
 def assert_close(told: Sums, expected: Sums) -> None:
     for name in Sums.__slots__:
         assert getattr(told, name) == pytest.approx(getattr(expected, name)), name
+
+
+@pytest.mark.integration
+async def test_sums_from_before_lose_a_first_rating_that_was_the_only_one(stores: RunningStores) -> None:
+    (step,) = [step for step in migrations() if step.name == "0009_single_ratings"]
+    async with own_database(stores.database_url) as url:
+        store = PostgresStore(url, timeout_s=10.0)
+        await store.start()
+        archive, rows = PostgresArchive(store), session("s1", "anna", DAY0)
+        await store.write(rows)
+        await store.write([r for r in session("s2", "anna", DAY0 + DAY_MS) if r.kind is not RecordKind.RATING])
+        assert await archive.refresh(10, quiet_s=0.0) == 2
+        connection = await asyncpg.connect(url)
+        await connection.execute("update session_rollups set voc_first = voc_last")
+        await connection.execute(step.sql)
+        await connection.close()
+        for figures in await archive.sessions("anna", None, 10):
+            assert figures == await archive.session(figures.session_id)
+        assert (await archive.sums(ALL)).sud_gain == 7.0
+        await store.aclose()
+
+
+@pytest.mark.integration
+async def test_sums_from_before_lose_what_a_pause_counted_more_than_once(stores: RunningStores) -> None:
+    (step,) = [step for step in migrations() if step.name == "0010_pauses_once"]
+    async with own_database(stores.database_url) as url:
+        store = PostgresStore(url, timeout_s=10.0)
+        await store.start()
+        archive, others = PostgresArchive(store), session("s2", "anna", DAY0 + DAY_MS)
+        await store.write([r for r in session("s1", "anna", DAY0) if r.kind is not RecordKind.CONTROL] + STRICTER)
+        await store.write(others + session("s3", "anna", DAY0 + 2 * DAY_MS))
+        assert await archive.refresh(10, quiet_s=0.0) == 3
+        connection = await asyncpg.connect(url)
+        await connection.execute("update session_rollups set pauses = 4, client_stops = 1 where session_id = 's1'")
+        await connection.execute(step.sql)
+        await connection.close()
+        for figures in await archive.sessions("anna", None, 10):
+            assert figures == await archive.session(figures.session_id)
+        assert (await archive.sums(ALL)).pauses == 6
+        await store.aclose()

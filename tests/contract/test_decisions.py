@@ -1,5 +1,6 @@
 """Proposals, answers, locks and a client's history in a real PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,7 @@ from emdr_stream.store.decisions import (
     ACCEPTED,
     REJECTED,
     KeptDecision,
+    Work,
     answer_decision,
     decision_of,
     decisions_of_user,
@@ -77,6 +79,31 @@ async def test_the_first_answer_counts(store: PostgresStore) -> None:
     found = await store.ask(decision_of("s-1.d1"))
     assert found is not None
     assert (found.answer, found.answered_by, found.answered_ms) == (ACCEPTED, "t-1", NOW + 5)
+
+
+async def test_what_an_answer_means_is_done_once_and_by_nobody_who_comes_too_late(store: PostgresStore) -> None:
+    await store.ask(keep_decision(decision(1)))
+    done: list[str] = []
+
+    def accepting(who: str) -> Work[bool]:
+        async def act() -> None:
+            done.append(who)
+            await asyncio.sleep(0.05)
+
+        return answer_decision(decision(1), who, NOW + 5, ACCEPTED, None, act)
+
+    async def refused() -> None:
+        raise ValueError("the session refuses it")
+
+    with pytest.raises(ValueError, match="refuses"):
+        await store.ask(answer_decision(decision(1), "t-0", NOW + 4, ACCEPTED, None, refused))
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(store.ask(accepting(f"t-{number}"))) for number in range(3)]
+    written = [task.result() for task in asked]
+    found = await store.ask(decision_of("s-1.d1"))
+    assert found is not None and written.count(True) == 1
+    assert done == [found.answered_by] == [f"t-{written.index(True)}"]
+    assert not await store.ask(answer_decision(decision(2), "t-1", NOW, ACCEPTED, None, refused)), "it is not there"
 
 
 async def test_a_clients_newest_come_oldest_first_and_pages_hold_each_once(store: PostgresStore) -> None:

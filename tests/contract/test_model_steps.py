@@ -113,6 +113,18 @@ async def test_a_safety_model_is_promoted_by_a_person_and_the_audit_log_holds_wh
     assert await asyncio.to_thread(main, ["audit", "verify"]) == 0
 
 
+async def test_a_folder_that_cannot_be_written_leaves_no_promotion_in_the_audit_log(
+    models: Models, url: str, folder: Path
+) -> None:
+    # The log was told first: of a read-only folder it held a signed promotion that never came about.
+    assert (await models("shadow", NAME, "3"))[0] == 0
+    (folder / ".current.json.new").mkdir()
+    code, _, err = await models("promote", NAME, "2", *SIGNED)
+    assert code == 2 and "cannot be changed" in err
+    assert [entry["action"] for entry in await audited(url)] == ["model.shadow"]
+    assert current_versions(folder) == {NAME: "1"}
+
+
 async def test_without_a_signature_nothing_is_promoted(models: Models, url: str, folder: Path) -> None:
     code, out, _ = await models("promote", NAME, "2")
     assert (code, current_versions(folder)) == (1, {NAME: "1"})
@@ -280,6 +292,26 @@ async def test_the_model_of_pictures_has_a_share_and_is_promoted_and_withdrawn_a
     (folder / "face_expression" / "2" / "model.onnx").write_bytes(b"altered")
     code, _, err = await models("share", "face_expression", "2", "10%")
     assert code == 2 and "is not fit for use" in err and "checksum" in err
+
+
+async def test_a_share_ends_whatever_its_file_is_like_and_only_for_the_version_that_is_named(
+    models: Models, folder: Path
+) -> None:
+    # A version whose file was damaged could not be withdrawn: the step that ends its share checked the file first.
+    for version in ("1", "2", "3"):
+        write_graph(folder, "effectiveness", version)
+    (folder / "current.json").write_text(json.dumps({NAME: "1", "effectiveness": "1"}))
+    assert (await models("share", "effectiveness", "2", "10%"))[0] == 0
+    shared = (folder / "trials.json").read_bytes()
+    code, _, err = await models("share", "effectiveness", "3", "off")
+    assert code == 2 and "effectiveness 3 has no share of the sessions: 2 has one" in err
+    assert (folder / "trials.json").read_bytes() == shared
+    (folder / "effectiveness" / "2" / "model.onnx").write_bytes(b"damaged")
+    assert (await models("share", "effectiveness", "2", "off"))[0] == 0
+    assert json.loads((folder / "trials.json").read_text()) == {}
+    assert (await models("share", "effectiveness", "2", "off"))[0] == 0
+    code, _, err = await models("share", "effectiveness", "9", "off")
+    assert code == 2 and "no version 9 of effectiveness" in err
 
 
 @pytest.mark.parametrize("share", ["0%", "100%", "ten", "-5%", "1.5"])

@@ -248,3 +248,63 @@ async def test_an_erased_client_leaves_no_proposal(served: Service) -> None:
     assert gone.status == 200, gone
     answer = await posted(served, "erased", "reject", decision_id=proposal["decision_id"])
     assert (answer.status, answer.json["code"]) == (404, "not_found")
+
+
+async def test_what_a_therapist_set_during_a_pause_is_what_proposals_begin_with(served: Service) -> None:
+    # They began with what was in force: "slower" then took back the much slower wish that waited for the resume.
+    async with calm_session(served, "waiting") as (client, session_id):
+        await client.send("stop")
+        await client.wait_for("control.pause")
+        before = (await posted(served, "waiting", "optimize", session_id=session_id)).json
+        wish = {"speed": 0.4, "duration": 12.0}
+        assert (await posted(served, "waiting", "adapt", session_id=session_id, config=wish)).status == 200
+        late = await posted(served, "waiting", "accept", decision_id=before["decision_id"])
+        assert (late.status, late.json["code"]) == (409, "conflict")
+        for _ in range(6):
+            proposal = (await posted(served, "waiting", "optimize", session_id=session_id)).json
+            assert proposal["config"]["speed"] <= 0.4 and proposal["config"]["duration"] <= 12.0
+            accepted = await posted(served, "waiting", "accept", decision_id=proposal["decision_id"])
+            assert accepted.status == 200, accepted
+        await client.send("resume_request")
+        adapted = await client.wait_for("pattern.adapt")
+        assert adapted["config"]["speed"] <= 0.4 and adapted["config"]["duration"] <= 12.0
+
+
+async def test_a_proposal_is_not_applied_in_a_phase_whose_ranges_it_leaves(served: Service) -> None:
+    # The hard mask held when it was drawn, in reprocessing; closure has short, slow sets.
+    async with calm_session(served, "phases") as (client, session_id):
+        await posted(served, "phases", "lock", user="phases", parts=["length", "path", "sound"])
+        faster = slower = await free(served, "phases", session_id, changes=True)
+        while faster["config"]["speed"] <= 1.0:
+            faster = await free(served, "phases", session_id, changes=True)
+        while slower["config"]["speed"] >= 1.0:
+            slower = await free(served, "phases", session_id, changes=True)
+        await client.send("phase", phase="closure")
+        await asyncio.sleep(0.2)
+        answer = await posted(served, "phases", "accept", decision_id=faster["decision_id"])
+        assert (answer.status, answer.json["code"]) == (409, "conflict"), answer
+        assert "phase" in answer.json["detail"]
+        assert (await posted(served, "phases", "accept", decision_id=slower["decision_id"])).status == 200
+
+
+async def at_once(served: Service, user: str, proposal: dict[str, Any], paths: list[str]) -> list[Answer]:
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(posted(served, user, path, decision_id=proposal["decision_id"])) for path in paths]
+    return [task.result() for task in asked]
+
+
+async def test_of_answers_at_the_same_time_one_counts_and_the_others_do_nothing(served: Service) -> None:
+    # Each of four clicks changed the session; and who was told that it had been rejected meanwhile had changed it too.
+    async with calm_session(served, "at-once") as (client, session_id):
+        proposal = await free(served, "at-once", session_id, changes=True)
+        answers = await at_once(served, "at-once", proposal, ["accept"] * 4)
+        assert [answer.status for answer in answers] == [200] * 4, answers
+        assert sum(answer.json["applied"] is not None for answer in answers) == 1
+        for _ in range(3):
+            proposal = await free(served, "at-once", session_id, changes=True)
+            before = len(client.of("pattern.adapt"))
+            accepted, rejected = await at_once(served, "at-once", proposal, ["accept", "reject"])
+            assert sorted([accepted.status, rejected.status]) == [200, 409]
+            await asyncio.sleep(0.3)
+            assert len(client.of("pattern.adapt")) - before == (accepted.status == 200)
+        assert len(client.of("pattern.adapt")) <= 4

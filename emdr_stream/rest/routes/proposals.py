@@ -1,6 +1,7 @@
 """What is known of a client, and what is proposed for their next set: for therapists and back ends, not for clients."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
@@ -13,7 +14,15 @@ from emdr_stream.personalization.profile import Profile
 from emdr_stream.personalization.setting import Setting, config_of
 from emdr_stream.rest.operation import THERAPIST_AND_SERVICE, Asked, Call, NoQuery, Operation, Told
 from emdr_stream.rest.problems import Problem, ProblemCode, not_found
-from emdr_stream.rest.proposing import Standing, change_of, check_it_holds, kept, standing
+from emdr_stream.rest.proposing import (
+    Standing,
+    change_of,
+    check_it_holds,
+    check_unmoved,
+    coming_config,
+    kept,
+    standing,
+)
 from emdr_stream.rest.reach import live_session, order
 from emdr_stream.store.decisions import (
     ACCEPTED,
@@ -29,6 +38,8 @@ from emdr_stream.wire.values import Name, SessionConfig, ShortText
 from emdr_stream.wire.watch import ConfigSet
 
 _SEED_BITS: Final = 64
+_ANSWERING_S: Final = 5.0
+"""An answer waits for another one to the same proposal, and for the worker that has the session."""
 
 
 class ProfileQuery(Asked, frozen=True, kw_only=True):
@@ -165,7 +176,7 @@ async def optimize(call: Call[SessionQuestion, NoQuery]) -> Proposed:
         arm=proposal.arm,
         words=IN_WORDS[proposal.arm],
         changes=proposal.changes,
-        config=config_of(proposal.setting, summary.config, None if effect is None else effect.chance),
+        config=config_of(proposal.setting, coming_config(summary), None if effect is None else effect.chance),
         reference=proposal.reference,
         propensity=proposal.propensity,
         reasons=proposal.reasons,
@@ -183,12 +194,17 @@ async def accept(call: Call[AnswerRequest, NoQuery]) -> Answered:
     summary = await live_session(call, decision.session_id)
     now = await standing(call, summary)
     check_it_holds(decision, now, call.parts.wall_ms())
-    wanted = config_of(convert(decision.proposal["setting"], Setting), summary.config, None)
-    change = change_of(wanted, summary.config)
-    if change != SessionConfig():
-        await order(call, ConfigSet(session_id=decision.session_id, config=change))
-    await _keep_answer(call, decision, ACCEPTED)
-    applied = None if change == SessionConfig() else change
+    coming = coming_config(summary)
+    change = change_of(config_of(convert(decision.proposal["setting"], Setting), coming, None), coming)
+
+    async def apply() -> None:
+        # The questions above took their time: a pause or another wish may have come meanwhile.
+        check_unmoved(summary, await live_session(call, decision.session_id))
+        if change != SessionConfig():
+            await order(call, ConfigSet(session_id=decision.session_id, config=change))
+
+    written = await _keep_answer(call, decision, ACCEPTED, apply)
+    applied = change if written and change != SessionConfig() else None
     return Answered(decision_id=decision.decision_id, answer=ACCEPTED, applied=applied)
 
 
@@ -239,15 +255,21 @@ def _check_open(decision: KeptDecision, answer: str) -> None:
         raise Problem(ProblemCode.CONFLICT, f"it was {decision.answer} before, and cannot be {answer} now")
 
 
-async def _keep_answer(call: Call[AnswerRequest, NoQuery], decision: KeptDecision, answer: str) -> None:
-    """Raises Problem(conflict) when somebody was faster with another answer."""
+async def _keep_answer(
+    call: Call[AnswerRequest, NoQuery],
+    decision: KeptDecision,
+    answer: str,
+    act: Callable[[], Awaitable[None]] | None = None,
+) -> bool:
+    """False when somebody was faster with the same answer, and `act` was not done. Raises Problem(conflict) when it was
+    another one."""
     by, at_ms = call.principal.sub, call.parts.wall_ms()
-    written = await call.parts.records.ask(answer_decision(decision, by, at_ms, answer, call.body.note))
-    if not written:
+    work = answer_decision(decision, by, at_ms, answer, call.body.note, act)
+    if not await call.parts.records.ask(work, _ANSWERING_S):
         now = await call.parts.records.ask(decision_of(decision.decision_id))
         if now is None or now.answer != answer:
             raise Problem(ProblemCode.CONFLICT, "somebody has answered it meanwhile")
-        return
+        return False
     call.parts.registry.audit(
         {
             "action": f"proposal.{answer}",
@@ -259,6 +281,7 @@ async def _keep_answer(call: Call[AnswerRequest, NoQuery], decision: KeptDecisio
         session_id=decision.session_id,
         user=decision.user,
     )
+    return True
 
 
 def _recommendation(weighed: Weighed) -> Recommendation:

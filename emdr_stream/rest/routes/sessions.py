@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
+import msgspec
 from msgspec import Meta
 
 from emdr_stream.endpoints.auth import EVERYBODY
@@ -26,6 +27,8 @@ from emdr_stream.rest.problems import Problem, ProblemCode
 from emdr_stream.rest.reach import summary_of
 from emdr_stream.store.session_rows import SessionRow, curve_rows, session_row, session_rows
 from emdr_stream.wire.values import AlertBody, HistoryCurve, HistoryEvent, ModelRef, Name, SessionSummary, Totals
+
+Kept = TypeVar("Kept")
 
 _EVENTS: Final = 500
 _NO_SECONDS_MS: Final = 4_000_000_000_000
@@ -181,10 +184,18 @@ def record_of(row: SessionRow) -> SessionRecord:
         ended=totals is not None,
         source=fields.get("source"),
         phase=fields.get("phase"),
-        models=tuple(ModelRef(**model) for model in fields.get("models", ())),
+        models=tuple(filter(None, (_readable(model, ModelRef) for model in fields.get("models", ())))),
         reason=fields.get("reason") if totals is not None else None,
-        totals=None if totals is None else Totals(**totals),
+        totals=_readable(totals, Totals),
     )
+
+
+def _readable(kept: object, kind: type[Kept]) -> Kept | None:
+    """None for what another version wrote in a form that this one cannot read; fields that it added are passed over."""
+    try:
+        return msgspec.convert(kept, kind)
+    except msgspec.ValidationError:
+        return None
 
 
 async def _found(call: Call[Any, Any], session_id: str) -> tuple[SessionSummary | None, SessionRow | None]:

@@ -78,3 +78,11 @@ def test_of_very_many_values_some_stand_for_all() -> None:
     told = shift(list(np.arange(50_000.0)), list(np.arange(50_000.0) + 5_000))
     assert told.value == pytest.approx(5_000, rel=0.05)
     assert told.n_before == 50_000 > MOST_VALUES
+
+
+def test_of_many_values_all_are_counted_though_fewer_are_paired() -> None:
+    # A slope over 366 days was told to rest on 200 of them, a difference on all.
+    values = [float(day % 7) for day in range(366)]
+    told = slope([float(day) for day in range(366)], values)
+    assert (told.n_before, told.n_after) == (183, 183)
+    assert (shift(values, values[:300]).n_before, shift(values, values[:300]).n_after) == (366, 300)

@@ -46,6 +46,11 @@ def folder(tmp_path: Path) -> Path:
         ([promoted("2", "1"), rolled_back("1", "2")], "1", None),
         ([promoted("2", "1"), rolled_back("1", "2"), promoted("3", "1")], "3", "1"),
         ([promoted("2", "1"), promoted("3", "2"), rolled_back("2", "3"), promoted("4", "2")], "4", "2"),
+        # One that was promoted again: it was looked for where it stood first, and before that there was none.
+        ([promoted("2", "1"), promoted("1", "2")], "1", "2"),
+        ([promoted("2", "1"), promoted("1", "2"), promoted("3", "1"), rolled_back("1", "3")], "1", "2"),
+        ([promoted("2", "1"), promoted("1", "2"), rolled_back("2", "1")], "2", None),
+        ([promoted("2", "1"), promoted("1", "2"), promoted("2", "1"), rolled_back("1", "2")], "1", None),
     ],
 )
 def test_a_rollback_goes_to_what_was_in_use_before_and_never_to_what_was_withdrawn(

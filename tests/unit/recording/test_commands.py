@@ -1,9 +1,10 @@
 """`emdr-stream simulate --out` and `emdr-stream replay`: from a seed to recordings, answers and a verdict."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from emdr_stream.__main__ import main
@@ -12,7 +13,9 @@ from emdr_stream.evaluation.labels import read_labels_file
 from emdr_stream.pipeline.features import FEATURE_NAMES
 from emdr_stream.recording.reading import Recording, read_recording
 from emdr_stream.recording.recorder import Recorder
+from emdr_stream.recording.simulated import write_sessions
 from emdr_stream.settings import SessionSettings
+from emdr_stream.simulation import Family, SimulatedSession, simulate_session
 from emdr_stream.wire.stream import Bye
 from tests.tiny_model import write_release
 from tests.unit.recording.live_session import LiveSession, connect, disconnect, facts, samples, say
@@ -69,6 +72,29 @@ def test_labels_that_cannot_be_read_are_not_overwritten(tmp_path: Path, capsys: 
     assert main(["simulate", "--family", "calm", "--duration", "180", "--out", str(tmp_path)]) == 2
     assert "labels.jsonl, line 1" in capsys.readouterr().err
     assert (tmp_path / "labels.jsonl").read_text() == '{"recording": 3}'
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.jsonl"], "nor is anything written beside them"
+
+
+def test_who_breaks_off_leaves_no_recording_with_the_label_of_another(tmp_path: Path) -> None:
+    # Labels are written at the end: those of a longer session stood beside a shorter one, and `evaluate` believed them.
+    def simulated(seconds: float) -> SimulatedSession:
+        return simulate_session(np.random.default_rng(1), Family.PANIC, duration_s=seconds)
+
+    def broken_off() -> Iterator[SimulatedSession]:
+        yield simulated(180.0)
+        raise KeyboardInterrupt
+
+    list(write_sessions(tmp_path, [simulated(240.0), simulated(240.0)], 1))
+    list(write_sessions(tmp_path, [simulated(240.0)], 11))
+    with pytest.raises(KeyboardInterrupt):
+        list(write_sessions(tmp_path, broken_off(), 1))
+    assert [truth.recording for truth in read_labels_file(tmp_path / "labels.jsonl")] == ["panic-11-0.jsonl"]
+    list(write_sessions(tmp_path, [simulated(240.0), simulated(240.0)], 1))
+    list(write_sessions(tmp_path, [simulated(180.0)], 1))
+    left = {truth.recording: truth for truth in read_labels_file(tmp_path / "labels.jsonl")}
+    assert sorted(left) == ["panic-1-0.jsonl", "panic-1-1.jsonl", "panic-11-0.jsonl"], (
+        "what was not replaced keeps its own"
+    )
 
 
 def test_the_mixture_tells_how_rare_its_crises_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,6 +143,19 @@ def test_the_recording_itself_is_never_overwritten(recorded: Path, capsys: pytes
     assert main(["replay", str(recorded), "--out", str(recorded.parent)]) == 2
     assert "is the recording itself" in capsys.readouterr().err
     assert recorded.read_bytes() == before
+
+
+def test_two_recordings_of_one_name_are_not_written_over_each_other(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Of a.../s-1.jsonl and b.../s-1.jsonl the second one's lines were left, and the command said that all was well.
+    other = tmp_path / "other" / recorded.name
+    other.parent.mkdir()
+    other.write_bytes(recorded.read_bytes())
+    assert main(["replay", str(recorded), str(other), "--out", str(tmp_path / "out")]) == 2
+    assert f"would be of {recorded} and of {other}" in capsys.readouterr().err
+    assert not (tmp_path / "out" / recorded.name).exists()
+    assert main(["replay", str(recorded), str(recorded), "--out", str(tmp_path / "out")]) == 0
 
 
 def test_a_recording_is_verified_without_a_model(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
