@@ -154,6 +154,9 @@ class _Sinks:
     def steps_after(self, session_id: str, alert_seq: int) -> list[AlertEntry]:
         return []
 
+    def sessions_of(self, user: str) -> frozenset[str]:
+        return frozenset()
+
     def forget(self, session_ids: Collection[str]) -> None: ...
 
     async def inherit(self) -> None: ...
