@@ -144,8 +144,10 @@ async def test_a_confirmed_pause_is_recorded_and_not_sent_again(plain: Service) 
 
 
 async def recorded(service: Service, session_id: str, count: int) -> list[dict[str, Any]]:
-    """The control events of a session in PostgreSQL, once there are `count`; written behind the session's back."""
-    question = "select fields from control_events where session_id = $1 order by ts, id"
+    """The control messages of a session in PostgreSQL, once there are `count`; written behind the session's back."""
+    question = (
+        "select fields from control_events where session_id = $1 and fields->>'action' <> 'thresholds' order by ts, id"
+    )
     connection = await asyncpg.connect(service.database_url)
     try:
         rows: list[Any] = []
