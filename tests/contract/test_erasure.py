@@ -1,6 +1,6 @@
 """Erasing a person from a real database: what goes, what stays, what is refused later, what the chain still proves."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -13,26 +13,10 @@ from emdr_stream.store.base import Record, RecordKind
 from emdr_stream.store.chain import EMPTIED, Anchor
 from emdr_stream.store.erasure import Erased, erase
 from emdr_stream.store.postgres import PostgresStore
-from tests.contract.own_database import own_database
-from tests.stores_process import RunningStores
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 NOW = 1_795_420_800_000
 DEED = {"by": "back-end", "role": "service"}
-
-
-@pytest.fixture
-async def database(stores: RunningStores) -> AsyncIterator[str]:
-    async with own_database(stores.database_url) as url:
-        yield url
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[PostgresStore]:
-    made = PostgresStore(database)
-    await made.start()
-    yield made
-    await made.aclose()
 
 
 def records(user: str, session_id: str) -> list[Record]:

@@ -1,7 +1,6 @@
 """A person's rows as they are exported, from a real database: whatever stands in a text, all of them come."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -12,26 +11,10 @@ from emdr_stream.broker.base import AlertEntry
 from emdr_stream.store.export import page_of
 from emdr_stream.store.personal import PERSONAL_TABLES
 from emdr_stream.store.postgres import PostgresStore
-from tests.contract.own_database import own_database
-from tests.stores_process import RunningStores
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 NOW = 1_795_420_800_000
 (ALERTS,) = (table for table in PERSONAL_TABLES if table.name == "alerts")
-
-
-@pytest.fixture
-async def database(stores: RunningStores) -> AsyncIterator[str]:
-    async with own_database(stores.database_url) as url:
-        yield url
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[PostgresStore]:
-    made = PostgresStore(database)
-    await made.start()
-    yield made
-    await made.aclose()
 
 
 def payload(text: str, number: int) -> bytes:
