@@ -46,8 +46,11 @@ async def command_elsewhere(
     runner = registry.get(command.session_id)
     summary = None if found is None else found.summary
     check_command(registry, principal, command, summary.user if summary else runner.user if runner else None)
+    if isinstance(command, ResumeCommand) and command.control_epoch is None and summary is not None:
+        # What stood when it was asked: one that comes late ends no newer pause.
+        command = msgspec.structs.replace(command, control_epoch=summary.control_epoch)
     if runner is not None:
-        runner.command(command, principal.sub, summary.control_epoch if summary else None)
+        runner.command(command, principal.sub)
     elif found is not None and found.over:
         raise ProtocolError(ErrorCode.SESSION_OVER, "the session has ended")
     elif found is None or not found.owner_lives or not await _ask(registry, found, command, principal.sub):
@@ -101,7 +104,7 @@ async def find(registry: SessionRegistry, session_id: str) -> Elsewhere | None:
 async def _ask(registry: SessionRegistry, found: Elsewhere, request: Request, by: str) -> bool:
     """Have the owner do it; False when the session has just left there."""
     try:
-        await registry.switchboard.ask(found.owner, request, by, found.summary.control_epoch)
+        await registry.switchboard.ask(found.owner, request, by)
     except ProtocolError as problem:
         if problem.code is not ErrorCode.UNKNOWN_SESSION:
             raise

@@ -234,8 +234,8 @@ class SessionRegistry:
         owner_lives = found.owner != self._owner and await self.roll.lives(found.owner)
         return Elsewhere(core.summary(stored.snapshot.at_ms + away_ms), found.owner, owner_lives)
 
-    def obey(self, request: Request, by: str, control_epoch: int | None = None) -> tuple[str, ...]:
-        """Do what another worker's watcher asked while `control_epoch` stood; gives what `forget` gives.
+    def obey(self, request: Request, by: str) -> tuple[str, ...]:
+        """Do what another worker's watcher asked; gives what `forget` gives.
 
         Raises ProtocolError when it cannot.
         """
@@ -250,7 +250,7 @@ class SessionRegistry:
         elif isinstance(request, Attend):
             runner.attendance.note(by)
         else:
-            runner.command(request, by, control_epoch)
+            runner.command(request, by)
         return ()
 
     def forget(self, user: str, session_ids: Collection[str], by: str) -> tuple[str, ...]:

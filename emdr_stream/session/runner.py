@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-import msgspec
-
 from emdr_stream.domain import Scores, Status
 from emdr_stream.errors import CloseCode, ErrorCode, ProtocolError
 from emdr_stream.session.core import SessionCore
@@ -38,7 +36,6 @@ from emdr_stream.wire.stream import (
     Skipped,
 )
 from emdr_stream.wire.values import ModelRef, Timing
-from emdr_stream.wire.watch import ResumeCommand
 
 _EARLY_MS: Final = 11
 """A heartbeat goes so much before its time, as a timer may be 10 ms late, and session time is in whole milliseconds."""
@@ -213,15 +210,10 @@ class SessionRunner:
         timing = Timing(float(self._age_ms(at_ms)), queue_ms, None, None, infer_ms, int(total * 1_000_000) / 1_000)
         self._carry_out(self.core.scored(ticket, scores, at_ms, timing), at_ms)
 
-    def command(self, command: Order, by: str, control_epoch: int | None = None) -> None:
-        """A watcher's command, already authorised. Raises ProtocolError when it cannot be done.
-
-        `control_epoch`: what stood when it was given. A resume is for the pause that was seen, not for one since.
-        """
+    def command(self, command: Order, by: str) -> None:
+        """A watcher's command, already authorised. Raises ProtocolError when it cannot be done."""
         self._check_standing()
         at_ms = self.now_ms()
-        if isinstance(command, ResumeCommand) and command.control_epoch is None:
-            command = msgspec.structs.replace(command, control_epoch=control_epoch)
         if self._record:
             self._record.command(at_ms, command, by)
         self._obey(lambda: self.core.command(command, by, at_ms), at_ms)

@@ -28,16 +28,12 @@ Request = PauseCommand | ResumeCommand | EndCommand | ConfigSet | ReportAlert | 
 
 
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
-    """`by` asks for this; the asker has checked that they may.
-
-    `control_epoch`: the control message that stood when it was said. A resume that comes late ends no newer pause.
-    """
+    """`by` asks for this; the asker has checked that they may."""
 
     number: int
     asker: str
     by: str
     request: Request
-    control_epoch: int | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, tag="answer"):
@@ -69,7 +65,7 @@ class Switchboard:
         broker: Broker,
         owner: str,
         *,
-        obey: Callable[[Request, str, int | None], tuple[str, ...]],
+        obey: Callable[[Request, str], tuple[str, ...]],
         moved: Callable[[str, int], None],
     ) -> None:
         self._broker = broker
@@ -93,8 +89,8 @@ class Switchboard:
                 with suppress(StoreUnavailable):
                     await self._broker.post(owner, letter)
 
-    async def ask(self, owner: str, request: Request, by: str, control_epoch: int | None = None) -> tuple[str, ...]:
-        """Have the worker `owner` do it, a resume only while `control_epoch` stands; gives what it tells.
+    async def ask(self, owner: str, request: Request, by: str) -> tuple[str, ...]:
+        """Have the worker `owner` do it; gives what it tells.
 
         Raises ProtocolError: its refusal, or `internal` when it cannot be reached.
         """
@@ -103,7 +99,7 @@ class Switchboard:
         self._waiting[number] = answer
         try:
             async with asyncio.timeout(ANSWER_S):
-                if not await self._broker.post(owner, _ENCODE(Ask(number, self._owner, by, request, control_epoch))):
+                if not await self._broker.post(owner, _ENCODE(Ask(number, self._owner, by, request))):
                     raise unreachable()
                 told = await answer
         except (StoreUnavailable, TimeoutError):
@@ -134,7 +130,7 @@ class Switchboard:
 
     def _serve(self, ask: Ask) -> None:
         try:
-            answer = Answer(ask.number, told=self._obey(ask.request, ask.by, ask.control_epoch))
+            answer = Answer(ask.number, told=self._obey(ask.request, ask.by))
         except ProtocolError as problem:
             answer = Answer(ask.number, problem.code, problem.message, problem.param)
         except Exception:

@@ -17,6 +17,7 @@ from emdr_stream.errors import CloseCode, ErrorCode, FencedOut, ProtocolError, S
 from emdr_stream.session.registry import Opened, SessionRegistry
 from emdr_stream.session.roll import LEASE_MS
 from emdr_stream.session.standing import GAP_S, Standing
+from emdr_stream.session.switchboard import Request
 from emdr_stream.wire.codec import JSON, STREAM_CODECS
 from emdr_stream.wire.stream import Hello, ResumeClaim, Stop
 from emdr_stream.wire.watch import Ack, PauseCommand, ResumeCommand
@@ -33,11 +34,13 @@ class Ward:
     def __init__(self) -> None:
         self.world = World()
         self.hub = MemoryHub(wall_ms=self.world.around.wall_ms)
+        self.workers: dict[str, SessionRegistry] = {}
 
     def worker(self, name: str) -> SessionRegistry:
-        return SessionRegistry(
+        self.workers[name] = SessionRegistry(
             self.world.around, MemoryBroker(self.hub, name), owner=name, models=(), room=room_of(self.world.around)
         )
+        return self.workers[name]
 
     async def dies(self, registry: SessionRegistry, after: float = LEASE_S + 1) -> None:
         """Nothing more comes of it: its timers, which share our world, are stopped."""
@@ -554,18 +557,47 @@ async def test_a_resume_that_comes_late_ends_no_pause_that_came_after_it_was_ask
     # Found by tests/system/test_chaos.py: a letter that waited behind others ended a client's stop 2 ms after it.
     async def ask(second: SessionRegistry) -> None:
         await second.switchboard.ask("w1", PauseCommand(session_id="s1", reason="wait"), "dr.noor")
-        resume = ResumeCommand(session_id="s1", reason="go on")
+        earlier, seen = (ResumeCommand(session_id="s1", reason="go on", control_epoch=epoch) for epoch in (0, 1))
         with pytest.raises(ProtocolError) as refused:
-            await second.switchboard.ask("w1", resume, "dr.noor", 0)
+            await second.switchboard.ask("w1", earlier, "dr.noor")
         assert refused.value.code is ErrorCode.RESUME_DENIED
-        await second.switchboard.ask("w1", resume, "dr.noor", 1)
+        await second.switchboard.ask("w1", seen, "dr.noor")
         await second.switchboard.ask("w1", PauseCommand(session_id="s1", reason="wait"), "dr.noor")
         with pytest.raises(ProtocolError):
-            await second.switchboard.ask("w1", resume, "dr.noor", 1)
+            await second.switchboard.ask("w1", seen, "dr.noor")
 
     ward = Ward()
     first = await asked(ward, ask)
     runner = first.get("s1")
+    assert runner is not None and runner.core.status is Status.PAUSED
+
+
+async def test_a_resume_for_another_workers_session_is_for_the_pause_that_stood_when_it_was_asked() -> None:
+    ward = Ward()
+    therapist = Principal("dr.noor", Role.THERAPIST, None, frozenset({"*"}), 0.0)
+
+    async def ask(second: SessionRegistry) -> None:
+        first = ward.workers["w1"]
+        await second.switchboard.ask("w1", PauseCommand(session_id="s1", reason="wait"), "dr.noor")
+        await first.keeper.keep_all()
+        await first.roll.beat()
+        post = second.switchboard.ask
+
+        async def paused_anew_meanwhile(owner: str, request: Request, by: str) -> tuple[str, ...]:
+            runner = first.get("s1")
+            assert runner is not None
+            for command in (resume, PauseCommand(session_id="s1", reason="wait")):
+                runner.command(command, "dr.kim")
+            return await post(owner, request, by)
+
+        resume = ResumeCommand(session_id="s1", reason="go on")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(second.switchboard, "ask", paused_anew_meanwhile)
+            with pytest.raises(ProtocolError) as refused:
+                await command_elsewhere(second, therapist, resume)
+        assert refused.value.code is ErrorCode.RESUME_DENIED
+
+    runner = (await asked(ward, ask)).get("s1")
     assert runner is not None and runner.core.status is Status.PAUSED
 
 
